@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+# Add tests here; ../local.mk says which list.
