@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The backend contract: what a family of kernel objects has to offer. Everything that is the same for
+ * all families (names, who may create, time-outs, clean-up, fast paths, what a header says) is core's
+ * and stands above this line; a backend makes native calls, translates their errno and reports what its kernel
+ * really does. A backend exports one symbol, its const record.
+ *
+ * Rules for every operation
+ * - Called with no lock of the library held but, where it says so, the object's creation lock; may be
+ *   called by several threads at once for different objects.
+ * - 0 or a negative DUOSHM_ERR_*. On failure nothing of what it was to make is left, outputs are
+ *   untouched, and *why is filled by duoshm__native_failure(): errno, the call with its arguments, cause and
+ *   cure. EINTR is retried inside, except in wait.
+ * - No operation allocates shared state of its own, forks, prints, or reads the environment.
+ */
+#ifndef DUOSHM_BACKEND_H
+#define DUOSHM_BACKEND_H
+
+#include "duoshm.h"
+
+#include <stdbool.h>
+
+#define DUOSHM__NATIVE_SIZE 96
+
+/* How a family names one object. Written as text into the object's registry entry, and read from there. */
+struct duoshm__native {
+	char text[DUOSHM__NATIVE_SIZE]; /* posix: the segment's name; sysv: the key, "0x5d03a1f2" */
+	int64_t segment_id;             /* sysv: shmid once created, -1 before; posix: always -1 */
+	int64_t bells_id;               /* sysv: semid once created, -1 before; posix: always -1 */
+};
+
+/* What a name is made from. */
+struct duoshm__naming {
+	const char *name;       /* the public name */
+	const char *entry_path; /* the registry entry, an existing file of ours */
+	uint64_t generation;    /* random, identifies the object */
+};
+
+/* An attachment of a segment to this process. */
+struct duoshm__map {
+	void *address;
+	size_t length; /* the kernel's size: at least what was asked for */
+	bool reserved; /* create: the memory is reserved, touching it cannot fail */
+};
+
+/* What the kernel says of a segment. -1 where it does not say. */
+struct duoshm__native_stat {
+	uint64_t size;
+	int64_t uid, gid;
+	int64_t mode;
+	int64_t creator_pid, last_pid;
+	int64_t attached;
+};
+
+/* What is known of the creator that died half-way (for reap). */
+struct duoshm__claim {
+	size_t size; /* of the segment it was making, header included */
+	unsigned n_bells;
+	int64_t creator_pid;
+	int64_t since_ns;    /* it began then, real time */
+	uint64_t generation; /* stands, if anything does, at this byte offset of the segment: */
+	size_t generation_offset;
+};
+
+/* One object that the kernel knows, for list. */
+struct duoshm__native_item {
+	struct duoshm__native native;
+	struct duoshm__native_stat stat;
+	bool semaphore; /* a set or a named semaphore, not a segment */
+};
+typedef int duoshm__native_fn(const struct duoshm__native_item *item, void *arg);
+
+struct duoshm__bells; /* the family's own: open bells of one object in this process */
+
+struct duoshm__backend {
+	const char *name;      /* "sysv", "posix" */
+	const char *bell_call; /* what a sleeper sleeps in: "semtimedop", "sem_trywait, polled" */
+	unsigned abilities;    /* DUOSHM_CAN_*: what was compiled in; probe tells what works */
+
+	/*
+	 * Really creates, attaches, touches, waits on, and removes a segment and a bell, and asks the system for its
+	 * limits and their use. Fills works, reason, abilities, limits. Always 0.
+	 */
+	int (*probe)(struct duoshm_facts *facts);
+
+	/*
+	 * The attempt-th (from 0) native name for an object; *out has both ids -1. COLLISION when there are no more.
+	 * Makes no kernel object. The result is recorded in the registry before create is called with it.
+	 */
+	int (*derive)(const struct duoshm__naming *naming, unsigned attempt,
+		struct duoshm__native *out, struct duoshm_failure *why);
+
+	/* ---- segments; create, remove and reap with the creation lock held ---- */
+
+	/*
+	 * Makes the segment exclusively, zeroed, of at least `size` bytes (> 0), with exactly `mode` (already reduced by
+	 * the umask), reserves its memory where the system can, and attaches it read-write. Sets
+	 * native->segment_id. EXISTS (try the next name), LIMIT, NO_SPACE, PERMISSION, UNAVAILABLE, SYSTEM.
+	 */
+	int (*create)(struct duoshm__native *native, size_t size, unsigned mode,
+		struct duoshm__map *out, struct duoshm_failure *why);
+	/*
+	 * Attaches an existing segment; refuses one whose size is 0 yet (NOT_FOUND, "not built yet").
+	 * By segment_id where it is not -1 and still has the key, else by text. NOT_FOUND, PERMISSION, LIMIT.
+	 */
+	int (*attach)(const struct duoshm__native *native, bool read_only, struct duoshm__map *out,
+		struct duoshm_failure *why);
+	int (*detach)(const struct duoshm__map *map, struct duoshm_failure *why);
+	/* NOT_FOUND when the name (or key with that id) is gone. */
+	int (*stat)(const struct duoshm__native *native, struct duoshm__native_stat *out,
+		struct duoshm_failure *why);
+	/* Removes segment and bells; what is gone already is success. PERMISSION. */
+	int (*remove)(
+		const struct duoshm__native *native, unsigned n_bells, struct duoshm_failure *why);
+	/*
+	 * The same for what a creator that is proven dead may have left under this name, ids perhaps unknown. Removes only what
+	 * agrees with the claim: an object of somebody else under the same key stays.
+	 */
+	int (*reap)(const struct duoshm__native *native, const struct duoshm__claim *claim,
+		struct duoshm_failure *why);
+
+	/* ---- bells: 1 to 4 semaphores that begin at 0 ---- */
+
+	/* Exclusively; sets native->bells_id. mode is the segment's: who may write may ring. EXISTS, LIMIT, PERMISSION. */
+	int (*bells_create)(struct duoshm__native *native, unsigned n, unsigned mode,
+		struct duoshm__bells **out, struct duoshm_failure *why);
+	int (*bells_open)(const struct duoshm__native *native, unsigned n,
+		struct duoshm__bells **out, struct duoshm_failure *why);
+	/* In a forked child too: gives back memory and descriptors, changes nothing that others see. */
+	void (*bells_close)(struct duoshm__bells *bells);
+	/* One unit. A full bell is success. REMOVED where the kernel tells. */
+	int (*ring)(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why);
+	/* 0: took a unit; TIMEOUT, INTERRUPTED (EINTR), REMOVED. timeout_ns >= 0, relative, at most 1 s. */
+	int (*wait)(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns,
+		struct duoshm_failure *why);
+
+	/* Everything of the family that the kernel can list, ours or not. UNSUPPORTED. A non-zero result of fn ends it. */
+	int (*list)(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why);
+};
+
+/* Fills *why and returns `code`. `call` is a printf format for the native call with its arguments. */
+int duoshm__native_failure(
+	struct duoshm_failure *why, int code, int system_error, const char *call, ...)
+#if defined __GNUC__
+	__attribute__((format(printf, 4, 5)))
+#endif
+	;
+/* Adds the cause or cure in words, printf formats; to be called after duoshm__native_failure. */
+void duoshm__native_cause(struct duoshm_failure *why, const char *format, ...)
+#if defined __GNUC__
+	__attribute__((format(printf, 2, 3)))
+#endif
+	;
+void duoshm__native_cure(struct duoshm_failure *why, const char *format, ...)
+#if defined __GNUC__
+	__attribute__((format(printf, 2, 3)))
+#endif
+	;
+/* The mode of bells from that of their segment: who may write the segment may use them, both bits. */
+unsigned duoshm__bell_mode(unsigned segment_mode);
+/* Adds a limit to the facts; what does not fit is dropped. */
+void duoshm__limit(struct duoshm_facts *facts, const char *name, const char *unit,
+	const char *source, int64_t value, int64_t used);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The context, and the table of backends: the one place that knows which families are built in. */
+#ifndef DUOSHM_CORE_CONTEXT_H
+#define DUOSHM_CORE_CONTEXT_H
+
+#include "backends/backend.h"
+#include "core/lifeline.h"
+#include "core/name.h"
+#include "core/registry.h"
+
+#include <stdatomic.h>
+
+struct duoshm {
+	const struct duoshm__backend *backend; /* NULL: auto */
+	struct duoshm__registry registry;
+	struct duoshm__lifeline *lifeline; /* NULL: the registry is not writable for us */
+	duoshm_log_fn *log;
+	void *log_arg;
+	unsigned forks;
+	_Atomic unsigned handles; /* open ones; duoshm_free wants 0 */
+};
+
+/* core/backend_table.c */
+extern const struct duoshm__backend
+	*const duoshm__backends[]; /* NULL-terminated, preferred first */
+const struct duoshm__backend *duoshm__backend_find(const char *name); /* NULL: not built in */
+/*
+ * Puts `backend` in front of the table's under its name, for the rest of the process (tests: the fake backend); NULL takes it back.
+ */
+void duoshm__backend_replace(const struct duoshm__backend *backend);
+
+/* INVALID for NULL, FORKED in a child of its maker. */
+int duoshm__context_check(const struct duoshm *ctx);
+/*
+ * The family for a name to be opened: the one written before it, the context's, or (auto) the one whose object lives.
+ * NOT_FOUND: no entry in any family asked for; OTHER_BACKEND: only in a family that was not asked for.
+ */
+int duoshm__context_find(
+	struct duoshm *ctx, const struct duoshm__name *name, const struct duoshm__backend **out);
+/* The family for a name to be made: written, the context's, or (auto) the preferred one that works. */
+int duoshm__context_choose(
+	struct duoshm *ctx, const struct duoshm__name *name, const struct duoshm__backend **out);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes: who we are, whether a pid is still that very process, and what fork does to us.
+ * The library's process-wide state is the fork count and the lists that its at-fork handler walks.
+ */
+#ifndef DUOSHM_CORE_PROCESS_H
+#define DUOSHM_CORE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Names one process among all that ever ran on this machine. 0 in a field: the system does not tell. */
+struct duoshm__process {
+	int64_t pid;
+	uint64_t start; /* opaque: clock ticks, microseconds, a unique id */
+	uint64_t boot;  /* of this boot of the machine */
+};
+void duoshm__process_self(struct duoshm__process *out);
+
+enum duoshm__running { DUOSHM__GONE, DUOSHM__RUNNING, DUOSHM__CANNOT_TELL };
+/* GONE: no such pid, a zombie, another start time, another boot. CANNOT_TELL: the pid exists, its start time is hidden. */
+enum duoshm__running duoshm__process_running(const struct duoshm__process *process);
+
+/* How often this process image was forked, counted in the child: a handle remembers it and compares. */
+unsigned duoshm__forks(void);
+/* Installs the at-fork handlers, once. Called by duoshm_new. */
+int duoshm__process_init(void);
+
+/*
+ * Descriptors that a forked child closes at once, because they hold an flock (never unlock there: it is
+ * the parent's lock). keep before the lock is taken; drop closes the descriptor in this process.
+ */
+int duoshm__fd_keep(int fd);
+void duoshm__fd_drop(int fd);
+
+#endif
