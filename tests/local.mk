@@ -35,6 +35,7 @@ other_tests =
 other_logs =
 if WITH_TESTS
 other_tests += $(sh_tests)
+check_PROGRAMS += $(lint_helpers)
 other_logs += $(sh_tests:.sh=.log)
 if WITH_TOOLS
 other_tests += $(tool_tests)
@@ -62,6 +63,8 @@ AM_TESTS_ENVIRONMENT = \
 	DUOSHM_TEST_PREFIX="t`echo '$(abs_top_builddir)' | cksum | cut -c1-6`"; \
 	DUOSHM_TEST_BACKENDS='$(DUOSHM_BACKENDS)'; \
 	unset DUOSHM_BACKEND DUOSHM_DIR; \
+	CC='$(CC)'; NM='$(NM)'; CFLAGS='$(CFLAGS)'; TEST_CFLAGS='$(SANITIZER_FLAGS) $(COVERAGE_FLAGS)'; \
+	export CC NM CFLAGS TEST_CFLAGS; \
 	export top_builddir top_srcdir DUOSHM_TEST_TIER DUOSHM_TEST_PREFIX DUOSHM_TEST_BACKENDS;
 
 EXTRA_DIST += $(tool_tests) $(sh_tests) $(check_scripts) tests/lint/nothing_left.sh

@@ -1,2 +1,11 @@
 # SPDX-License-Identifier: MIT
-# Add tests here; ../local.mk says which list.
+# Checks of the project's own rules. nothing_left.sh is the last test of all, see ../local.mk.
+sh_tests += \
+	tests/lint/files.sh
+check_scripts += tests/lint/common.sh
+if DUOSHM_WITH_SYSV
+lint_helpers = tests/lint/holds
+else
+lint_helpers =
+endif
+tests_lint_holds_LDADD =
