@@ -1,3 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Public headers, installed under the same paths.
-nobase_include_HEADERS +=
+# Public headers.
+include_HEADERS = include/duoshm.h
+duoshmincludedir = $(includedir)/duoshm
+duoshminclude_HEADERS =
