@@ -2,4 +2,4 @@
 # Public headers.
 include_HEADERS = include/duoshm.h
 duoshmincludedir = $(includedir)/duoshm
-duoshminclude_HEADERS =
+duoshminclude_HEADERS = include/duoshm/device.h

@@ -8,7 +8,7 @@ try() {
 	printf '#include <%s>\n#include <%s>\n' "$1" "$1" > "$scratch/a.$4"
 	# CC may hold options.
 	# shellcheck disable=SC2086
-	${CC:-cc} -x "$2" "-std=$3" -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror \
+	${CC:-cc} -x "$2" "-std=$3" -Wall -Wextra -Wpedantic -Wconversion -Werror \
 		-D_POSIX_C_SOURCE=200809L -fsyntax-only -I"$top_srcdir/include" "$scratch/a.$4" \
 		> "$scratch/out" 2>&1 || fault "$1" "as $3: $(head -n 5 "$scratch/out")"
 }

@@ -6,8 +6,6 @@
 
 awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$top_srcdir/README.md" \
 	> "$scratch/readme.c"
-awk '/^```text$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$top_srcdir/README.md" \
-	> "$scratch/expected"
 [ -s "$scratch/readme.c" ] || { fault README.md 'holds no C program'; finish; }
 lines=$(wc -l < "$scratch/readme.c")
 [ "$lines" -le 24 ] || fault README.md "its program has $lines lines"
@@ -25,7 +23,7 @@ for backend in ${DUOSHM_TEST_BACKENDS:?}; do
 	export DUOSHM_DIR DUOSHM_BACKEND
 	mkdir -m 700 "$DUOSHM_DIR"
 	"$scratch/readme" > "$scratch/output" 2>&1 || fault README.md "its program fails on $backend"
-	sed "s/BACKEND/$backend/" "$scratch/expected" | cmp -s - "$scratch/output" ||
+	[ "$(cat "$scratch/output")" = "hello through $backend" ] ||
 		fault README.md "its program prints something else on $backend: $(cat "$scratch/output")"
 done
 finish
