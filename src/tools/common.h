@@ -18,10 +18,10 @@
 #include "duoshm.h"
 
 #if defined(__GNUC__)
-#define TOOL_PRINTF(format, first) __attribute__((format(printf, format, first)))
-#define TOOL_NORETURN              __attribute__((noreturn))
+#define TOOL_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define TOOL_NORETURN            __attribute__((noreturn))
 #else
-#define TOOL_PRINTF(format, first)
+#define TOOL_PRINTF(text, first)
 #define TOOL_NORETURN _Noreturn
 #endif
 
