@@ -43,6 +43,19 @@ extern "C" {
 
 #define DUOSHM_FOREVER INT64_MAX
 
+/* An output struct that tells its own size, all else zero: so that it may grow in later versions. */
+#ifdef __cplusplus
+#define DUOSHM_SIZED(type, field)                                                                  \
+	{                                                                                          \
+		sizeof(type)                                                                       \
+	}
+#else
+#define DUOSHM_SIZED(type, field)                                                                  \
+	{                                                                                          \
+		.field = sizeof(type)                                                              \
+	}
+#endif
+
 /* ---- errors ------------------------------------------------------------------------------------ */
 
 /* Values are never reused and never change their meaning. */
@@ -168,15 +181,7 @@ struct duoshm_facts {
 	unsigned n_limits;
 	struct duoshm_limit limits[DUOSHM_LIMITS_MAX];
 };
-#define DUOSHM_FACTS_INIT                                                                          \
-	{                                                                                          \
-		sizeof(struct duoshm_facts), "", 0, 0, "", "", 0, 0,                               \
-		{                                                                                  \
-			{                                                                          \
-				"", "", "", 0, 0                                                   \
-			}                                                                          \
-		}                                                                                  \
-	}
+#define DUOSHM_FACTS_INIT DUOSHM_SIZED(struct duoshm_facts, size)
 /* Tries the family for real, in this process. 0 also when it does not work (see `works`); NO_BACKEND. */
 int duoshm_probe(const char *backend, struct duoshm_facts *out);
 
@@ -431,10 +436,7 @@ struct duoshm_stat {
 	int64_t held_since_ns;
 	int64_t value; /* semaphores: the value; else -1 */
 };
-#define DUOSHM_STAT_INIT                                                                           \
-	{                                                                                          \
-		sizeof(struct duoshm_stat)                                                         \
-	}
+#define DUOSHM_STAT_INIT DUOSHM_SIZED(struct duoshm_stat, struct_size)
 
 /* Any kind. The same fields on both families. NOT_FOUND, OTHER_BACKEND, ... as open. */
 int duoshm_stat(struct duoshm *ctx, const char *name, struct duoshm_stat *out);

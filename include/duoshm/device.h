@@ -74,10 +74,7 @@ struct duoshm_device_info {
 	uint64_t frames;       /* made so far */
 	uint64_t total_frames; /* a replay's length; 0: endless */
 };
-#define DUOSHM_DEVICE_INFO_INIT                                                                    \
-	{                                                                                          \
-		sizeof(struct duoshm_device_info)                                                  \
-	}
+#define DUOSHM_DEVICE_INFO_INIT DUOSHM_SIZED(struct duoshm_device_info, size)
 
 /* A register's description: fixed while the device runs. */
 struct duoshm_register {

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compare semantics: what the two families really do, tried on this machine. Each experiment is one function in the verbs of
+ * compare_subject.h; it is run on the bare calls of both families and on this library over each, and its evidence is
+ * every call with its result. Nothing here is asserted: the outcome is what came out.
+ */
+#include "config.h"
+
+#include "tools/common.h"
+#include "tools/compare.h"
+#include "tools/compare_subject.h"
+#include "tools/json.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+
+/* ---- evidence ------------------------------------------------------------------------------ */
+
+const char *evidence_errno(int error)
+{
+	static char other[16];
+	static const struct {
+		int number;
+		const char *name;
+	} names[] = {{EACCES, "EACCES"}, {EAGAIN, "EAGAIN"}, {EEXIST, "EEXIST"}, {EFBIG, "EFBIG"},
+		{EIDRM, "EIDRM"}, {EINTR, "EINTR"}, {EINVAL, "EINVAL"}, {EMFILE, "EMFILE"},
+		{ENAMETOOLONG, "ENAMETOOLONG"}, {ENOENT, "ENOENT"}, {ENOMEM, "ENOMEM"},
+		{ENOSPC, "ENOSPC"}, {ENOSYS, "ENOSYS"}, {EPERM, "EPERM"}, {ERANGE, "ERANGE"}};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (names[i].number == error)
+			return names[i].name;
+	snprintf(other, sizeof other, "errno %d", error);
+	return other;
+}
+
+static void append(struct evidence *e, const char *format, va_list arguments)
+{
+	size_t room = sizeof e->text - e->length;
+	int n = vsnprintf(e->text + e->length, room, format, arguments);
+	if (n < 0 || (size_t)n + 1 >= room)
+		return;
+	e->length += (unsigned)n;
+	e->text[e->length++] = '\n';
+	e->text[e->length] = 0;
+}
+
+void evidence_note(struct trial *t, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	append(t->evidence, format, arguments);
+	va_end(arguments);
+}
+
+int evidence_call(struct trial *t, int result, const char *call, ...)
+{
+	int saved = errno;
+	char text[256];
+	va_list arguments;
+	va_start(arguments, call);
+	vsnprintf(text, sizeof text, call, arguments);
+	va_end(arguments);
+	if (result < 0)
+		evidence_note(t, "%s = -1 %s", text, evidence_errno(saved));
+	else
+		evidence_note(t, "%s = ok", text);
+	errno = saved;
+	return result;
+}
+
+void evidence_outcome(struct trial *t, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(t->evidence->outcome, sizeof t->evidence->outcome, format, arguments);
+	va_end(arguments);
+}
+
+/* ---- children ------------------------------------------------------------------------------ */
+
+static void nap(long milliseconds)
+{
+	struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+	nanosleep(&time, NULL);
+}
+
+/*
+ * Starts a child that does `work` as a process of its own (a fresh trial, begun there), and then dies by SIGKILL, so that
+ * nothing is tidied up. Returns its pid.
+ */
+static pid_t start_child(const struct trial *t, void (*work)(struct trial *))
+{
+	pid_t pid = fork();
+	if (pid != 0)
+		return pid;
+	struct trial own = {.subject = t->subject,
+		.evidence = t->evidence,
+		.directory = t->directory,
+		.name = t->name};
+	struct rlimit no_core = {0, 0};
+	setrlimit(RLIMIT_CORE, &no_core);
+	if (own.subject->begin(&own) == 0)
+		work(&own);
+	kill(getpid(), SIGKILL);
+	_exit(1);
+}
+
+static int end_child(struct trial *t, pid_t pid)
+{
+	int status = 0;
+	if (pid < 0) {
+		evidence_call(t, -1, "fork()");
+		return -1;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	evidence_note(t, "child: ended by signal %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static int in_child(struct trial *t, void (*work)(struct trial *))
+{
+	return end_child(t, start_child(t, work));
+}
+
+/* ---- experiments ----------------------------------------------------------------------------- */
+
+#define SIZE 1000
+
+static void create_twice(struct trial *t)
+{
+	struct trial again = *t;
+	if (t->subject->create(t, SIZE, 0600) == 0 &&
+		again.subject->create(&again, SIZE, 0600) == 0)
+		evidence_outcome(t, "both succeed");
+}
+
+static void size_seen(struct trial *t)
+{
+	if (t->subject->create(t, SIZE, 0600) == 0 && t->subject->detach(t) == 0 &&
+		t->subject->open(t, false) == 0)
+		evidence_outcome(t, "%zu of %d", t->size, SIZE);
+}
+
+static void zero_fill(struct trial *t)
+{
+	if (t->subject->create(t, SIZE, 0600) < 0)
+		return;
+	size_t set = 0;
+	for (size_t i = 0; i < t->size; i++)
+		set += ((unsigned char *)t->memory)[i] != 0;
+	evidence_note(t, "%zu of %zu bytes are not zero", set, t->size);
+	evidence_outcome(t, set ? "not zero" : "zero");
+}
+
+static void remove_attached(struct trial *t)
+{
+	if (t->subject->create(t, SIZE, 0600) < 0)
+		return;
+	memcpy(t->memory, "before", 7);
+	if (t->subject->remove(t) < 0)
+		return;
+	bool kept = strcmp(t->memory, "before") == 0;
+	memcpy(t->memory, "after", 6);
+	evidence_note(
+		t, "memory read and written after the removal: %s", kept ? "as it was" : "changed");
+	evidence_outcome(t, kept ? "memory stays" : "memory lost");
+}
+
+static void attach_removed(struct trial *t)
+{
+	if (t->subject->create(t, SIZE, 0600) == 0 && t->subject->remove(t) == 0)
+		t->subject->late_attach(t);
+}
+
+static void create_removed(struct trial *t)
+{
+	struct trial again = *t;
+	if (t->subject->create(t, SIZE, 0600) < 0 || t->subject->remove(t) < 0)
+		return;
+	memcpy(t->memory, "old", 4);
+	if (again.subject->create(&again, SIZE, 0600) < 0)
+		return;
+	evidence_outcome(t, "%s", *(char *)again.memory ? "the old one" : "a new one");
+	again.subject->remove(&again);
+	again.subject->detach(&again);
+}
+
+static void create_and_write(struct trial *t)
+{
+	if (t->subject->create(t, SIZE, 0600) == 0)
+		memcpy(t->memory, "child", 6);
+}
+
+static void creator_dies(struct trial *t)
+{
+	in_child(t, create_and_write);
+	if (t->subject->open(t, false) < 0)
+		return;
+	evidence_note(t, "memory: \"%.5s\"", (char *)t->memory);
+	evidence_outcome(t, "stays");
+	if (t->subject->detach(t) == 0 && t->subject->create(t, SIZE, 0600) == 0)
+		evidence_outcome(t, "stays, then replaced");
+	else
+		evidence_outcome(t, "stays, in the way");
+}
+
+static void take_it(struct trial *t)
+{
+	if (t->subject->semaphore_open(t) == 0)
+		t->subject->wait(t, 0);
+}
+
+static void holder_dies(struct trial *t)
+{
+	if (t->subject->semaphore_create(t, 1) < 0)
+		return;
+	in_child(t, take_it);
+	if (t->subject->wait(t, 200000000) == 0)
+		evidence_outcome(t, "given back");
+}
+
+static void hold_it(struct trial *t)
+{
+	if (!t->subject->bare || t->subject->semaphore_open(t) == 0)
+		t->subject->hold(t);
+}
+
+/* The bare families hold a semaphore of theirs; the library makes a lock, in the child. */
+static void holder_dies_with_undo(struct trial *t)
+{
+	if (t->subject->bare && t->subject->semaphore_create(t, 1) < 0)
+		return;
+	in_child(t, hold_it);
+	t->subject->take_over(t);
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+static void wait_for_it(struct trial *t)
+{
+	struct sigaction action = {.sa_handler = on_alarm};
+	struct itimerval second = {{0, 0}, {1, 0}};
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &second, NULL);
+	if (t->subject->semaphore_open(t) == 0)
+		t->subject->block(t);
+}
+
+static void waiter_removed(struct trial *t)
+{
+	if (t->subject->semaphore_create(t, 0) < 0)
+		return;
+	pid_t pid = start_child(t, wait_for_it);
+	nap(200); /* the child sleeps by then; if not, the calls in the evidence show it */
+	t->subject->semaphore_remove(t);
+	end_child(t, pid);
+}
+
+static void forked(struct trial *t)
+{
+	if (t->subject->create(t, SIZE, 0600) < 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		t->subject->inherit(t);
+		_exit(0);
+	}
+	end_child(t, pid);
+	bool reached = strcmp(t->memory, "child") == 0;
+	evidence_note(t, "parent: memory is \"%.5s\"", (char *)t->memory);
+	if (reached)
+		evidence_outcome(t, "child shares it");
+}
+
+static void umask_applied(struct trial *t)
+{
+	mode_t before = umask(077);
+	int made = t->subject->create(t, SIZE, 0666);
+	umask(before);
+	if (made < 0)
+		return;
+	int mode = t->subject->mode(t);
+	if (mode >= 0)
+		evidence_outcome(t, "0666 became %04o", (unsigned)mode);
+}
+
+static void write_read_only(struct trial *t)
+{
+	if (t->subject->open(t, true) < 0)
+		return;
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	*(volatile char *)t->memory = 1;
+	evidence_outcome(t, "written");
+}
+
+static void read_only(struct trial *t)
+{
+	if (t->subject->create(t, SIZE, 0600) < 0)
+		return;
+	int signal = in_child(t, write_read_only);
+	if (signal == SIGSEGV || signal == SIGBUS)
+		evidence_outcome(t, signal == SIGSEGV ? "SIGSEGV" : "SIGBUS");
+}
+
+/* More than memory, swap and /dev/shm together can give, so that a refusal costs nothing. */
+static size_t too_much(void)
+{
+	struct statvfs fs;
+	uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) * 4;
+	if (statvfs("/dev/shm", &fs) == 0)
+		bytes += (uint64_t)fs.f_blocks * fs.f_frsize;
+	return bytes > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)bytes;
+}
+
+static void more_than_there_is(struct trial *t)
+{
+	if (t->subject->create(t, too_much(), 0600) == 0)
+		evidence_outcome(t, "promised");
+}
+
+static void name_too_long(struct trial *t)
+{
+	t->subject->long_name(t, 300);
+}
+
+static void key_collision(struct trial *t)
+{
+	t->subject->collide(t);
+}
+
+static const struct experiment {
+	const char *id, *question;
+	void (*run)(struct trial *t);
+} experiments[] = {
+	{"create-twice", "exclusive creation of a name that exists", create_twice},
+	{"size", "the size an opener sees of 1000 bytes", size_seen},
+	{"zero-fill", "new memory", zero_fill},
+	{"remove-attached", "removed while attached", remove_attached},
+	{"attach-removed", "attaching after the removal", attach_removed},
+	{"create-removed", "creating again while the old one is attached", create_removed},
+	{"creator-dies", "the creator is killed", creator_dies},
+	{"holder-dies", "a semaphore's holder is killed", holder_dies},
+	{"holder-dies-undo", "the same with SEM_UNDO, or a lock", holder_dies_with_undo},
+	{"waiter-removed", "a waiter, when the semaphore is removed", waiter_removed},
+	{"fork", "the attachment in a forked child", forked},
+	{"umask", "mode 0666 under umask 077", umask_applied},
+	{"read-only", "writing to read-only memory", read_only},
+	{"too-much", "asking for more memory than there is", more_than_there_is},
+	{"long-name", "a name of 300 characters", name_too_long},
+	{"collision", "two names with the same key", key_collision},
+};
+#define EXPERIMENTS (sizeof experiments / sizeof experiments[0])
+
+static const struct subject *const subjects[] = {
+#ifdef DUOSHM_WITH_SYSV
+	&compare_bare_sysv,
+#endif
+#ifdef DUOSHM_WITH_POSIX
+	&compare_bare_posix,
+#endif
+#ifdef DUOSHM_WITH_SYSV
+	&compare_over_sysv,
+#endif
+#ifdef DUOSHM_WITH_POSIX
+	&compare_over_posix,
+#endif
+};
+#define SUBJECTS (sizeof subjects / sizeof subjects[0])
+
+/* ---- running and showing them ------------------------------------------------------------------ */
+
+/* In a child of its own: what an experiment breaks (its umask, its signals, its memory) ends with it. */
+static void run(const struct experiment *x, const struct subject *s, struct evidence *e,
+	const char *directory)
+{
+	char name[64];
+	snprintf(name, sizeof name, "cmp%ld-%s", (long)getpid(), x->id);
+	struct trial t = {.subject = s, .evidence = e, .directory = directory, .name = name};
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (s->begin(&t) == 0)
+			x->run(&t);
+		struct trial rest = {
+			.subject = s, .evidence = e, .directory = directory, .name = name};
+		unsigned length = e->length;
+		s->end(&t);
+		if (s->begin(&rest) == 0)
+			s->end(&rest);
+		e->length = length; /* tidying up is no evidence */
+		e->text[length] = 0;
+		_exit(0);
+	}
+	int status = 0;
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0 || !WIFEXITED(status))
+		snprintf(e->outcome, sizeof e->outcome, pid < 0 ? "fork failed" : "signal %d",
+			WTERMSIG(status));
+	if (!e->outcome[0])
+		snprintf(e->outcome, sizeof e->outcome, "failed");
+}
+
+/* The scratch directory is flat: ftok paths and a registry. */
+static void remove_directory(const char *directory)
+{
+	char path[512];
+	DIR *d = opendir(directory);
+	for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
+		snprintf(path, sizeof path, "%s/%s", directory, e->d_name);
+		unlink(path); /* "." and ".." refuse */
+	}
+	if (d)
+		closedir(d);
+	if (rmdir(directory) < 0)
+		tool_error("%s: %s", directory, strerror(errno));
+}
+
+static int chosen(const struct experiment *x, char *const *only)
+{
+	if (!*only)
+		return 1;
+	for (; *only; only++)
+		if (strcmp(*only, x->id) == 0)
+			return 1;
+	return 0;
+}
+
+static void show_matrix(struct evidence (*results)[SUBJECTS], char *const *only)
+{
+	printf("%-44s", "");
+	for (size_t s = 0; s < SUBJECTS; s++)
+		printf(" %-20s", subjects[s]->title);
+	putchar('\n');
+	for (size_t x = 0; x < EXPERIMENTS; x++) {
+		if (!chosen(&experiments[x], only))
+			continue;
+		printf("%-44s", experiments[x].question);
+		for (size_t s = 0; s < SUBJECTS; s++)
+			printf(" %-20s", results[x][s].outcome);
+		putchar('\n');
+		for (size_t s = 0; tool.verbose && s < SUBJECTS; s++) {
+			const char *line = results[x][s].text, *end;
+			for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
+				printf("    %-13s %.*s\n", subjects[s]->title, (int)(end - line),
+					line);
+		}
+	}
+}
+
+static struct tool_json *json_lines(const char *text)
+{
+	struct tool_json *lines = tool_json_array();
+	const char *end;
+	for (; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+		char line[512];
+		struct tool_json *step = tool_json_object();
+		snprintf(line, sizeof line, "%.*s", (int)(end - text), text);
+		tool_json_text(step, "step", line);
+		tool_json_append(lines, step);
+	}
+	return lines;
+}
+
+static void show_json(struct evidence (*results)[SUBJECTS], char *const *only)
+{
+	struct tool_json *document = tool_json_document("duoshm.semantics/1");
+	struct tool_json *list = tool_json_array();
+	for (size_t x = 0; x < EXPERIMENTS; x++) {
+		if (!chosen(&experiments[x], only))
+			continue;
+		struct tool_json *one = tool_json_object(), *trials = tool_json_array();
+		tool_json_text(one, "experiment", experiments[x].id);
+		tool_json_text(one, "question", experiments[x].question);
+		for (size_t s = 0; s < SUBJECTS; s++) {
+			struct tool_json *trial = tool_json_object();
+			tool_json_text(trial, "subject", subjects[s]->title);
+			tool_json_text(trial, "outcome", results[x][s].outcome);
+			tool_json_put(trial, "evidence", json_lines(results[x][s].text));
+			tool_json_append(trials, trial);
+		}
+		tool_json_put(one, "trials", trials);
+		tool_json_append(list, one);
+	}
+	tool_json_put(document, "experiments", list);
+	tool_json_print(document, 0);
+}
+
+/* A misspelt experiment is wrong usage, before anything is run. */
+static void check_names(char *const *only)
+{
+	for (; *only; only++) {
+		size_t x = 0;
+		while (x < EXPERIMENTS && strcmp(*only, experiments[x].id) != 0)
+			x++;
+		if (x == EXPERIMENTS)
+			tool_usage("no such experiment: %s", *only);
+	}
+}
+
+int compare_semantics(char *const *only)
+{
+	char directory[] = "/tmp/duoshm-compare-XXXXXX";
+	size_t bytes = sizeof(struct evidence) * EXPERIMENTS * SUBJECTS;
+	check_names(only);
+	/* Shared, since each trial runs in a process of its own. */
+	struct evidence(*results)[SUBJECTS] =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (results == MAP_FAILED || !mkdtemp(directory)) {
+		tool_error("semantics: %s", strerror(errno));
+		return TOOL_FAILED;
+	}
+	for (size_t x = 0; x < EXPERIMENTS; x++)
+		for (size_t s = 0; s < SUBJECTS; s++)
+			if (chosen(&experiments[x], only))
+				run(&experiments[x], subjects[s], &results[x][s], directory);
+	remove_directory(directory);
+	if (tool.json)
+		show_json(results, only);
+	else
+		show_matrix(results, only);
+	munmap(results, bytes);
+	return TOOL_DONE;
+}
