@@ -29,8 +29,8 @@
 enum tool_status {
 	TOOL_DONE = 0,
 	TOOL_FAILED = 1,
-	TOOL_USAGE = 2,        /* also errors in a description file */
-	TOOL_NOT_FOUND = 3,    /* or not running */
+	TOOL_USAGE = 2,     /* also errors in a description file */
+	TOOL_NOT_FOUND = 3, /* or not running */
 	TOOL_TIMEOUT = 4,
 	TOOL_REFUSED = 5,      /* by the device */
 	TOOL_INCOMPATIBLE = 6, /* or corrupt */
@@ -123,12 +123,10 @@ int tool_output_failed(void);
 
 /* ---- numbers with units: 0, or -1 and nothing written ---- */
 
-/* NUMBER[prefix][UNIT], as "10Hz", "5mV", "1k", "2.5"; prefixes n u m k M G T, with unit "B" or "" also Ki Mi Gi Ti. */
+/* NUMBER[PREFIX][UNIT], as "10Hz", "5mV", "64KiB", "1k", "2.5"; prefixes n u m k K M G T Ki Mi Gi Ti. */
 int tool_quantity(const char *text, const char *unit, double *out);
 /* "250us", "20ms", "2s", "5min", "1h"; a bare number is in seconds. 0 or more. */
 int tool_time(const char *text, int64_t *ns);
-/* "64KiB", "1k", "4096", "1MB". A whole number of at least 0. */
-int tool_bytes(const char *text, uint64_t *out);
 /* "4096", "1k", "2M": a whole number of at least 0. */
 int tool_count(const char *text, uint64_t *out);
 

@@ -3,13 +3,14 @@
  * JSON of the programs, built by jansson. Without jansson every call does nothing, and option -J ends the
  * program with a message, so that callers need no condition of their own.
  *
- * A value that is put into an object or array belongs to it; the outermost is given to tool_json_print(),
- * which frees it.
+ * A value that is put into an object or array belongs to it; the outermost is given to tool_json_print() or
+ * tool_json_write(), which free it.
  */
 #ifndef DUOSHM_TOOLS_JSON_H
 #define DUOSHM_TOOLS_JSON_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 struct tool_json;
 
@@ -28,7 +29,9 @@ void tool_json_append(struct tool_json *array, struct tool_json *value);
 void tool_json_append_real(struct tool_json *array, double value);
 void tool_json_append_integer(struct tool_json *array, int64_t value);
 
-/* Indented (`lines` 0) or as one line of a stream, to standard output. */
+/* Indented (`lines` 0) or as one line of a stream; frees it. The caller checks the file. */
+void tool_json_write(struct tool_json *value, int lines, FILE *file);
+/* The same, to standard output. */
 void tool_json_print(struct tool_json *value, int lines);
 
 #endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the programs share: common options, messages, exit status, the end of standard output.
+ * Units and texts of numbers are in units.c.
+ *
+ * The trap: with a standard descriptor closed, the next file that is opened takes its number, and what is
+ * printed lands in that file; tool_begin fills the gaps. And a full disk shows at the last flush only.
+ */
+#include "config.h"
+
+#include "tools/common.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct tool tool = {.wait_ns = TOOL_SECOND};
+volatile sig_atomic_t tool_stop;
+
+static int output_errno;        /* of the first failed flush */
+static int pipe_signal_ignored; /* by who started us: then nothing is to be raised */
+
+/* ---- messages ---- */
+
+static void message(const char *format, va_list arguments)
+{
+	fflush(stdout);
+	fprintf(stderr, "%s: ", tool.program);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+}
+
+void tool_error(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	message(format, arguments);
+	va_end(arguments);
+}
+
+void tool_note(const char *format, ...)
+{
+	va_list arguments;
+
+	if (tool.quiet)
+		return;
+	va_start(arguments, format);
+	message(format, arguments);
+	va_end(arguments);
+}
+
+TOOL_NORETURN void tool_usage(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	message(format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "Try '%s --help' for more information.\n", tool.program);
+	exit(TOOL_USAGE);
+}
+
+int tool_status_of(int code)
+{
+	switch (code) {
+	case DUOSHM_ERR_INVALID:
+	case DUOSHM_ERR_NAME:
+	case DUOSHM_ERR_NO_BACKEND: return TOOL_USAGE;
+	case DUOSHM_ERR_NOT_FOUND:
+	case DUOSHM_ERR_OTHER_BACKEND:
+	case DUOSHM_ERR_REMOVED:
+	case DUOSHM_ERR_PEER_DEAD: return TOOL_NOT_FOUND;
+	case DUOSHM_ERR_TIMEOUT: return TOOL_TIMEOUT;
+	case DUOSHM_ERR_REFUSED:
+	case DUOSHM_ERR_READ_ONLY: return TOOL_REFUSED;
+	case DUOSHM_ERR_WRONG_KIND:
+	case DUOSHM_ERR_CORRUPT:
+	case DUOSHM_ERR_INCOMPATIBLE: return TOOL_INCOMPATIBLE;
+	case DUOSHM_ERR_PERMISSION: return TOOL_PERMISSION;
+	default: return code < 0 ? TOOL_FAILED : TOOL_DONE;
+	}
+}
+
+/* A registry that must not be entered is a matter of permission, one that is full is not. */
+static int status_of_failure(int code, const struct duoshm_failure *failure)
+{
+	if (code == DUOSHM_ERR_REGISTRY &&
+		(failure->system_error == EACCES || failure->system_error == EPERM))
+		return TOOL_PERMISSION;
+	return tool_status_of(code);
+}
+
+int tool_failed(const char *what, int code)
+{
+	const struct duoshm_failure *failure = duoshm_failure();
+	int known = failure->code == code;
+	const char *cause = known && failure->cause[0] ? failure->cause : duoshm_strerror(code);
+
+	if (what)
+		tool_error("%s: %s", what, cause);
+	else
+		tool_error("%s", cause);
+	if (known && failure->cure[0])
+		tool_error("hint: %s", failure->cure);
+	if (known && failure->call[0] && tool.verbose)
+		tool_error("call: %s: %s", failure->call, strerror(failure->system_error));
+	return known ? status_of_failure(code, failure) : tool_status_of(code);
+}
+
+/* ---- begin, options, end ---- */
+
+/* Descriptors 0 to 2 are always ours: a closed one gets an end of /dev/null that fails as a closed one does. */
+static void guard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+			continue;
+		if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+			_exit(TOOL_FAILED);
+	}
+}
+
+static void name_program(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	const char *base = slash ? slash + 1 : path;
+
+	snprintf(tool.program, sizeof tool.program, "%s", base && *base ? base : "duoshm");
+}
+
+void tool_begin(char **argv, const char *usage)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction before = {.sa_handler = SIG_DFL};
+
+	guard_descriptors();
+	name_program(argv[0]);
+	tool.usage = usage;
+	sigaction(SIGPIPE, &ignore, &before);
+	pipe_signal_ignored = before.sa_handler == SIG_IGN;
+}
+
+TOOL_NORETURN static void help(void)
+{
+	const char *text = tool.usage;
+	const char *mark;
+
+	while ((mark = strstr(text, "%s"))) {
+		printf("%.*s%s", (int)(mark - text), text, tool.program);
+		text = mark + 2;
+	}
+	fputs(text, stdout);
+	exit(tool_end(TOOL_DONE));
+}
+
+TOOL_NORETURN static void version(void)
+{
+	printf("%s (duoshm) %s\nfamilies:", tool.program, DUOSHM_VERSION);
+	for (const char *const *family = duoshm_backends(); *family; family++)
+		printf(" %s", *family);
+	fputs("\nlibraries:"
+#ifdef HAVE_SNDFILE
+	      " sndfile"
+#endif
+#ifdef HAVE_INIH
+	      " inih"
+#endif
+#ifdef HAVE_JANSSON
+	      " jansson"
+#endif
+#ifdef HAVE_EDITLINE
+	      " libedit"
+#endif
+	      "\n",
+		stdout);
+	exit(tool_end(TOOL_DONE));
+}
+
+static void want_json(void)
+{
+#ifndef HAVE_JANSSON
+	tool_error("--json: not available: built without jansson");
+	exit(TOOL_FAILED);
+#endif
+	tool.json = 1;
+}
+
+void tool_option(int option, const char *argument)
+{
+	switch (option) {
+	case 'b': tool.backend = argument; break;
+	case TOOL_OPTION_DIR: tool.directory = argument; break;
+	case 'w':
+		if (tool_time(argument, &tool.wait_ns) < 0)
+			tool_usage("--wait: not a time: \"%s\"", argument);
+		break;
+	case 'J': want_json(); break;
+	case 'q': tool.quiet = 1; break;
+	case 'v': tool.verbose++; break;
+	case 'h': help();
+	case 'V': version();
+	default: /* getopt_long has said what is wrong */
+		fprintf(stderr, "Try '%s --help' for more information.\n", tool.program);
+		exit(TOOL_USAGE);
+	}
+}
+
+int tool_output_failed(void)
+{
+	if (fflush(stdout) < 0 && !output_errno)
+		output_errno = errno;
+	return ferror(stdout) != 0;
+}
+
+int tool_end(int status)
+{
+	if (!tool_output_failed() && fclose(stdout) == 0)
+		return status;
+	if (!output_errno)
+		output_errno = errno;
+	if (output_errno != EPIPE)
+		tool_error("standard output: %s", strerror(output_errno));
+	else if (!pipe_signal_ignored) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
+	return status == TOOL_DONE ? TOOL_FAILED : status;
+}
+
+/* ---- context ---- */
+
+static void log_line(void *arg, int level, const char *text)
+{
+	(void)arg;
+	if (level <= DUOSHM_LOG_WARNING + tool.verbose &&
+		!(tool.quiet && level > DUOSHM_LOG_WARNING))
+		fprintf(stderr, "%s: %s\n", tool.program, text);
+}
+
+int tool_context_of(const char *backend, struct duoshm **out, int *out_code)
+{
+	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
+	int code;
+
+	options.backend = backend;
+	options.directory = tool.directory;
+	options.log = log_line;
+	code = duoshm_new(&options, out);
+	if (out_code)
+		*out_code = code;
+	return tool_status_of(code);
+}
+
+int tool_context(struct duoshm **out)
+{
+	int code;
+
+	if (tool_context_of(tool.backend, out, &code) == TOOL_DONE)
+		return TOOL_DONE;
+	return tool_failed(code == DUOSHM_ERR_NO_BACKEND || code == DUOSHM_ERR_UNAVAILABLE
+				   ? tool.backend
+				   : NULL,
+		code);
+}
+
+/* ---- signals ---- */
+
+static void stop(int number)
+{
+	tool_stop = number;
+}
+
+void tool_catch_signals(void)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action = {.sa_handler = stop};
+	struct sigaction before;
+
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		/* What the starter ignores (nohup, a shell's background job) stays ignored. */
+		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &action, NULL);
+	}
+}
+
+/* ---- time, memory ---- */
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return (int64_t)now.tv_sec * TOOL_SECOND + now.tv_nsec;
+}
+
+int64_t tool_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+int64_t tool_real_time(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+void *tool_allocate(size_t count, size_t size)
+{
+	void *memory = calloc(count ? count : 1, size ? size : 1);
+
+	if (memory)
+		return memory;
+	tool_error("out of memory");
+	exit(TOOL_FAILED);
+}
+
+char *tool_copy(const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	return memcpy(tool_allocate(size, 1), text, size);
+}
