@@ -5,7 +5,7 @@
 # DUOSHM_CHECK_PLATFORM
 AC_DEFUN([DUOSHM_CHECK_PLATFORM], [
 AC_CHECK_HEADERS([sys/param.h sys/sysctl.h sys/statvfs.h sys/user.h sys/proc.h sys/file.h \
-	sys/event.h sys/syscall.h sys/prctl.h libproc.h linux/membarrier.h linux/futex.h \
+	sys/event.h sys/mount.h sys/vfs.h sys/syscall.h sys/prctl.h libproc.h linux/membarrier.h linux/futex.h \
 	linux/magic.h os/os_sync_wait_on_address.h sched.h], [], [], [
 #ifdef HAVE_SYS_PARAM_H
 # include <sys/param.h>
@@ -15,7 +15,7 @@ AC_CHECK_HEADERS([sys/param.h sys/sysctl.h sys/statvfs.h sys/user.h sys/proc.h s
 
 AC_CHECK_FUNCS([sem_timedwait sem_clockwait sem_getvalue semtimedop posix_fallocate \
 	os_sync_wait_on_address clock_nanosleep getrandom arc4random_buf getentropy \
-	kqueue pidfd_open memfd_create sched_setaffinity posix_madvise flock prctl syscall \
+	kqueue sysctlbyname pidfd_open memfd_create sched_setaffinity posix_madvise flock prctl syscall \
 	strerrordesc_np secure_getenv issetugid])
 
 AC_CHECK_MEMBERS([struct ipc_perm.key, struct ipc_perm.__key, struct ipc_perm._key,
@@ -29,6 +29,37 @@ AC_CHECK_MEMBERS([struct shmid_ds.shm_nattch, struct shmid_ds.shm_segsz, struct 
 #include <sys/types.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
+])
+dnl How a process's start is told: FreeBSD, NetBSD, OpenBSD, macOS, DragonFly; on Linux by /proc.
+AC_CHECK_MEMBERS([struct kinfo_proc.ki_start, struct kinfo_proc2.p_ustart_sec,
+	struct kinfo_proc2.p_realstat, struct kinfo_proc.p_ustart_sec,
+	struct kinfo_proc.kp_proc.p_starttime, struct kinfo_proc.kp_start], [], [], [
+#include <sys/types.h>
+#ifdef HAVE_SYS_PARAM_H
+# include <sys/param.h>
+#endif
+#ifdef HAVE_SYS_SYSCTL_H
+# include <sys/sysctl.h>
+#endif
+#ifdef HAVE_SYS_USER_H
+# include <sys/user.h>
+#endif
+])
+dnl Whether a file system is on this machine: by its type, or by a flag.
+AC_CHECK_MEMBERS([struct statfs.f_type, struct statfs.f_flags, struct statvfs.f_basetype], [], [], [
+#include <sys/types.h>
+#ifdef HAVE_SYS_PARAM_H
+# include <sys/param.h>
+#endif
+#ifdef HAVE_SYS_VFS_H
+# include <sys/vfs.h>
+#endif
+#ifdef HAVE_SYS_MOUNT_H
+# include <sys/mount.h>
+#endif
+#ifdef HAVE_SYS_STATVFS_H
+# include <sys/statvfs.h>
+#endif
 ])
 AC_CHECK_MEMBERS([struct stat.st_mtim, struct stat.st_mtimespec], [], [], [
 #include <sys/types.h>

@@ -25,10 +25,14 @@ enum duoshm__running duoshm__process_running(const struct duoshm__process *proce
 unsigned duoshm__forks(void);
 /* Installs the at-fork handlers, once. Called by duoshm_new. */
 int duoshm__process_init(void);
+/* No fork of the library's process happens in between: the child would find its caller's work half done. */
+void duoshm__process_lock(void);
+void duoshm__process_unlock(void);
 
 /*
  * Descriptors that a forked child closes at once, because they hold an flock (never unlock there: it is
- * the parent's lock). keep before the lock is taken; drop closes the descriptor in this process.
+ * the parent's lock). keep before the lock is taken; drop unlocks and closes the descriptor; it does
+ * nothing in a child that was forked since, nor to a number that names another file by now.
  */
 int duoshm__fd_keep(int fd);
 void duoshm__fd_drop(int fd);
