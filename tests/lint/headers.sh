@@ -9,14 +9,14 @@ try() {
 	# CC may hold options.
 	# shellcheck disable=SC2086
 	${CC:-cc} -x "$2" "-std=$3" -Wall -Wextra -Wpedantic -Wconversion -Werror \
-		-D_POSIX_C_SOURCE=200809L -fsyntax-only -I"$top_srcdir/include" "$scratch/a.$4" \
+		-D_POSIX_C_SOURCE=200809L -c -o "$scratch/a.o" -I"$top_srcdir/include" "$scratch/a.$4" \
 		> "$scratch/out" 2>&1 || fault "$1" "as $3: $(head -n 5 "$scratch/out")"
 }
 
 echo 'int main() { return 0; }' > "$scratch/probe.cc"
 plusplus=no
 # shellcheck disable=SC2086
-${CC:-cc} -x c++ -std=c++17 -fsyntax-only "$scratch/probe.cc" > /dev/null 2>&1 && plusplus=yes
+${CC:-cc} -x c++ -std=c++17 -c -o "$scratch/a.o" "$scratch/probe.cc" > /dev/null 2>&1 && plusplus=yes
 
 count=0
 for header in $(cd "$top_srcdir/include" && find . -name '*.h' | sed 's|^\./||'); do
