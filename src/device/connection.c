@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client's connection: connecting, registers, the live stream. Commands and captures are connection_lane.c.
+ *
+ * The trap: the device's object is another process's memory. Its geometry is copied once, checked against the size
+ * of the segment, and only the copy is used; every length in the stream is checked before it is believed.
+ */
+#include "config.h"
+
+#include "device/connection.h"
+
+#include "core/clock.h"
+#include "core/failure.h"
+#include "device/table.h"
+#include "device/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- names ---- */
+
+static const char *name_of(const char *const *names, size_t count, int number)
+{
+	return number >= 0 && (size_t)number < count ? names[number] : "?";
+}
+
+const char *duoshm_severity_name(int severity)
+{
+	static const char *const names[] = {"NO_ALARM", "MINOR", "MAJOR", "INVALID"};
+
+	return name_of(names, sizeof names / sizeof *names, severity);
+}
+
+const char *duoshm_alarm_name(int alarm)
+{
+	static const char *const names[] = {
+		"NO_ALARM", "HIHI", "HIGH", "LOW", "LOLO", "READ", "COMM", "UDF"};
+
+	return name_of(names, sizeof names / sizeof *names, alarm);
+}
+
+const char *duoshm_type_name(int type)
+{
+	static const char *const names[] = {"?", "real", "integer", "boolean", "text"};
+
+	return name_of(names, sizeof names / sizeof *names, type);
+}
+
+/* ---- connecting ---- */
+
+/* Do `bytes` bytes at a multiple of `align` lie in the payload? */
+static int fits(uint64_t at, uint64_t bytes, uint64_t align, size_t size)
+{
+	return at % align == 0 && at <= size && bytes <= size - at;
+}
+
+static int check_header(const struct duoshm__device_header *head, size_t size)
+{
+	if (head->magic != DUOSHM__DEVICE_MAGIC)
+		return duoshm__fail(
+			DUOSHM_ERR_CORRUPT, "the object does not begin as a device does");
+	if (head->layout != DUOSHM__DEVICE_LAYOUT)
+		return duoshm__fail(DUOSHM_ERR_INCOMPATIBLE,
+			"the device has layout %lu, this program %u", (unsigned long)head->layout,
+			DUOSHM__DEVICE_LAYOUT);
+	if (head->registers < 1 || head->registers > DUOSHM_REGISTERS_MAX ||
+		!fits(head->descriptions_at, head->registers * sizeof(struct duoshm__description),
+			64, size) ||
+		!fits(head->table_at, duoshm__table_bytes(head->registers), 64, size) ||
+		!fits(head->stream_at, head->stream_bytes, 64, size) || head->channels < 1 ||
+		head->channels > DUOSHM_CHANNELS_MAX || head->bits < 1 || head->bits > 64 ||
+		(head->sample_type != DUOSHM_SAMPLE_INT32 &&
+			head->sample_type != DUOSHM_SAMPLE_REAL64))
+		return duoshm__fail(DUOSHM_ERR_CORRUPT, "the device's header does not make sense");
+	return 0;
+}
+
+#define TERMINATE(text) ((text)[sizeof(text) - 1] = '\0')
+
+static int copy_description(const struct duoshm__description *shared, struct duoshm_register *about)
+{
+	struct duoshm__description d = *shared;
+
+	TERMINATE(d.name);
+	TERMINATE(d.unit);
+	TERMINATE(d.description);
+	if (!d.name[0] || d.type < DUOSHM_TYPE_REAL || d.type > DUOSHM_TYPE_TEXT ||
+		d.precision < 0 || d.precision > 17 || d.bits > 64)
+		return duoshm__fail(
+			DUOSHM_ERR_CORRUPT, "a register's description does not make sense");
+	duoshm__copy(about->name, sizeof about->name, d.name);
+	duoshm__copy(about->unit, sizeof about->unit, d.unit);
+	duoshm__copy(about->description, sizeof about->description, d.description);
+	about->type = d.type;
+	about->writable = d.writable != 0;
+	about->precision = d.precision;
+	about->bits = d.bits;
+	about->low = d.low;
+	about->high = d.high;
+	about->lolo = d.lolo;
+	about->low_alarm = d.low_alarm;
+	about->high_alarm = d.high_alarm;
+	about->hihi = d.hihi;
+	return 0;
+}
+
+/* Copies and checks all that stays as it is while the device runs. */
+static int read_object(struct duoshm_device *device)
+{
+	const char *payload = duoshm_segment_data(device->segment);
+	size_t size = duoshm_segment_size(device->segment);
+	const struct duoshm__description *shared;
+	int err;
+
+	if (duoshm_segment_kind(device->segment) != DUOSHM_KIND_DEVICE)
+		return duoshm__fail(DUOSHM_ERR_WRONG_KIND, "%s is a %s, no device",
+			duoshm_segment_name(device->segment),
+			duoshm_kind_name(duoshm_segment_kind(device->segment)));
+	if (size < sizeof device->head)
+		return duoshm__fail(DUOSHM_ERR_CORRUPT, "the object is too small for a device");
+	memcpy(&device->head, payload, sizeof device->head);
+	TERMINATE(device->head.unit);
+	TERMINATE(device->head.source);
+	for (unsigned i = 0; i < DUOSHM_CHANNELS_MAX; i++)
+		TERMINATE(device->head.names[i]);
+	err = check_header(&device->head, size);
+	if (err)
+		return err;
+	device->table = (const void *)(payload + device->head.table_at);
+	device->about = calloc(device->head.registers, sizeof *device->about);
+	device->rows = calloc(device->head.registers, sizeof *device->rows);
+	if (!device->about || !device->rows)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a connection");
+	shared = (const void *)(payload + device->head.descriptions_at);
+	for (unsigned i = 0; !err && i < device->head.registers; i++)
+		err = copy_description(&shared[i], &device->about[i]);
+	return err;
+}
+
+/* A device whose process is dead may yet be replaced by a new one: that is waited for, too. */
+static int open_living(
+	struct duoshm *ctx, const char *name, int64_t timeout_ns, struct duoshm_segment **out)
+{
+	int64_t deadline = duoshm__deadline(timeout_ns);
+
+	for (;;) {
+		int64_t left = duoshm__remaining(deadline, DUOSHM_FOREVER);
+		struct duoshm_segment *segment;
+		int result = duoshm_segment_open(ctx, name, DUOSHM_READ_ONLY, left, &segment);
+
+		if (result < 0)
+			return result;
+		if (duoshm_segment_owner_alive(segment) != 0) {
+			*out = segment;
+			return 0;
+		}
+		duoshm_segment_close(segment);
+		left = duoshm__remaining(deadline, 20000000);
+		if (left <= 0)
+			return duoshm__fail(DUOSHM_ERR_PEER_DEAD,
+				"the device %s is dead and has left its remains", name);
+		duoshm__pause(left);
+	}
+}
+
+int duoshm_device_connect(
+	struct duoshm *ctx, const char *name, int64_t timeout_ns, struct duoshm_device **out)
+{
+	struct duoshm_device *device;
+	int err;
+
+	if (!ctx || !name || !out || timeout_ns < 0)
+		return duoshm__fail(
+			DUOSHM_ERR_INVALID, "connect: context, name or timeout is wrong");
+	device = calloc(1, sizeof *device);
+	if (!device)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a connection");
+	device->ctx = ctx;
+	err = open_living(ctx, name, timeout_ns, &device->segment);
+	if (!err)
+		err = read_object(device);
+	if (err) {
+		duoshm_device_disconnect(device);
+		return err;
+	}
+	*out = device;
+	return 0;
+}
+
+int duoshm_device_disconnect(struct duoshm_device *device)
+{
+	if (!device)
+		return 0;
+	duoshm__lane_leave(device);
+	if (device->stream)
+		duoshm_broadcast_close(device->stream);
+	duoshm_segment_close(device->segment);
+	free(device->block);
+	free(device->about);
+	free(device->rows);
+	free(device);
+	return 0;
+}
+
+int duoshm_device_check(struct duoshm_device *device)
+{
+	const char *name = duoshm_segment_name(device->segment);
+	int alive = duoshm_segment_owner_alive(device->segment);
+
+	if (alive == 0)
+		return duoshm__fail(DUOSHM_ERR_PEER_DEAD, "the device %s died", name);
+	if (alive < 0 && alive != DUOSHM_ERR_UNSUPPORTED)
+		return alive;
+	if (duoshm_segment_removed(device->segment))
+		return duoshm__fail(DUOSHM_ERR_REMOVED, "the device %s has ended", name);
+	return 0;
+}
+
+/* ---- what it says of itself ---- */
+
+static size_t row_count(const struct duoshm_device *device)
+{
+	return device->head.registers + DUOSHM__EXTRA_ROWS;
+}
+
+int duoshm__device_status(struct duoshm_device *device, struct duoshm__plain_row *out)
+{
+	return duoshm__table_read(device->table, row_count(device), device->head.registers, 1, out);
+}
+
+int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *out)
+{
+	struct duoshm_device_info info = DUOSHM_DEVICE_INFO_INIT;
+	struct duoshm_stat st = DUOSHM_STAT_INIT;
+	struct duoshm__plain_row row[DUOSHM__EXTRA_ROWS];
+	const uint64_t *status = row[0].word;
+	char name[DUOSHM_NAME_SIZE + 8];
+	int err, alive;
+
+	if (!out || out->size < sizeof info)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "info: begin with DUOSHM_DEVICE_INFO_INIT");
+	err = duoshm__table_read(
+		device->table, row_count(device), device->head.registers, DUOSHM__EXTRA_ROWS, row);
+	if (err)
+		return err;
+	duoshm__copy(info.name, sizeof info.name, duoshm_segment_name(device->segment));
+	duoshm__copy(info.backend, sizeof info.backend, duoshm_segment_backend(device->segment));
+	snprintf(name, sizeof name, "%s:%s", info.backend, info.name);
+	if (duoshm_stat(device->ctx, name, &st) >= 0)
+		duoshm__copy(info.native, sizeof info.native, st.native);
+	memcpy(info.signal, row[1].word, sizeof info.signal);
+	TERMINATE(info.signal);
+	alive = duoshm_segment_owner_alive(device->segment);
+	info.alive = alive < 0 ? -1 : alive;
+	info.pid = device->head.pid;
+	info.running = status[DUOSHM__STATUS_RUNNING] != 0;
+	info.started_ns = device->head.started_ns;
+	info.heartbeat_age_ns = duoshm__now() - (int64_t)status[DUOSHM__STATUS_HEARTBEAT];
+	info.heartbeat_period_ns = device->head.heartbeat_period_ns;
+	info.rate_hz = duoshm__double_of(status[DUOSHM__STATUS_RATE]);
+	info.channels = device->head.channels;
+	info.bits = device->head.bits;
+	info.sample_type = (int)device->head.sample_type;
+	info.registers = device->head.registers;
+	info.clients = (unsigned)status[DUOSHM__STATUS_CLIENTS];
+	info.frames = status[DUOSHM__STATUS_FRAMES];
+	info.total_frames = device->head.total_frames;
+	*out = info;
+	return 0;
+}
+
+int duoshm_device_format(struct duoshm_device *device, struct duoshm_format *out)
+{
+	const struct duoshm__device_header *head = &device->head;
+	struct duoshm__plain_row status;
+	int err = duoshm__device_status(device, &status);
+
+	if (err)
+		return err;
+	memset(out, 0, sizeof *out);
+	out->sample_type = (int)head->sample_type;
+	out->channels = head->channels;
+	out->bits = head->bits;
+	out->rate_hz = duoshm__double_of(status.word[DUOSHM__STATUS_RATE]);
+	out->scale = head->scale;
+	out->offset = head->offset;
+	out->total_frames = head->total_frames;
+	memcpy(out->unit, head->unit, sizeof out->unit);
+	memcpy(out->names, head->names, sizeof out->names);
+	memcpy(out->source, head->source, sizeof out->source);
+	return 0;
+}
+
+/* ---- registers ---- */
+
+int duoshm_device_registers(struct duoshm_device *device)
+{
+	return (int)device->head.registers;
+}
+
+int duoshm_device_find(struct duoshm_device *device, const char *name)
+{
+	for (unsigned i = 0; i < device->head.registers; i++)
+		if (strcasecmp(device->about[i].name, name) == 0)
+			return (int)i;
+	return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "no such register: %s", name);
+}
+
+static int check_index(const struct duoshm_device *device, unsigned first, unsigned count)
+{
+	if (first < device->head.registers && count <= device->head.registers - first)
+		return 0;
+	return duoshm__fail(DUOSHM_ERR_INVALID, "register %u and %u more: there are %lu", first,
+		count, (unsigned long)device->head.registers);
+}
+
+int duoshm_device_describe(
+	struct duoshm_device *device, unsigned index, struct duoshm_register *out)
+{
+	int err = check_index(device, index, 1);
+
+	if (!err)
+		*out = device->about[index];
+	return err;
+}
+
+int duoshm_device_snapshot(
+	struct duoshm_device *device, unsigned first, unsigned count, struct duoshm_value *out)
+{
+	int err = check_index(device, first, count);
+
+	if (!err)
+		err = duoshm__table_read(
+			device->table, row_count(device), first, count, device->rows);
+	for (unsigned i = 0; !err && i < count; i++)
+		duoshm__row_decode(&device->rows[i], device->about[first + i].type, &out[i]);
+	return err;
+}
+
+int duoshm_device_read(struct duoshm_device *device, unsigned index, struct duoshm_value *out)
+{
+	return duoshm_device_snapshot(device, index, 1, out);
+}
+
+/* ---- the live stream ---- */
+
+int duoshm__block_take(struct duoshm_device *device, const void *message, size_t length,
+	uint64_t *next, int *begun, struct duoshm_block *out)
+{
+	size_t frame = device->head.channels * duoshm__sample_bytes((int)device->head.sample_type);
+	struct duoshm__block_header head;
+
+	if (length < sizeof head)
+		return duoshm__fail(
+			DUOSHM_ERR_CORRUPT, "a block of %zu bytes is too short", length);
+	memcpy(&head, message, sizeof head);
+	if (head.frames > length / frame || length - sizeof head != head.frames * frame)
+		return duoshm__fail(DUOSHM_ERR_CORRUPT,
+			"a block of %zu bytes says that it has %lu frames", length,
+			(unsigned long)head.frames);
+	out->first = head.first;
+	out->t_first_ns = head.t_first_ns;
+	out->frames = head.frames;
+	/* a smaller number than expected is a new start, not a loss */
+	out->missed = *begun && head.first > *next ? head.first - *next : 0;
+	out->samples = (const char *)message + sizeof head;
+	*next = head.first + head.frames;
+	*begun = 1;
+	return 0;
+}
+
+int duoshm_device_follow(struct duoshm_device *device)
+{
+	int err;
+
+	if (device->stream)
+		return duoshm__fail(DUOSHM_ERR_BUSY, "this connection follows already");
+	err = duoshm_broadcast_attach(device->segment, device->head.stream_at,
+		device->head.stream_bytes, DUOSHM_NO_BELLS, DUOSHM_READER, &device->stream);
+	if (err)
+		return err;
+	device->block_size = duoshm_broadcast_longest(device->stream);
+	device->block = malloc(device->block_size);
+	if (device->block)
+		return 0;
+	duoshm_broadcast_close(device->stream);
+	device->stream = NULL;
+	return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory to follow with");
+}
+
+/* Nothing has come for a while: is the device gone, or its replay over? */
+static int why_silent(struct duoshm_device *device)
+{
+	struct duoshm__plain_row status;
+	int err = duoshm_device_check(device);
+
+	if (!err)
+		err = duoshm__device_status(device, &status);
+	if (!err && status.word[DUOSHM__STATUS_ENDED])
+		err = duoshm__fail(DUOSHM_ERR_END, "the replay is over");
+	return err;
+}
+
+int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct duoshm_block *out)
+{
+	int64_t deadline = duoshm__deadline(timeout_ns);
+	struct duoshm_block block;
+	int silent = 0;
+
+	if (!device->stream)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "next: this connection does not follow");
+	for (;;) {
+		ssize_t n = duoshm_broadcast_next(device->stream, device->block, device->block_size,
+			NULL, silent ? 0 : duoshm__remaining(deadline, DUOSHM__SLICE_NS));
+
+		if (n >= 0) {
+			int err = duoshm__block_take(device, device->block, (size_t)n,
+				&device->stream_next, &device->stream_begun, &block);
+
+			if (err)
+				return err;
+			if (block.frames == 0)
+				return duoshm__fail(DUOSHM_ERR_END, "the replay is over");
+			*out = block;
+			return 0;
+		}
+		if (n != DUOSHM_ERR_TIMEOUT)
+			return duoshm_device_check(device) < 0 ? duoshm_failure()->code : (int)n;
+		if (silent) /* and after the second look still nothing */
+			return silent;
+		silent = why_silent(device);
+		if (!silent && duoshm__remaining(deadline, DUOSHM__SLICE_NS) == 0)
+			return duoshm__fail(DUOSHM_ERR_TIMEOUT, "no sample came in time");
+	}
+}

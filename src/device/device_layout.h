@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What lies in the payload of a device's object.
+ *
+ *   header         fixed facts and the geometry of the rest; the device, before it publishes the object
+ *   descriptions   one per register; the device, before it publishes the object
+ *   table          two copies of all rows behind a latch; the device, at every step (see table.h)
+ *   stream         a broadcast of blocks (lane_layout.h has their shape); the device
+ *
+ * Clients map all of it read-only. Rows: one per register, then one with the device's status, then one
+ * with the text of its signal. Numbers are fixed in width, doubles are IEEE 754 in the machine's byte
+ * order (the object's header refuses another one), and every 8-byte field lies on 8 bytes by itself, so that
+ * 32-bit and 64-bit programs see the same.
+ */
+#ifndef DUOSHM_DEVICE_LAYOUT_H
+#define DUOSHM_DEVICE_LAYOUT_H
+
+#include "core/word.h"
+#include "duoshm/device.h"
+
+#include <stddef.h>
+
+#define DUOSHM__DEVICE_MAGIC  0x3165636976656475u /* "udevice1", little-endian */
+#define DUOSHM__DEVICE_LAYOUT 1u
+#define DUOSHM__HEARTBEAT_NS  100000000
+
+struct duoshm__device_header {
+	uint64_t magic;
+	uint32_t layout;
+	uint32_t registers;
+	/* offsets from the payload's start, and lengths, in bytes */
+	uint64_t descriptions_at;
+	uint64_t table_at;
+	uint64_t stream_at;
+	uint64_t stream_bytes;
+	uint64_t id; /* of this run of the device: a lane names it, for names are used again */
+	int64_t pid;
+	int64_t started_ns; /* real time */
+	int64_t heartbeat_period_ns;
+	/* struct duoshm_format in fixed widths; the rate is in the status row */
+	uint64_t total_frames;
+	double scale;
+	double offset;
+	uint32_t sample_type;
+	uint32_t channels;
+	uint32_t bits;
+	uint32_t spare;
+	char unit[16];
+	char source[16];
+	char names[DUOSHM_CHANNELS_MAX][32];
+};
+_Static_assert(sizeof(struct duoshm__device_header) == 2200, "the header is part of the layout");
+_Static_assert(offsetof(struct duoshm__device_header, total_frames) == 80, "no hidden padding");
+_Static_assert(offsetof(struct duoshm__device_header, unit) == 120, "no hidden padding");
+
+struct duoshm__description {
+	char name[32];
+	char unit[16];
+	char description[64];
+	int32_t type;
+	int32_t writable;
+	int32_t precision;
+	uint32_t bits;
+	double low, high;
+	double lolo, low_alarm, high_alarm, hihi;
+};
+_Static_assert(sizeof(struct duoshm__description) == 176, "a description is part of the layout");
+
+#define DUOSHM__ROW_WORDS 16
+struct duoshm__row {
+	struct duoshm__word64 word[DUOSHM__ROW_WORDS];
+};
+_Static_assert(sizeof(struct duoshm__row) == 128, "a row is part of the layout");
+
+/* The latch in a line of its own; 2 * rows rows follow. */
+struct duoshm__table {
+	struct duoshm__word32 latch;
+	uint8_t spare[60];
+	struct duoshm__row row[];
+};
+_Static_assert(sizeof(struct duoshm__table) == 64, "the rows begin on a line");
+
+/* Words of a register's row. */
+enum {
+	DUOSHM__ROW_REAL, /* bits of a double */
+	DUOSHM__ROW_INTEGER,
+	DUOSHM__ROW_SEQUENCE,
+	DUOSHM__ROW_T_SAMPLE,
+	DUOSHM__ROW_T_UPDATE,
+	DUOSHM__ROW_ALARM, /* severity in the low half, alarm in the high half */
+	DUOSHM__ROW_TEXT   /* 8 words */
+};
+/* Words of the status row. */
+enum {
+	DUOSHM__STATUS_HEARTBEAT, /* monotonic */
+	DUOSHM__STATUS_RUNNING,
+	DUOSHM__STATUS_ENDED, /* the replay is over */
+	DUOSHM__STATUS_FRAMES,
+	DUOSHM__STATUS_CLIENTS,
+	DUOSHM__STATUS_RATE /* bits of a double */
+};
+#define DUOSHM__EXTRA_ROWS 2 /* status, signal */
+
+static inline size_t duoshm__table_bytes(size_t registers)
+{
+	return sizeof(struct duoshm__table) +
+	       2 * (registers + DUOSHM__EXTRA_ROWS) * sizeof(struct duoshm__row);
+}
+
+/* Offsets are multiples of a cache line. */
+static inline size_t duoshm__line_up(size_t bytes)
+{
+	return (bytes + 63) & ~(size_t)63;
+}
+
+#endif

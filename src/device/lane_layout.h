@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What lies in the payload of a lane, the object that a client adds to a device: a header and three queues
+ * at fixed places. The client makes it, and gives it its name: the device's, a dot, 8 hexadecimal digits.
+ *
+ *   header     the client, before it publishes the lane
+ *   commands   client to device; no bells of its own: the device sleeps on its own object's bell
+ *   replies    device to client; bells 0 and 1
+ *   capture    device to client; bells 2 and 3
+ *
+ * All of it is hostile to the device: it uses the constants below, never a number from the lane, and copies
+ * a message before it looks at it.
+ */
+#ifndef DUOSHM_LANE_LAYOUT_H
+#define DUOSHM_LANE_LAYOUT_H
+
+#include "duoshm/device.h"
+
+#define DUOSHM__LANE_MAGIC  0x31656e616c647564u /* "dudlane1", little-endian */
+#define DUOSHM__LANE_LAYOUT 1u
+#define DUOSHM__LANE_TAG    8 /* digits */
+#define DUOSHM__LANE_BELLS  4
+
+#define DUOSHM__COMMANDS_CAPACITY 8192
+#define DUOSHM__REPLIES_CAPACITY  8192
+#define DUOSHM__CAPTURE_CAPACITY  262144
+#define DUOSHM__REPLY_BELLS       0
+#define DUOSHM__CAPTURE_BELLS     2
+
+struct duoshm__lane_header {
+	uint64_t magic;
+	uint32_t layout;
+	uint32_t spare;
+	uint64_t device_id; /* the run of the device that the lane is for */
+	uint64_t spare_2[5];
+};
+_Static_assert(sizeof(struct duoshm__lane_header) == 64, "the lane's header is part of the layout");
+
+/* Where the queues lie; the same sum on both sides. */
+struct duoshm__lane_map {
+	size_t commands_at, commands_bytes;
+	size_t replies_at, replies_bytes;
+	size_t capture_at, capture_bytes;
+	size_t bytes; /* of the whole lane */
+};
+
+static inline struct duoshm__lane_map duoshm__lane_map(void)
+{
+	struct duoshm__lane_map m;
+
+	m.commands_bytes = duoshm_queue_bytes(DUOSHM__COMMANDS_CAPACITY);
+	m.replies_bytes = duoshm_queue_bytes(DUOSHM__REPLIES_CAPACITY);
+	m.capture_bytes = duoshm_queue_bytes(DUOSHM__CAPTURE_CAPACITY);
+	m.commands_at = sizeof(struct duoshm__lane_header);
+	m.replies_at = (m.commands_at + m.commands_bytes + 63) & ~(size_t)63;
+	m.capture_at = (m.replies_at + m.replies_bytes + 63) & ~(size_t)63;
+	m.bytes = m.capture_at + m.capture_bytes;
+	return m;
+}
+
+/* Messages of the command queue. */
+enum { DUOSHM__OP_LINE = 1, DUOSHM__OP_CAPTURE = 2, DUOSHM__OP_STOP = 3 };
+struct duoshm__command {
+	uint32_t serial; /* of the client; a reply bears it, and so do a capture's blocks */
+	uint32_t op;
+	uint64_t frames;              /* OP_CAPTURE: how many, 0: until the end */
+	char line[DUOSHM_REPLY_SIZE]; /* OP_LINE; shorter on the way, not terminated */
+};
+
+/* Messages of the reply queue. */
+struct duoshm__reply {
+	uint32_t serial;
+	int32_t code;                 /* 0 or a DUOSHM_ERR_* */
+	char text[DUOSHM_REPLY_SIZE]; /* shorter on the way, not terminated */
+};
+
+/* Messages of the capture queue and of the stream; the samples follow. */
+#define DUOSHM__BLOCK_END 1u /* no more of this capture, of this replay */
+struct duoshm__block_header {
+	uint64_t first;
+	int64_t t_first_ns;
+	uint32_t frames;
+	uint32_t flags;
+	uint32_t serial; /* of the capture; 0 in the stream */
+	uint32_t spare;
+};
+_Static_assert(
+	sizeof(struct duoshm__block_header) == 32, "the block's header is part of the layout");
+_Static_assert(offsetof(struct duoshm__command, line) == 16, "no hidden padding");
+_Static_assert(offsetof(struct duoshm__reply, text) == 8, "no hidden padding");
+
+static inline size_t duoshm__sample_bytes(int sample_type)
+{
+	return sample_type == DUOSHM_SAMPLE_INT32 ? sizeof(int32_t) : sizeof(double);
+}
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which reader a file is for, and what --bits and --rate change. The readers are replay_sound.c and
+ * replay_csv.c. The trap: "same samples" must stay true when nothing is asked to change, so nothing is touched then.
+ */
+#include "config.h"
+
+#include "device/replay.h"
+
+#include "core/failure.h"
+#include "device/signal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+struct duoshm__replay {
+	const struct duoshm__source *source;
+	void *state;
+	struct duoshm_format format;
+	unsigned bits; /* to reduce the samples to; 0: they stay as they are */
+};
+
+static int has_suffix(const char *path, const char *suffix)
+{
+	size_t length = strlen(path), tail = strlen(suffix);
+
+	return length >= tail && strcasecmp(path + length - tail, suffix) == 0;
+}
+
+/* Refuses what no reader can read, and picks the reader by the first bytes, else by the name. */
+static int choose_source(const char *path, const struct duoshm__source **out)
+{
+	static const char *const magics[] = {
+		"RIFF", "RIFX", "RF64", "FORM", "fLaC", "OggS", ".snd"};
+	char head[512] = "";
+	struct stat st;
+	size_t length;
+	FILE *file = fopen(path, "rb");
+	int sound = has_suffix(path, ".wav");
+
+	if (!file)
+		return duoshm__fail_call(
+			duoshm__code_of_errno(errno), errno, "fopen(\"%s\", \"r\")", path);
+	if (fstat(fileno(file), &st) == 0 && !S_ISREG(st.st_mode)) {
+		fclose(file);
+		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: is not a regular file", path);
+	}
+	length = fread(head, 1, sizeof head, file);
+	fclose(file);
+	if (length == 0)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: is empty", path);
+	for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
+		sound |= length >= 4 && memcmp(head, magics[i], 4) == 0;
+	if (!sound && memchr(head, '\0', length))
+		return duoshm__fail(
+			DUOSHM_ERR_INVALID, "%s: is neither a sound file nor CSV", path);
+	*out = sound ? &duoshm__source_sound : &duoshm__source_csv;
+	return 0;
+}
+
+int duoshm__replay_open(
+	const char *path, unsigned bits, double rate_hz, struct duoshm__replay **out)
+{
+	struct duoshm__replay *replay = calloc(1, sizeof *replay);
+	int err;
+
+	if (!replay)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a replay");
+	err = choose_source(path, &replay->source);
+	if (!err)
+		err = replay->source->open(path, &replay->format, &replay->state);
+	if (err) {
+		free(replay);
+		return err;
+	}
+	if (rate_hz > 0)
+		replay->format.rate_hz = rate_hz;
+	if (bits &&
+		(replay->format.sample_type == DUOSHM_SAMPLE_REAL64 || bits < replay->format.bits))
+		replay->format.bits = replay->bits = bits;
+	*out = replay;
+	return 0;
+}
+
+const struct duoshm_format *duoshm__replay_format(const struct duoshm__replay *replay)
+{
+	return &replay->format;
+}
+
+/* To the nearest of 2^bits steps, left-justified still; the topmost step saturates. */
+static int32_t reduce(int32_t sample, unsigned bits)
+{
+	int64_t step = INT64_C(1) << (32 - bits);
+	int64_t rounded = ((int64_t)sample + step / 2) & ~(step - 1);
+
+	return (int32_t)(rounded > INT32_MAX ? rounded - step : rounded);
+}
+
+int duoshm__replay_read(struct duoshm__replay *replay, void *samples, unsigned frames)
+{
+	int got = replay->source->read(replay->state, samples, frames);
+	size_t count = got > 0 ? (size_t)got * replay->format.channels : 0;
+	int32_t *integers = samples;
+	double *reals = samples;
+
+	for (size_t i = 0; replay->bits && i < count; i++) {
+		if (replay->format.sample_type == DUOSHM_SAMPLE_INT32)
+			integers[i] = reduce(integers[i], replay->bits);
+		else if (!isnan(reals[i])) /* full scale of a real file is -1 to 1 */
+			reals[i] =
+				duoshm__dequantise(duoshm__quantise(reals[i], -1, 1, replay->bits),
+					-1, 1, replay->bits);
+	}
+	return got;
+}
+
+int duoshm__replay_rewind(struct duoshm__replay *replay)
+{
+	return replay->source->rewind(replay->state);
+}
+
+void duoshm__replay_close(struct duoshm__replay *replay)
+{
+	if (!replay)
+		return;
+	replay->source->close(replay->state);
+	free(replay);
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CSV files: one line per frame, one column per channel, separated by comma, semicolon or tab. A first line that is
+ * not all numbers names the columns, "VOLT (V)" or "VOLT [V]" with a unit. A column named time, t, time_s, t_ns ... gives the
+ * rate, columns named frame, sample, index or seq are left out. Blank lines and lines that begin with # do not count.
+ *
+ * The whole file is read and checked at once, so that a fault is told with its line before anything is played.
+ */
+#include "config.h"
+
+#include "device/replay.h"
+
+#include "core/failure.h"
+#include "device/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define USUAL_RATE  10.0 /* Hz, of a file without times */
+#define COLUMNS_MAX (DUOSHM_CHANNELS_MAX + 4)
+
+enum role { CHANNEL, TIME, IGNORED };
+
+struct csv {
+	const char *path; /* while it is read */
+	unsigned line;
+	char separator;
+	unsigned columns, channels;
+	enum role role[COLUMNS_MAX];
+	double time_unit;
+	double first_time, last_time;
+	double *samples;
+	size_t frames, room, next;
+};
+
+static int fault(const struct csv *csv, const char *what)
+{
+	return duoshm__fail(DUOSHM_ERR_INVALID, "%s: line %u: %s", csv->path, csv->line, what);
+}
+
+static char *trim(char *text)
+{
+	size_t length;
+
+	text += strspn(text, " \t\"");
+	length = strlen(text);
+	while (length && strchr(" \t\r\n\"", text[length - 1]))
+		text[--length] = '\0';
+	return text;
+}
+
+/* Cuts the line into its fields. How many; more than COLUMNS_MAX are counted and not kept. */
+static unsigned split(char *line, char separator, char *field[COLUMNS_MAX])
+{
+	unsigned n = 0;
+
+	for (char *next = line; next; n++) {
+		char *start = next;
+
+		next = strchr(start, separator);
+		if (next)
+			*next++ = '\0';
+		if (n < COLUMNS_MAX)
+			field[n] = trim(start);
+	}
+	return n;
+}
+
+static int to_number(const char *text, double *out)
+{
+	char *rest;
+
+	*out = strtod(text, &rest);
+	return rest != text && !*rest;
+}
+
+/* Seconds per unit of a column of times; 0: the column is none. */
+static double time_unit(const char *name, const char *unit)
+{
+	static const struct {
+		const char *unit;
+		double seconds;
+	} units[] = {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"ns", 1e-9}};
+	const char *tail = strrchr(name, '_');
+	size_t length = tail ? (size_t)(tail - name) : strlen(name);
+
+	if (!(length == 1 && strncasecmp(name, "t", 1) == 0) &&
+		!(length == 4 && strncasecmp(name, "time", 4) == 0))
+		return 0;
+	if (tail)
+		unit = tail + 1;
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (strcmp(unit, units[i].unit) == 0)
+			return units[i].seconds;
+	return 0;
+}
+
+static int is_counter(const char *name)
+{
+	static const char *const names[] = {"frame", "sample", "index", "seq"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcasecmp(name, names[i]) == 0)
+			return 1;
+	return 0;
+}
+
+/* "VOLT (V)" to name and unit, in place. */
+static char *cut_unit(char *name)
+{
+	char *unit = strpbrk(name, "([");
+	char *end;
+
+	if (!unit)
+		return name + strlen(name);
+	*unit++ = '\0';
+	end = strpbrk(unit, ")]");
+	if (end)
+		*end = '\0';
+	trim(name);
+	return trim(unit);
+}
+
+static void read_names(struct csv *csv, char **field, struct duoshm_format *format)
+{
+	for (unsigned i = 0; i < csv->columns; i++) {
+		char *unit = cut_unit(field[i]);
+		double seconds = time_unit(field[i], unit);
+
+		if (seconds > 0 && csv->time_unit <= 0) {
+			csv->role[i] = TIME;
+			csv->time_unit = seconds;
+		} else if (is_counter(field[i])) {
+			csv->role[i] = IGNORED;
+		} else if (csv->channels++ < DUOSHM_CHANNELS_MAX) {
+			duoshm__copy(
+				format->names[csv->channels - 1], sizeof *format->names, field[i]);
+			if (csv->channels == 1)
+				duoshm__copy(format->unit, sizeof format->unit, unit);
+		}
+	}
+}
+
+/* The first line that counts: how many columns, and are they named? */
+static int begin(struct csv *csv, char *line, struct duoshm_format *format, int *named)
+{
+	char *field[COLUMNS_MAX];
+	double ignored;
+	char *copy = strdup(line);
+
+	if (!copy)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for %s", csv->path);
+	csv->separator = strchr(line, ';') ? ';' : strchr(line, '\t') ? '\t' : ',';
+	csv->columns = split(copy, csv->separator, field);
+	*named = 0;
+	for (unsigned i = 0; i < csv->columns && i < COLUMNS_MAX; i++)
+		*named |= !to_number(field[i], &ignored);
+	if (csv->columns <= COLUMNS_MAX && *named)
+		read_names(csv, field, format);
+	else
+		csv->channels = csv->columns;
+	free(copy);
+	if (csv->channels < 1 || csv->channels > DUOSHM_CHANNELS_MAX || csv->columns > COLUMNS_MAX)
+		return fault(csv, "there must be 1 to 64 columns of samples");
+	for (unsigned i = 0; !*named && i < csv->channels; i++)
+		snprintf(format->names[i], sizeof format->names[i], "CH%u", i + 1);
+	return 0;
+}
+
+static int make_room(struct csv *csv)
+{
+	size_t room = csv->room ? 2 * csv->room : 1024;
+	double *grown;
+
+	if (csv->frames < csv->room)
+		return 0;
+	grown = realloc(csv->samples, room * csv->channels * sizeof *grown);
+	if (!grown)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for %s", csv->path);
+	csv->samples = grown;
+	csv->room = room;
+	return 0;
+}
+
+static int take_time(struct csv *csv, double time)
+{
+	if (csv->frames == 0)
+		csv->first_time = time;
+	else if (!(time > csv->last_time))
+		return fault(csv, "the time does not go on");
+	csv->last_time = time;
+	return 0;
+}
+
+static int read_frame(struct csv *csv, char *line)
+{
+	char *field[COLUMNS_MAX];
+	char words[80];
+	double value;
+	unsigned n = split(line, csv->separator, field);
+	int err = make_room(csv);
+	double *to;
+
+	if (err)
+		return err;
+	if (n != csv->columns) {
+		snprintf(words, sizeof words, "%u columns instead of %u", n, csv->columns);
+		return fault(csv, words);
+	}
+	to = csv->samples + csv->frames * csv->channels;
+	for (unsigned i = 0; i < n; i++) {
+		if (csv->role[i] == IGNORED)
+			continue;
+		if (!to_number(field[i], &value)) {
+			snprintf(words, sizeof words, "\"%.40s\" is not a number", field[i]);
+			return fault(csv, words);
+		}
+		if (csv->role[i] == CHANNEL)
+			*to++ = value;
+		else if ((err = take_time(csv, value)) != 0)
+			return err;
+	}
+	csv->frames++;
+	return 0;
+}
+
+static int read_lines(struct csv *csv, FILE *file, struct duoshm_format *format)
+{
+	char *line = NULL;
+	size_t size = 0;
+	int begun = 0, named = 0, err = 0;
+
+	while (!err && getline(&line, &size, file) >= 0) {
+		char *text = line;
+
+		csv->line++;
+		if (csv->line == 1 && strncmp(text, "\357\273\277", 3) == 0)
+			text += 3; /* the byte order mark that spreadsheets write */
+		if (strchr("#\r\n", text[strspn(text, " \t")]))
+			continue;
+		if (!begun)
+			err = begin(csv, text, format, &named);
+		if (!err && (begun || !named))
+			err = read_frame(csv, text);
+		begun = 1;
+	}
+	if (!err && ferror(file))
+		err = duoshm__fail_call(
+			duoshm__code_of_errno(errno), errno, "read(\"%s\")", csv->path);
+	free(line);
+	if (!err && csv->frames == 0)
+		err = duoshm__fail(DUOSHM_ERR_INVALID, "%s: holds no samples", csv->path);
+	return err;
+}
+
+/* Times are written with few digits: a rate that is a whole number but for them is that number. */
+static double rate_of(const struct csv *csv)
+{
+	double rate, whole;
+
+	if (csv->time_unit <= 0 || csv->frames < 2)
+		return USUAL_RATE;
+	rate = (double)(csv->frames - 1) / ((csv->last_time - csv->first_time) * csv->time_unit);
+	whole = round(rate);
+	return fabs(rate - whole) < 1e-6 * rate ? whole : rate;
+}
+
+static void csv_close(void *state)
+{
+	struct csv *csv = state;
+
+	free(csv->samples);
+	free(csv);
+}
+
+static int csv_open(const char *path, struct duoshm_format *format, void **state)
+{
+	FILE *file = fopen(path, "r");
+	struct csv *csv;
+	int err;
+
+	if (!file)
+		return duoshm__fail_call(
+			duoshm__code_of_errno(errno), errno, "fopen(\"%s\", \"r\")", path);
+	csv = calloc(1, sizeof *csv);
+	if (!csv) {
+		fclose(file);
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for %s", path);
+	}
+	csv->path = path;
+	memset(format, 0, sizeof *format);
+	err = read_lines(csv, file, format);
+	fclose(file);
+	if (err) {
+		csv_close(csv);
+		return err;
+	}
+	format->sample_type = DUOSHM_SAMPLE_REAL64;
+	format->bits = 64;
+	format->scale = 1;
+	format->channels = csv->channels;
+	format->rate_hz = rate_of(csv);
+	format->total_frames = csv->frames;
+	duoshm__copy(format->source, sizeof format->source, "csv");
+	csv->path = NULL; /* the caller's */
+	*state = csv;
+	return 0;
+}
+
+static int csv_read(void *state, void *samples, unsigned frames)
+{
+	struct csv *csv = state;
+	size_t left = csv->frames - csv->next;
+	size_t count = frames < left ? frames : left;
+
+	memcpy(samples, csv->samples + csv->next * csv->channels,
+		count * csv->channels * sizeof *csv->samples);
+	csv->next += count;
+	return (int)count;
+}
+
+static int csv_rewind(void *state)
+{
+	struct csv *csv = state;
+
+	csv->next = 0;
+	return 0;
+}
+
+const struct duoshm__source duoshm__source_csv = {
+	.open = csv_open,
+	.read = csv_read,
+	.rewind = csv_rewind,
+	.close = csv_close,
+};

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sound files. Integer formats are read by sf_readf_int, which left-justifies them without loss; real ones by
+ * sf_readf_double, unscaled. The trap: libsndfile shortens a truncated WAV in silence, so its chunks are looked at first.
+ */
+#include "config.h"
+
+#include "device/replay.h"
+
+#include "core/failure.h"
+#include "device/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef HAVE_SNDFILE
+#include <sndfile.h>
+
+struct sound {
+	SNDFILE *file;
+	int sample_type;
+};
+
+static uint32_t little32(const unsigned char *b)
+{
+	return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+/* 0 when the data chunk of a RIFF file is all there, or when it is no such file. */
+static int check_whole(const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	unsigned char head[12] = "";
+	long at = 12, end = 0;
+	int err = 0;
+
+	if (!file)
+		return 0; /* libsndfile will say why */
+	if (fread(head, 1, sizeof head, file) != sizeof head || memcmp(head, "RIFF", 4) != 0)
+		goto close;
+	fseek(file, 0, SEEK_END);
+	end = ftell(file);
+	while (fseek(file, at, SEEK_SET) == 0 && fread(head, 1, 8, file) == 8) {
+		uint32_t length = little32(head + 4);
+
+		/* a writer that could not know the length leaves all ones */
+		if (memcmp(head, "data", 4) == 0 && length != UINT32_MAX &&
+			length > (uint64_t)(end - at - 8))
+			err = duoshm__fail(DUOSHM_ERR_INVALID,
+				"%s: is truncated: %lu bytes of samples announced, %ld are there",
+				path, (unsigned long)length, end - at - 8);
+		if (memcmp(head, "data", 4) == 0)
+			break;
+		at += 8 + (long)length + (long)(length & 1);
+	}
+close:
+	fclose(file);
+	return err;
+}
+
+/* Significant bits of a format of samples; 0: unknown. */
+static unsigned bits_of(int subtype, int *sample_type)
+{
+	*sample_type = DUOSHM_SAMPLE_INT32;
+	switch (subtype) {
+	case SF_FORMAT_PCM_S8:
+	case SF_FORMAT_PCM_U8: return 8;
+	case SF_FORMAT_ULAW:
+	case SF_FORMAT_ALAW:
+	case SF_FORMAT_PCM_16: return 16;
+	case SF_FORMAT_PCM_24: return 24;
+	case SF_FORMAT_PCM_32: return 32;
+	}
+	*sample_type = DUOSHM_SAMPLE_REAL64;
+	switch (subtype) {
+	case SF_FORMAT_FLOAT: return 32;
+	case SF_FORMAT_DOUBLE: return 64;
+	}
+	return 0;
+}
+
+static int describe(const char *path, const SF_INFO *info, struct duoshm_format *format)
+{
+	memset(format, 0, sizeof *format);
+	format->bits = bits_of(info->format & SF_FORMAT_SUBMASK, &format->sample_type);
+	if (!format->bits)
+		return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
+			"%s: its samples are compressed (format 0x%x); convert it to PCM", path,
+			(unsigned)info->format);
+	if (info->channels < 1 || info->channels > DUOSHM_CHANNELS_MAX)
+		return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
+			"%s: has %d channels; 1 to %d can be played", path, info->channels,
+			DUOSHM_CHANNELS_MAX);
+	if (info->frames < 1)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: holds no samples", path);
+	format->channels = (unsigned)info->channels;
+	format->rate_hz = info->samplerate;
+	format->total_frames = (uint64_t)info->frames;
+	format->scale = format->sample_type == DUOSHM_SAMPLE_INT32 ? 1 / 2147483648.0 : 1;
+	duoshm__copy(format->unit, sizeof format->unit, "FS"); /* of full scale */
+	duoshm__copy(format->source, sizeof format->source, "wav");
+	for (unsigned i = 0; i < format->channels; i++)
+		snprintf(format->names[i], sizeof format->names[i], "CH%u", i + 1);
+	return 0;
+}
+
+static int sound_open(const char *path, struct duoshm_format *format, void **state)
+{
+	SF_INFO info = {0};
+	struct sound *sound;
+	int err = check_whole(path);
+
+	if (err)
+		return err;
+	sound = calloc(1, sizeof *sound);
+	if (!sound)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a sound file");
+	sound->file = sf_open(path, SFM_READ, &info);
+	if (!sound->file)
+		err = duoshm__fail(DUOSHM_ERR_INVALID, "%s: is no sound file that can be read: %s",
+			path, sf_strerror(NULL));
+	else
+		err = describe(path, &info, format);
+	if (err) {
+		if (sound->file)
+			sf_close(sound->file);
+		free(sound);
+		return err;
+	}
+	sound->sample_type = format->sample_type;
+	*state = sound;
+	return 0;
+}
+
+static int sound_read(void *state, void *samples, unsigned frames)
+{
+	struct sound *sound = state;
+	sf_count_t got = sound->sample_type == DUOSHM_SAMPLE_INT32
+				 ? sf_readf_int(sound->file, samples, frames)
+				 : sf_readf_double(sound->file, samples, frames);
+
+	if (got == 0 && sf_error(sound->file) != SF_ERR_NO_ERROR)
+		return duoshm__fail(DUOSHM_ERR_CORRUPT, "%s", sf_strerror(sound->file));
+	return (int)got;
+}
+
+static int sound_rewind(void *state)
+{
+	struct sound *sound = state;
+
+	if (sf_seek(sound->file, 0, SEEK_SET) == 0)
+		return 0;
+	return duoshm__fail(DUOSHM_ERR_SYSTEM, "cannot go back: %s", sf_strerror(sound->file));
+}
+
+static void sound_close(void *state)
+{
+	struct sound *sound = state;
+
+	sf_close(sound->file);
+	free(sound);
+}
+
+#else /* without libsndfile the reader says so */
+
+static int sound_open(const char *path, struct duoshm_format *format, void **state)
+{
+	(void)format;
+	(void)state;
+	return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
+		"%s: this program was built without libsndfile, which reads sound files", path);
+}
+
+static int sound_read(void *state, void *samples, unsigned frames)
+{
+	(void)state;
+	(void)samples;
+	(void)frames;
+	return DUOSHM_ERR_UNSUPPORTED;
+}
+
+static int sound_rewind(void *state)
+{
+	(void)state;
+	return DUOSHM_ERR_UNSUPPORTED;
+}
+
+static void sound_close(void *state)
+{
+	(void)state;
+}
+#endif
+
+const struct duoshm__source duoshm__source_sound = {
+	.open = sound_open,
+	.read = sound_read,
+	.rewind = sound_rewind,
+	.close = sound_close,
+};

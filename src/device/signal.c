@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wave forms, noise, quantising. Pure arithmetic: no clock, no state but the signal's own parameters.
+ *
+ * Random numbers: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014), which
+ * is a mixing function over a counter; the counter here is the frame's number. Gaussian by Box and Muller (1958).
+ */
+#include "config.h"
+
+#include "device/signal.h"
+
+#include "core/failure.h"
+#include "device/quantity.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define PI 3.14159265358979323846
+
+/* x is the phase, 0 <= x < 1; the result is of amplitude 1. */
+
+static double sine(double x, double duty)
+{
+	(void)duty;
+	return sin(2 * PI * x);
+}
+
+/* Two arcs of parabolas, one up, one down. */
+static double quadratic(double x, double duty)
+{
+	(void)duty;
+	return x < 0.5 ? 16 * x * (0.5 - x) : -16 * (x - 0.5) * (1 - x);
+}
+
+static double triangle(double x, double duty)
+{
+	(void)duty;
+	if (x < 0.25)
+		return 4 * x;
+	return x < 0.75 ? 2 - 4 * x : 4 * x - 4;
+}
+
+static double square(double x, double duty)
+{
+	return x < duty ? 1 : -1;
+}
+
+static double saw(double x, double duty)
+{
+	(void)duty;
+	return 2 * x - 1;
+}
+
+static double pulse(double x, double duty)
+{
+	return x < duty ? 1 : 0;
+}
+
+static double nothing(double x, double duty)
+{
+	(void)x;
+	(void)duty;
+	return 0;
+}
+
+/* In the order of enum duoshm__wave. The first `least` letters are enough. */
+static const struct {
+	const char *name;
+	size_t least;
+	double (*shape)(double x, double duty);
+	double duty; /* where none is given */
+	double low, high;
+} waves[] = {
+	{"sine", 3, sine, 0.5, -1, 1},
+	{"quadratic", 3, quadratic, 0.5, -1, 1},
+	{"triangle", 3, triangle, 0.5, -1, 1},
+	{"square", 3, square, 0.5, -1, 1},
+	{"saw", 3, saw, 0.5, -1, 1},
+	{"pulse", 3, pulse, 0.1, 0, 1},
+	{"ramp", 3, saw, 0.5, -1, 1},
+	{"dc", 2, nothing, 0.5, -1, 1},
+	{"counter", 3, nothing, 0.5, 0, 1},
+	{"noise", 3, nothing, 0.5, -1, 1},
+};
+#define N_WAVES (sizeof waves / sizeof *waves)
+
+void duoshm__signal_init(struct duoshm__signal *signal, unsigned bits, uint64_t seed)
+{
+	memset(signal, 0, sizeof *signal);
+	signal->wave = DUOSHM__SINE;
+	signal->period_s = 2;
+	signal->amplitude = 1;
+	signal->duty = waves[DUOSHM__SINE].duty;
+	/* beyond 53 bits a double no longer counts by ones */
+	signal->modulus = ldexp(1, bits < 53 ? (int)bits : 53);
+	signal->seed = seed;
+}
+
+static int find_wave(const char *name, size_t length)
+{
+	for (size_t i = 0; i < N_WAVES; i++)
+		if (length >= waves[i].least && length <= strlen(waves[i].name) &&
+			strncasecmp(name, waves[i].name, length) == 0)
+			return (int)i;
+	return duoshm__fail(DUOSHM_ERR_INVALID,
+		"unknown wave \"%.*s\"; there are sine, quadratic, triangle, square, saw, pulse, "
+		"ramp, "
+		"dc, counter and noise",
+		(int)length, name);
+}
+
+int duoshm__signal_check_period(double period_s)
+{
+	if (isfinite(period_s) && period_s > 0)
+		return 0;
+	return duoshm__fail(DUOSHM_ERR_INVALID, "a period of %g s is not more than 0", period_s);
+}
+
+/* A share of one: "0.25", "25%", of a phase also "90deg". */
+static int parse_share(const char *text, double *out)
+{
+	char number[32];
+	size_t length = strlen(text);
+	double whole = 1;
+	int err;
+
+	if (length > 3 && strcmp(text + length - 3, "deg") == 0) {
+		whole = 360;
+		length -= 3;
+	} else if (length > 1 && text[length - 1] == '%') {
+		whole = 100;
+		length -= 1;
+	}
+	snprintf(number, sizeof number, "%.*s", (int)length, text);
+	err = duoshm__quantity(number, "", out);
+	if (err)
+		return err;
+	*out /= whole;
+	if (*out >= 0 && *out <= 1)
+		return 0;
+	return duoshm__fail(DUOSHM_ERR_INVALID, "%s is not between 0 and one whole period", text);
+}
+
+static int parse_option(
+	struct duoshm__signal *signal, const char *key, const char *value, const char *unit)
+{
+	int err;
+
+	if (strcmp(key, "period") == 0) {
+		err = duoshm__quantity(value, "s", &signal->period_s);
+		return err ? err : duoshm__signal_check_period(signal->period_s);
+	}
+	if (strcmp(key, "amp") == 0 || strcmp(key, "amplitude") == 0)
+		return duoshm__quantity(value, unit, &signal->amplitude);
+	if (strcmp(key, "offset") == 0)
+		return duoshm__quantity(value, unit, &signal->offset);
+	if (strcmp(key, "phase") == 0)
+		return parse_share(value, &signal->phase);
+	if (strcmp(key, "duty") == 0)
+		return parse_share(value, &signal->duty);
+	if (strcmp(key, "noise") == 0) {
+		err = duoshm__quantity(value, unit, &signal->noise);
+		if (err || signal->noise >= 0)
+			return err;
+		return duoshm__fail(DUOSHM_ERR_INVALID, "a noise of %s is less than 0", value);
+	}
+	return duoshm__fail(DUOSHM_ERR_INVALID,
+		"unknown option \"%s\" of a wave; there are period, amp, offset, phase, duty and "
+		"noise",
+		key);
+}
+
+int duoshm__signal_parse(struct duoshm__signal *signal, const char *text, const char *unit)
+{
+	struct duoshm__signal made = *signal;
+	size_t length = strcspn(text, ":");
+	char option[64];
+	char *value;
+	int wave = find_wave(text, length);
+	int err;
+
+	if (wave < 0)
+		return wave;
+	made.wave = (enum duoshm__wave)wave;
+	made.duty = waves[wave].duty;
+	for (text += length; *text == ':'; text += length) {
+		length = strcspn(++text, ":");
+		snprintf(option, sizeof option, "%.*s", (int)length, text);
+		value = strchr(option, '=');
+		if (!value || length >= sizeof option)
+			return duoshm__fail(DUOSHM_ERR_INVALID,
+				"\"%s\" is not an option=value of a wave", option);
+		*value++ = '\0';
+		err = parse_option(&made, option, value, unit);
+		if (err)
+			return err;
+	}
+	*signal = made;
+	return 0;
+}
+
+void duoshm__signal_text(
+	const struct duoshm__signal *signal, const char *unit, char *text, size_t size)
+{
+	int n = snprintf(text, size, "%s:period=%.10gs:amp=%.10g%s", waves[signal->wave].name,
+		signal->period_s, signal->amplitude, unit);
+	const struct {
+		const char *key;
+		double value, usual;
+	} rest[] = {
+		{"offset", signal->offset, 0},
+		{"phase", signal->phase, 0},
+		{"duty", signal->duty, waves[signal->wave].duty},
+		{"noise", signal->noise, 0},
+	};
+
+	for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
+		if (rest[i].value != rest[i].usual && n >= 0 && (size_t)n < size)
+			n += snprintf(text + n, size - (size_t)n, ":%s=%.10g", rest[i].key,
+				rest[i].value);
+}
+
+/* In periods, whole ones included. */
+static double phase_at(const struct duoshm__signal *s, uint64_t frame, double rate_hz)
+{
+	return (double)(frame - s->pinned_at) / (rate_hz * s->period_s) + s->pinned_phase;
+}
+
+void duoshm__signal_pin(struct duoshm__signal *signal, uint64_t frame, double rate_hz)
+{
+	double turns = phase_at(signal, frame, rate_hz);
+
+	/* a ramp runs once: it keeps its turns */
+	signal->pinned_phase = signal->wave == DUOSHM__RAMP ? turns : turns - floor(turns);
+	signal->pinned_at = frame;
+}
+
+static uint64_t random_bits(uint64_t seed, uint64_t n)
+{
+	uint64_t z = seed + (n + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* More than 0, at most 1. */
+static double uniform(uint64_t seed, uint64_t n)
+{
+	return ldexp((double)((random_bits(seed, n) >> 11) + 1), -53);
+}
+
+static double gaussian(uint64_t seed, uint64_t frame)
+{
+	return sqrt(-2 * log(uniform(~seed, 2 * frame))) *
+	       cos(2 * PI * uniform(~seed, 2 * frame + 1));
+}
+
+double duoshm__signal_value(const struct duoshm__signal *s, uint64_t frame, double rate_hz)
+{
+	double turns = phase_at(s, frame, rate_hz) + s->phase;
+	double value;
+
+	switch (s->wave) {
+	case DUOSHM__COUNTER: value = fmod((double)frame, s->modulus); break;
+	case DUOSHM__NOISE: value = 2 * uniform(s->seed, frame) - 1; break;
+	case DUOSHM__RAMP: value = turns < 1 ? 2 * turns - 1 : 1; break;
+	default: value = waves[s->wave].shape(turns - floor(turns), s->duty);
+	}
+	value = s->offset + s->amplitude * value;
+	return s->noise > 0 ? value + s->noise * gaussian(s->seed, frame) : value;
+}
+
+void duoshm__signal_range(const struct duoshm__signal *signal, double *low, double *high)
+{
+	double reach = fabs(signal->amplitude);
+
+	*low = signal->offset + reach * waves[signal->wave].low;
+	*high = signal->offset + reach * waves[signal->wave].high;
+	if (signal->wave == DUOSHM__COUNTER)
+		*high = signal->offset + reach * (signal->modulus - 1);
+	if (*low == *high)
+		*high = *low + 1;
+}
+
+double duoshm__full_scale(unsigned bits)
+{
+	return ldexp(1, (int)bits) - 1;
+}
+
+uint64_t duoshm__quantise(double value, double low, double high, unsigned bits)
+{
+	double top = duoshm__full_scale(bits);
+	double raw = (value - low) / (high - low) * top;
+
+	if (!(raw > 0)) /* also where it is not a number */
+		return 0;
+	if (raw >= top)
+		return UINT64_MAX >> (64 - bits);
+	return (uint64_t)(bits < 53 ? raw + 0.5 : raw);
+}
+
+double duoshm__dequantise(uint64_t raw, double low, double high, unsigned bits)
+{
+	return low + (double)raw * ((high - low) / duoshm__full_scale(bits));
+}

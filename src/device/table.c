@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The latched table. With the latch even, copy 0 is stable and copy 1 may be under the writer's hand; with
+ * the latch odd it is the other way round. The trap: a reader must prove, after it has copied, that the latch did not move.
+ */
+#include "config.h"
+
+#include "device/table.h"
+
+#include "core/failure.h"
+
+#include <string.h>
+
+#define TRIES 100000
+
+static void write_copy(struct duoshm__row *copy, size_t rows, const struct duoshm__plain_row *from,
+	const unsigned char *dirty)
+{
+	for (size_t i = 0; i < rows; i++)
+		for (size_t w = 0; dirty[i] && w < DUOSHM__ROW_WORDS; w++)
+			duoshm__store64(&copy[i].word[w], from[i].word[w]);
+}
+
+void duoshm__table_write(struct duoshm__table *table, size_t rows,
+	const struct duoshm__plain_row *from, unsigned char *dirty)
+{
+	uint32_t latch = duoshm__load32(&table->latch); /* ours alone to change */
+
+	for (unsigned turn = 0; turn < 2; turn++) {
+		/* Release: the other copy, written last, before the latch that sends readers to it. */
+		duoshm__store32_release(&table->latch, ++latch);
+		/* Release: the latch before the words of this copy; pairs with the reader's fence. */
+		atomic_thread_fence(memory_order_release);
+		write_copy(table->row + (latch & 1 ? 0 : rows), rows, from, dirty);
+	}
+	memset(dirty, 0, rows);
+}
+
+int duoshm__table_read(const struct duoshm__table *table, size_t rows, size_t first, size_t count,
+	struct duoshm__plain_row *to)
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		/* Acquire: the latch before the words of the copy that it points to. */
+		uint32_t latch = duoshm__load32_acquire(&table->latch);
+		const struct duoshm__row *from = table->row + (latch & 1 ? rows : 0) + first;
+
+		for (size_t r = 0; r < count; r++)
+			for (size_t w = 0; w < DUOSHM__ROW_WORDS; w++)
+				to[r].word[w] = duoshm__load64(&from[r].word[w]);
+		/* Acquire: the words before the second look at the latch; pairs with the writer's fence. */
+		atomic_thread_fence(memory_order_acquire);
+		if (duoshm__load32(&table->latch) == latch)
+			return 0;
+		duoshm__relax();
+	}
+	return duoshm__fail(DUOSHM_ERR_BUSY, "the registers change faster than they can be read");
+}
+
+uint64_t duoshm__bits_of(double value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof bits);
+	return bits;
+}
+
+double duoshm__double_of(uint64_t bits)
+{
+	double value;
+
+	memcpy(&value, &bits, sizeof value);
+	return value;
+}
+
+void duoshm__row_encode(const struct duoshm_value *value, struct duoshm__plain_row *row)
+{
+	memset(row, 0, sizeof *row);
+	row->word[DUOSHM__ROW_REAL] = duoshm__bits_of(value->real);
+	row->word[DUOSHM__ROW_INTEGER] = (uint64_t)value->integer;
+	row->word[DUOSHM__ROW_SEQUENCE] = value->sequence;
+	row->word[DUOSHM__ROW_T_SAMPLE] = (uint64_t)value->t_sample_ns;
+	row->word[DUOSHM__ROW_T_UPDATE] = (uint64_t)value->t_update_ns;
+	row->word[DUOSHM__ROW_ALARM] = (uint32_t)value->severity | (uint64_t)value->alarm << 32;
+	memcpy(&row->word[DUOSHM__ROW_TEXT], value->text, sizeof value->text);
+}
+
+void duoshm__row_decode(const struct duoshm__plain_row *row, int type, struct duoshm_value *out)
+{
+	uint64_t alarm = row->word[DUOSHM__ROW_ALARM];
+
+	memset(out, 0, sizeof *out);
+	out->type = type;
+	out->real = duoshm__double_of(row->word[DUOSHM__ROW_REAL]);
+	out->integer = (int64_t)row->word[DUOSHM__ROW_INTEGER];
+	out->sequence = row->word[DUOSHM__ROW_SEQUENCE];
+	out->t_sample_ns = (int64_t)row->word[DUOSHM__ROW_T_SAMPLE];
+	out->t_update_ns = (int64_t)row->word[DUOSHM__ROW_T_UPDATE];
+	out->severity = (int)(alarm & 3);
+	out->alarm = (int)(alarm >> 32 & 7);
+	memcpy(out->text, &row->word[DUOSHM__ROW_TEXT], sizeof out->text);
+	out->text[sizeof out->text - 1] = '\0';
+}
