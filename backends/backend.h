@@ -66,7 +66,7 @@ struct duoshm__claim {
 struct duoshm__native_item {
 	struct duoshm__native native;
 	struct duoshm__native_stat stat;
-	bool semaphore; /* a set or a named semaphore, not a segment */
+	bool semaphore; /* a set or a named semaphore, not a segment; stat.size: how many */
 };
 typedef int duoshm__native_fn(const struct duoshm__native_item *item, void *arg);
 
@@ -156,10 +156,20 @@ void duoshm__native_cure(struct duoshm_failure *why, const char *format, ...)
 	__attribute__((format(printf, 2, 3)))
 #endif
 	;
-/* The mode of bells from that of their segment: who may write the segment may use them, both bits. */
+/* The mode of bells from that of their segment: who may read and write the segment may use them, both bits. */
 unsigned duoshm__bell_mode(unsigned segment_mode);
 /* Adds a limit to the facts; what does not fit is dropped. */
 void duoshm__limit(struct duoshm_facts *facts, const char *name, const char *unit,
 	const char *source, int64_t value, int64_t used);
+
+/*
+ * Waits where the kernel cannot time out: calls `attempt` with growing pauses (20 us doubling to 1 ms) until it
+ * returns something other than TIMEOUT, which then is the result, or the time is up, or a signal came (INTERRUPTED).
+ */
+int duoshm__native_poll(int (*attempt)(void *arg), void *arg, int64_t timeout_ns);
+
+/* The part of a probe that is the same for all: does it with `native`, a name that nobody uses. Fills works, reason, abilities. */
+void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__native *native,
+	struct duoshm_facts *facts);
 
 #endif

@@ -56,6 +56,10 @@ for file in $(project_files | grep -E '\.[ch]$' | grep -v '^tests/'); do
 		own_headers "$file" 'config.h|duoshm.h|backends/backend.h|backends/posix/*'
 		no_headers "$file" "$sysv_headers" 'that is the other family'
 		;;
+	backends/*.c)
+		own_headers "$file" 'config.h|duoshm.h|backends/backend.h'
+		no_headers "$file" "$ipc_headers|sys/mman.h" 'what the families share knows none'
+		;;
 	src/core/*)
 		own_headers "$file" 'config.h|duoshm.h|backends/backend.h|core/*'
 		no_headers "$file" "$ipc_headers" 'core makes no native call of a family'

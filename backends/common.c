@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every family needs in the same way: waiting without a timed wait of the kernel, and the trial
+ * that a probe consists of.
+ *
+ * Trap: that a function links says nothing. macOS links calls that only return ENOSYS, FreeBSD declares
+ * commands that it refuses, a container forbids what the kernel has. So the trial does it.
+ */
+#include "config.h"
+
+#include "backends/backend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define PAUSE_FIRST_NS 20000
+#define PAUSE_LAST_NS  1000000
+
+static int64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int nap(int64_t ns)
+{
+	struct timespec pause = {.tv_sec = 0, .tv_nsec = (long)ns};
+
+	return nanosleep(&pause, NULL) == 0 ? 0 : DUOSHM_ERR_INTERRUPTED;
+}
+
+int duoshm__native_poll(int (*attempt)(void *arg), void *arg, int64_t timeout_ns)
+{
+	int64_t pause = PAUSE_FIRST_NS, left;
+	int64_t deadline = timeout_ns > 0 ? monotonic_ns() + timeout_ns : 0;
+	int result;
+
+	for (;;) {
+		result = attempt(arg);
+		if (result != DUOSHM_ERR_TIMEOUT || timeout_ns <= 0)
+			return result;
+		left = deadline - monotonic_ns();
+		if (left <= 0)
+			return DUOSHM_ERR_TIMEOUT;
+		result = nap(left < pause ? left : pause);
+		if (result < 0)
+			return result;
+		pause = pause * 2 < PAUSE_LAST_NS ? pause * 2 : PAUSE_LAST_NS;
+	}
+}
+
+/* ---- the trial ---------------------------------------------------------------------------------- */
+
+#define TRIAL_SIZE    4096
+#define TRIAL_WAIT_NS 1000000000
+
+static int trial_memory(const struct duoshm__backend *backend, const struct duoshm__native *native,
+	const struct duoshm__map *made, struct duoshm_failure *why)
+{
+	struct duoshm__map seen;
+	int result;
+
+	memset(made->address, 0x5a, TRIAL_SIZE);
+	result = backend->attach(native, true, &seen, why);
+	if (result < 0)
+		return result;
+	if (memcmp(seen.address, made->address, TRIAL_SIZE) != 0) {
+		result = duoshm__native_failure(
+			why, DUOSHM_ERR_SYSTEM, 0, "attach(%s)", native->text);
+		duoshm__native_cause(why, "a second attachment shows other memory");
+		backend->detach(&seen, &(struct duoshm_failure){0});
+		return result;
+	}
+	return backend->detach(&seen, why);
+}
+
+static int trial_bell(const struct duoshm__backend *backend, struct duoshm__native *native,
+	struct duoshm_failure *why)
+{
+	struct duoshm__bells *bells;
+	int result = backend->bells_create(native, 1, 0600, &bells, why);
+
+	if (result < 0)
+		return result;
+	result = backend->ring(bells, 0, why);
+	if (result == 0)
+		result = backend->wait(bells, 0, TRIAL_WAIT_NS, why);
+	backend->bells_close(bells);
+	return result;
+}
+
+/* With the map still attached: only now does the name's absence tell anything. */
+static bool trial_attaches_later(
+	const struct duoshm__backend *backend, const struct duoshm__native *native)
+{
+	struct duoshm_failure ignored;
+	struct duoshm__map again;
+
+	if (backend->attach(native, true, &again, &ignored) < 0)
+		return false;
+	backend->detach(&again, &ignored);
+	return true;
+}
+
+static int count_one(const struct duoshm__native_item *item, void *arg)
+{
+	(void)item;
+	(void)arg;
+	return 1;
+}
+
+static bool trial_lists(const struct duoshm__backend *backend)
+{
+	return backend->list(count_one, NULL, &(struct duoshm_failure){0}) >= 0;
+}
+
+void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__native *native,
+	struct duoshm_facts *facts)
+{
+	struct duoshm_failure why = {0}, ignored;
+	struct duoshm__map map;
+	unsigned abilities = backend->abilities;
+	int result = backend->create(native, TRIAL_SIZE, 0600, &map, &why);
+
+	abilities &= ~(unsigned)(DUOSHM_CAN_ATTACH_LATER | DUOSHM_CAN_KERNEL_LIST |
+				 DUOSHM_CAN_RESERVE);
+	if (result == 0) {
+		if (map.reserved)
+			abilities |= DUOSHM_CAN_RESERVE;
+		if (trial_lists(backend))
+			abilities |= DUOSHM_CAN_KERNEL_LIST;
+		result = trial_memory(backend, native, &map, &why);
+		if (result == 0)
+			result = trial_bell(backend, native, &why);
+		if (backend->remove(native, 1, result == 0 ? &why : &ignored) < 0 && result == 0)
+			result = why.code;
+		if (result == 0 && trial_attaches_later(backend, native))
+			abilities |= DUOSHM_CAN_ATTACH_LATER;
+		backend->detach(&map, &ignored);
+	}
+	facts->works = result == 0;
+	facts->abilities = result == 0 ? abilities : 0;
+	facts->reason[0] = '\0';
+	if (result < 0)
+		snprintf(facts->reason, sizeof facts->reason, "%.120s: %.130s", why.call,
+			why.cause);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a backend reports: failures with the native call, cause and cure, and the limits of a probe.
+ * Which words are right is the family's to say; which thread's record they end up in is core's.
+ */
+#include "config.h"
+
+#include "backends/backend.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int duoshm__native_failure(
+	struct duoshm_failure *why, int code, int system_error, const char *call, ...)
+{
+	va_list arguments;
+
+	memset(why, 0, sizeof *why);
+	why->code = code;
+	why->system_error = system_error;
+	va_start(arguments, call);
+	vsnprintf(why->call, sizeof why->call, call, arguments);
+	va_end(arguments);
+	/* Until the family knows better. */
+	if (system_error != 0)
+		duoshm__native_cause(why, "%s", strerror(system_error));
+	return code;
+}
+
+void duoshm__native_cause(struct duoshm_failure *why, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why->cause, sizeof why->cause, format, arguments);
+	va_end(arguments);
+}
+
+void duoshm__native_cure(struct duoshm_failure *why, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why->cure, sizeof why->cure, format, arguments);
+	va_end(arguments);
+}
+
+/*
+ * Bells need both bits on every system (a POSIX semaphore is opened read-write, a set is altered), and
+ * a class that has only one of the two cannot attach the segment read-write either. Asking for
+ * both bits of the segment also keeps the umask harmless: it was applied to the segment's mode, so it takes
+ * none of these bits away when a kernel applies it once more.
+ */
+unsigned duoshm__bell_mode(unsigned segment_mode)
+{
+	unsigned both = segment_mode & 0222 & (segment_mode >> 1);
+
+	return both | both << 1;
+}
+
+void duoshm__limit(struct duoshm_facts *facts, const char *name, const char *unit,
+	const char *source, int64_t value, int64_t used)
+{
+	struct duoshm_limit *limit;
+
+	if (facts->n_limits >= DUOSHM_LIMITS_MAX)
+		return;
+	limit = &facts->limits[facts->n_limits++];
+	snprintf(limit->name, sizeof limit->name, "%s", name);
+	snprintf(limit->unit, sizeof limit->unit, "%s", unit);
+	snprintf(limit->source, sizeof limit->source, "%s", source);
+	limit->value = value;
+	limit->used = used;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the System V family: who offers what to the other files of this folder. Nothing outside
+ * the folder includes it; the family is reached by duoshm__sysv_backend alone.
+ */
+#ifndef DUOSHM_SYSV_H
+#define DUOSHM_SYSV_H
+
+#include "backends/backend.h"
+
+#include <sys/types.h>
+
+#include <sys/ipc.h>
+
+extern const struct duoshm__backend duoshm__sysv_backend;
+
+/* sysv_name.c */
+int duoshm__sysv_derive(const struct duoshm__naming *naming, unsigned attempt,
+	struct duoshm__native *out, struct duoshm_failure *why);
+void duoshm__sysv_key_text(key_t key, char text[DUOSHM__NATIVE_SIZE]);
+/*
+ * The key of a native name. False: the text is "id:N" or no key at all; then the segment's id is
+ * what there is: *id, or -1.
+ */
+bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key, int *id);
+/* PERMISSION, UNAVAILABLE, LIMIT, NO_SPACE, EXISTS, NOT_FOUND or SYSTEM. */
+int duoshm__sysv_code(int system_error);
+
+/* sysv_shm.c */
+int duoshm__sysv_create(struct duoshm__native *native, size_t size, unsigned mode,
+	struct duoshm__map *out, struct duoshm_failure *why);
+int duoshm__sysv_attach(const struct duoshm__native *native, bool read_only,
+	struct duoshm__map *out, struct duoshm_failure *why);
+int duoshm__sysv_detach(const struct duoshm__map *map, struct duoshm_failure *why);
+int duoshm__sysv_stat(const struct duoshm__native *native, struct duoshm__native_stat *out,
+	struct duoshm_failure *why);
+int duoshm__sysv_remove_segment(const struct duoshm__native *native, struct duoshm_failure *why);
+/*
+ * Whose is the segment under this key? Sets native->segment_id and *out unless it is absent.
+ * One of enum duoshm__sysv_whose, or a failure.
+ */
+enum duoshm__sysv_whose {
+	DUOSHM__SYSV_ABSENT,
+	DUOSHM__SYSV_OURS,  /* it agrees with the claim */
+	DUOSHM__SYSV_OTHERS /* it does not, or we may not look */
+};
+int duoshm__sysv_judge_segment(struct duoshm__native *native, const struct duoshm__claim *claim,
+	struct duoshm__native_stat *out, struct duoshm_failure *why);
+
+/* sysv_sem.c */
+int duoshm__sysv_bells_create(struct duoshm__native *native, unsigned n, unsigned mode,
+	struct duoshm__bells **out, struct duoshm_failure *why);
+int duoshm__sysv_bells_open(const struct duoshm__native *native, unsigned n,
+	struct duoshm__bells **out, struct duoshm_failure *why);
+void duoshm__sysv_bells_close(struct duoshm__bells *bells);
+int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why);
+int duoshm__sysv_wait(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns,
+	struct duoshm_failure *why);
+int duoshm__sysv_remove_bells(const struct duoshm__native *native, struct duoshm_failure *why);
+/* The same for the set that a dead creator left, if it is its: `whose` and `segment` as judged. */
+int duoshm__sysv_reap_bells(const struct duoshm__native *native, unsigned n, int whose,
+	const struct duoshm__native_stat *segment, struct duoshm_failure *why);
+
+/* sysv_limits.c */
+void duoshm__sysv_limits(struct duoshm_facts *facts);
+/*
+ * After a failure with LIMIT or NO_SPACE: find the limit that a segment of `size` bytes, or a set of `n`
+ * semaphores, ran into, and add cause and cure. The result is the code, which they may mend.
+ */
+int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size);
+int duoshm__sysv_blame_set(struct duoshm_failure *why, unsigned n);
+int duoshm__sysv_blame_attach(struct duoshm_failure *why);
+
+/* sysv_list.c */
+int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why);
+
+#endif

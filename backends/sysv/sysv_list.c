@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every System V segment and set that the kernel knows, ours or not.
+ *
+ * Trap: each system has a way of its own, and that a constant is declared does not mean that it is served
+ * (FreeBSD declares SHM_STAT and refuses it). Linux and Cygwin print tables below /proc/sysvipc,
+ * whoever may read the objects or not; FreeBSD hands out the kernel's arrays.
+ */
+#include "config.h"
+
+#include "backends/sysv/sysv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined __linux__ || defined __CYGWIN__
+
+#define SEGMENTS "/proc/sysvipc/shm"
+#define SETS     "/proc/sysvipc/sem"
+
+static bool parse_segment(const char *line, struct duoshm__native_item *item)
+{
+	long long key, id, creator, last, attached, uid, gid;
+	unsigned long long size;
+	unsigned mode;
+
+	if (sscanf(line, "%lld %lld %o %llu %lld %lld %lld %lld %lld", &key, &id, &mode, &size,
+		    &creator, &last, &attached, &uid, &gid) != 9)
+		return false;
+	duoshm__sysv_key_text((key_t)key, item->native.text);
+	item->native.segment_id = id;
+	item->native.bells_id = -1;
+	item->stat = (struct duoshm__native_stat){.size = size, .uid = uid, .gid = gid,
+		.mode = (int64_t)(mode & 0777), .creator_pid = creator, .last_pid = last,
+		.attached = attached};
+	item->semaphore = false;
+	return true;
+}
+
+static bool parse_set(const char *line, struct duoshm__native_item *item)
+{
+	long long key, id, uid, gid;
+	unsigned long long count;
+	unsigned mode;
+
+	if (sscanf(line, "%lld %lld %o %llu %lld %lld", &key, &id, &mode, &count, &uid, &gid) != 6)
+		return false;
+	duoshm__sysv_key_text((key_t)key, item->native.text);
+	item->native.segment_id = -1;
+	item->native.bells_id = id;
+	item->stat = (struct duoshm__native_stat){.size = count, .uid = uid, .gid = gid,
+		.mode = (int64_t)(mode & 0777), .creator_pid = -1, .last_pid = -1, .attached = -1};
+	item->semaphore = true;
+	return true;
+}
+
+static int walk(const char *path, bool (*parse)(const char *, struct duoshm__native_item *),
+	duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
+{
+	struct duoshm__native_item item;
+	char line[512];
+	int result = 0;
+	FILE *table = fopen(path, "re");
+
+	if (table == NULL) {
+		duoshm__native_failure(
+			why, DUOSHM_ERR_UNSUPPORTED, errno, "open(\"%s\")", path);
+		duoshm__native_cause(why, "the kernel's table %s cannot be read: %s", path,
+			strerror(why->system_error));
+		return DUOSHM_ERR_UNSUPPORTED;
+	}
+	/* The first line is the heading. */
+	while (result == 0 && fgets(line, sizeof line, table) != NULL)
+		if (parse(line, &item))
+			result = fn(&item, arg);
+	fclose(table);
+	return result;
+}
+
+int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
+{
+	int result = walk(SEGMENTS, parse_segment, fn, arg, why);
+
+	return result != 0 ? result : walk(SETS, parse_set, fn, arg, why);
+}
+
+#else
+
+int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
+{
+	(void)fn;
+	(void)arg;
+	duoshm__native_failure(why, DUOSHM_ERR_UNSUPPORTED, 0, "list");
+	duoshm__native_cause(why, "how this system's kernel lists its objects is not known here");
+	duoshm__native_cure(why, "ipcs -m -s shows them; objects of this library stand in the registry");
+	return DUOSHM_ERR_UNSUPPORTED;
+}
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System V bells: one set of semaphores under the segment's key (sets and segments have name spaces of
+ * their own).
+ *
+ * Traps. What a new set holds is indeterminate by the standard, so it is set, and one semop makes sem_otime
+ * non-zero: that is how others tell a set that is initialised. union semun is declared by some systems only:
+ * ours has another tag, and is passed by value. semtimedop is Linux's and illumos's; elsewhere
+ * waiting is polling. A set that is removed wakes its sleepers with EIDRM, later calls get EINVAL. macOS
+ * does not check a value's overflow: after 65536 rings that nobody took it starts from 0, which costs
+ * a sleeper one slice. At most 5 operations to one semop (macOS): here one or two.
+ */
+#include "config.h"
+
+#include "backends/sysv/sysv.h"
+
+#include <sys/sem.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct duoshm__bells {
+	int id;
+	unsigned n;
+};
+
+union argument {
+	int value;
+	struct semid_ds *status;
+	unsigned short *values;
+};
+
+static struct sembuf operation(unsigned bell, int change, int flags)
+{
+	struct sembuf one;
+
+	memset(&one, 0, sizeof one);
+	one.sem_num = (unsigned short)bell;
+	one.sem_op = (short)change;
+	one.sem_flg = (short)flags;
+	return one;
+}
+
+/* The set's id now, by the key where it has one. -1 and errno: ENOENT when there is none. */
+static int find(const struct duoshm__native *native)
+{
+	key_t key;
+	int id;
+
+	if (duoshm__sysv_key(native, &key, &id))
+		return semget(key, 0, 0);
+	if (native->bells_id < 0 || native->bells_id > INT_MAX) {
+		errno = ENOENT;
+		return -1;
+	}
+	return (int)native->bells_id;
+}
+
+static int gone(const struct duoshm__native *native, int system_error, struct duoshm_failure *why)
+{
+	duoshm__native_failure(why, DUOSHM_ERR_NOT_FOUND, system_error, "semget(%s, 0, 0)",
+		native->text);
+	duoshm__native_cause(why, "there is no set of semaphores with key %s", native->text);
+	return DUOSHM_ERR_NOT_FOUND;
+}
+
+static int fail_id(int system_error, const struct duoshm__native *native, const char *call, int id,
+	struct duoshm_failure *why)
+{
+	if (system_error == EINVAL || system_error == EIDRM || system_error == ENOENT)
+		return gone(native, system_error, why);
+	return duoshm__native_failure(
+		why, duoshm__sysv_code(system_error), system_error, "%s(%d)", call, id);
+}
+
+static int fail_create(int system_error, const struct duoshm__native *native, unsigned n,
+	unsigned mode, struct duoshm_failure *why)
+{
+	int code = duoshm__sysv_code(system_error);
+	key_t key;
+	int id;
+
+	/* As for segments: size and permission may be tested before the key. */
+	if ((system_error == EINVAL || system_error == EACCES) &&
+		duoshm__sysv_key(native, &key, &id) && (semget(key, 0, 0) >= 0 || errno == EACCES))
+		code = DUOSHM_ERR_EXISTS;
+	duoshm__native_failure(why, code, system_error,
+		"semget(%s, %u, IPC_CREAT | IPC_EXCL | 0%o)", native->text, n, mode);
+	if (code == DUOSHM_ERR_LIMIT)
+		return duoshm__sysv_blame_set(why, n);
+	if (code == DUOSHM_ERR_UNAVAILABLE)
+		duoshm__native_cause(why, "the kernel has no System V semaphores, or does not let "
+					  "this process use them (jail, container)");
+	return code;
+}
+
+/* All 0, and sem_otime set. */
+static int initialise(int id)
+{
+	unsigned short zeros[DUOSHM_BELLS_MAX] = {0};
+	union argument argument;
+	struct sembuf up_and_down[2];
+
+	argument.values = zeros;
+	if (semctl(id, 0, SETALL, argument) < 0)
+		return -1;
+	up_and_down[0] = operation(0, 1, IPC_NOWAIT);
+	up_and_down[1] = operation(0, -1, IPC_NOWAIT);
+	return semop(id, up_and_down, 2);
+}
+
+int duoshm__sysv_bells_create(struct duoshm__native *native, unsigned n, unsigned mode,
+	struct duoshm__bells **out, struct duoshm_failure *why)
+{
+	unsigned set_mode = duoshm__bell_mode(mode);
+	struct duoshm__bells *bells = malloc(sizeof *bells);
+	key_t key;
+	int id, saved;
+
+	if (bells == NULL)
+		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
+	duoshm__sysv_key(native, &key, &id);
+	id = semget(key, (int)n, IPC_CREAT | IPC_EXCL | (int)set_mode);
+	if (id < 0) {
+		saved = errno;
+		free(bells);
+		return fail_create(saved, native, n, set_mode, why);
+	}
+	if (initialise(id) < 0) {
+		saved = errno;
+		semctl(id, 0, IPC_RMID);
+		free(bells);
+		return duoshm__native_failure(
+			why, duoshm__sysv_code(saved), saved, "semctl(%d, SETALL)", id);
+	}
+	bells->id = id;
+	bells->n = n;
+	native->bells_id = id;
+	*out = bells;
+	return 0;
+}
+
+int duoshm__sysv_bells_open(const struct duoshm__native *native, unsigned n,
+	struct duoshm__bells **out, struct duoshm_failure *why)
+{
+	struct duoshm__bells *bells;
+	int id = find(native);
+
+	if (id < 0)
+		return fail_id(errno, native, "semget", -1, why);
+	if (native->bells_id >= 0 && native->bells_id != id)
+		return gone(native, 0, why);
+	bells = malloc(sizeof *bells);
+	if (bells == NULL)
+		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
+	bells->id = id;
+	bells->n = n;
+	*out = bells;
+	return 0;
+}
+
+void duoshm__sysv_bells_close(struct duoshm__bells *bells)
+{
+	free(bells);
+}
+
+/* Of a call on an open set: what its error means to the caller. */
+static int outcome(int system_error)
+{
+	switch (system_error) {
+	case EAGAIN: return DUOSHM_ERR_TIMEOUT;
+	case EINTR: return DUOSHM_ERR_INTERRUPTED;
+	case EIDRM:
+	case EINVAL:
+	case EFBIG: /* the id is another's by now, of a smaller set */ return DUOSHM_ERR_REMOVED;
+	case EACCES:
+	case EPERM: return DUOSHM_ERR_PERMISSION;
+	default: return DUOSHM_ERR_SYSTEM;
+	}
+}
+
+static int fail_operation(int system_error, const struct duoshm__bells *bells, unsigned bell,
+	int change, struct duoshm_failure *why)
+{
+	duoshm__native_failure(why, outcome(system_error), system_error,
+		"semop(%d, {%u, %+d})", bells->id, bell, change);
+	if (why->code == DUOSHM_ERR_REMOVED)
+		duoshm__native_cause(why, "the set of semaphores %d was removed", bells->id);
+	return why->code;
+}
+
+int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
+{
+	struct sembuf up = operation(bell, 1, IPC_NOWAIT);
+
+	if (bell >= bells->n)
+		return fail_operation(EDOM, bells, bell, 1, why);
+	while (semop(bells->id, &up, 1) < 0) {
+		if (errno == ERANGE) /* full of rings that nobody took: one more tells nothing new */
+			return 0;
+		if (errno != EINTR)
+			return fail_operation(errno, bells, bell, 1, why);
+	}
+	return 0;
+}
+
+static int take(struct duoshm__bells *bells, unsigned bell)
+{
+	struct sembuf down = operation(bell, -1, IPC_NOWAIT);
+
+	return semop(bells->id, &down, 1) == 0 ? 0 : errno;
+}
+
+#ifdef HAVE_SEMTIMEDOP
+
+static int take_within(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns)
+{
+	struct sembuf down = operation(bell, -1, 0);
+	struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+		.tv_nsec = (long)(timeout_ns % 1000000000)};
+
+	return semtimedop(bells->id, &down, 1, &timeout) == 0 ? 0 : errno;
+}
+
+#else
+
+struct attempt {
+	struct duoshm__bells *bells;
+	unsigned bell;
+	int system_error;
+};
+
+static int attempt(void *arg)
+{
+	struct attempt *one = arg;
+
+	one->system_error = take(one->bells, one->bell);
+	return one->system_error == 0 ? 0 : outcome(one->system_error);
+}
+
+static int take_within(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns)
+{
+	struct attempt one = {.bells = bells, .bell = bell, .system_error = 0};
+
+	if (duoshm__native_poll(attempt, &one, timeout_ns) == DUOSHM_ERR_INTERRUPTED)
+		return EINTR;
+	return one.system_error;
+}
+
+#endif
+
+int duoshm__sysv_wait(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns,
+	struct duoshm_failure *why)
+{
+	int system_error;
+
+	if (bell >= bells->n)
+		return fail_operation(EDOM, bells, bell, -1, why);
+	system_error = timeout_ns <= 0 ? take(bells, bell) : take_within(bells, bell, timeout_ns);
+	return system_error == 0 ? 0 : fail_operation(system_error, bells, bell, -1, why);
+}
+
+static int remove_set(int id, const struct duoshm__native *native, struct duoshm_failure *why)
+{
+	if (semctl(id, 0, IPC_RMID) == 0 || errno == EINVAL || errno == EIDRM)
+		return 0;
+	return fail_id(errno, native, "semctl IPC_RMID", id, why);
+}
+
+int duoshm__sysv_remove_bells(const struct duoshm__native *native, struct duoshm_failure *why)
+{
+	int id = native->bells_id < 0 ? -1 : find(native);
+
+	/* No id was recorded, or the key is another's by now: there is nothing of ours. */
+	if (id < 0 || id != native->bells_id)
+		return 0;
+	return remove_set(id, native, why);
+}
+
+/*
+ * A set tells less than a segment: no creator's pid, no memory. It is the dead creator's if it has the
+ * right count and maker, and either stands beside a segment that is, or is the one on record, or was
+ * killed in the making (nobody ever used it) with no segment of others beside it.
+ */
+int duoshm__sysv_reap_bells(const struct duoshm__native *native, unsigned n, int whose,
+	const struct duoshm__native_stat *segment, struct duoshm_failure *why)
+{
+	struct semid_ds status;
+	union argument argument;
+	int id = find(native);
+	int64_t maker = whose == DUOSHM__SYSV_OURS ? segment->uid : (int64_t)geteuid();
+	bool ours;
+
+	argument.status = &status;
+	if (id < 0 || n == 0 || semctl(id, 0, IPC_STAT, argument) < 0)
+		return 0;
+	ours = whose == DUOSHM__SYSV_OURS || id == native->bells_id ||
+		(whose == DUOSHM__SYSV_ABSENT && status.sem_otime == 0);
+	if (!ours || status.sem_nsems != n || (int64_t)status.sem_perm.uid != maker)
+		return 0;
+	return remove_set(id, native, why);
+}
