@@ -156,4 +156,12 @@ AC_CACHE_CHECK([whether a mapping keeps the flock of its file], [duoshm_cv_mappi
 AS_IF([test "x$duoshm_cv_mapping_holds_flock" = xyes],
 	[AC_DEFINE([DUOSHM_MAPPING_HOLDS_FLOCK], [1],
 		[Define to 1 if a mapping of a file keeps its flock held after close().])])
+dnl OpenBSD has no unified buffer cache: read() sees what was written through a mapping only after msync().
+AC_CACHE_CHECK([whether read sees what a mapping wrote], [duoshm_cv_mapping_is_coherent],
+	[AS_CASE([$host_os],
+		[openbsd*], [duoshm_cv_mapping_is_coherent=no],
+		[duoshm_cv_mapping_is_coherent=yes])])
+AS_IF([test "x$duoshm_cv_mapping_is_coherent" = xno],
+	[AC_DEFINE([DUOSHM_MAPPING_NEEDS_MSYNC], [1],
+		[Define to 1 if read() does not see what a mapping wrote before msync().])])
 ])

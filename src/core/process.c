@@ -178,8 +178,7 @@ int duoshm__fd_keep(int fd)
 	return result;
 }
 
-/* Unlocks before it closes: a child of a fork that ran no handler (vfork) may still have the open file. */
-void duoshm__fd_drop(int fd)
+static void forget(int fd, bool unlock)
 {
 	int saved = errno;
 	pthread_mutex_lock(&inner);
@@ -187,7 +186,8 @@ void duoshm__fd_drop(int fd)
 		if (kept[i].fd != fd)
 			continue;
 		if (is_still(&kept[i])) {
-			flock(fd, LOCK_UN);
+			if (unlock)
+				flock(fd, LOCK_UN);
 			close(fd);
 		}
 		kept[i] = kept[--n_kept];
@@ -195,4 +195,15 @@ void duoshm__fd_drop(int fd)
 	}
 	pthread_mutex_unlock(&inner);
 	errno = saved;
+}
+
+/* Unlocks before it closes: a child of a fork that ran no handler (vfork) may still have the open file. */
+void duoshm__fd_drop(int fd)
+{
+	forget(fd, true);
+}
+
+void duoshm__fd_close(int fd)
+{
+	forget(fd, false);
 }

@@ -36,5 +36,7 @@ void duoshm__process_unlock(void);
  */
 int duoshm__fd_keep(int fd);
 void duoshm__fd_drop(int fd);
+/* Closes it without unlocking: a mapping holds the open file, and the lock with it. */
+void duoshm__fd_close(int fd);
 
 #endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registry entries as files: made, read, locked, removed. The lock is the proof on which creation rests: it is held
+ * from before the name appears until the object is ready, and only the kernel gives it back for the dead.
+ *
+ * The trap: between opening an entry and locking it, its name may have been given to another file. So after each lock
+ * the name is looked up again. Everything goes by path: the registry's descriptor may be gone (closefrom).
+ */
+#include "config.h"
+
+#include "core/registry.h"
+
+#include "core/clock.h"
+#include "core/entry_text.h"
+#include "core/failure.h"
+#include "core/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define READ_TRIES  10
+#define READ_PAUSE  50000
+#define PERMISSIONS 0777u
+
+void duoshm__entry_path(const struct duoshm__registry *registry, const char *name,
+	const char *backend, char path[DUOSHM__PATH_SIZE])
+{
+	snprintf(path, DUOSHM__PATH_SIZE, "%s/%s@%s", registry->directory, name, backend);
+}
+
+static void describe_damage(int code, const char *path)
+{
+	char cause[sizeof duoshm_failure()->cause];
+	snprintf(cause, sizeof cause, "%s", duoshm_failure()->cause);
+	duoshm__fail(code, "registry entry %s: %s", path, cause);
+	duoshm__set_cure("if no program uses the object, remove that file");
+}
+
+static int fail_open(const char *name, const char *path, int error)
+{
+	if (error == ENOENT)
+		return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "no object \"%s\": no entry %s", name, path);
+	if (error == ELOOP || error == EMLINK) {
+		duoshm__fail(DUOSHM_ERR_CORRUPT, "registry entry %s: is a symbolic link", path);
+		duoshm__set_cure("remove it");
+		return DUOSHM_ERR_CORRUPT;
+	}
+	return duoshm__fail_call(duoshm__code_of_errno(error), error, "open(\"%s\")", path);
+}
+
+/* 0, or CORRUPT for what is no plain file. */
+static int look(int fd, const char *path, struct stat *out)
+{
+	if (fstat(fd, out) != 0)
+		return duoshm__fail_call(DUOSHM_ERR_SYSTEM, errno, "fstat(\"%s\")", path);
+	if (!S_ISREG(out->st_mode))
+		return duoshm__fail(
+			DUOSHM_ERR_CORRUPT, "registry entry %s: is no regular file", path);
+	return 0;
+}
+
+/* Reads again what may just be in writing. An entry that was not written yet is empty: building, generation 0. */
+static int read_text(int fd, struct duoshm__entry *out)
+{
+	int result = 0;
+	for (int i = 0; i < READ_TRIES; i++) {
+		char text[DUOSHM__ENTRY_TEXT_SIZE];
+		ssize_t length = duoshm__file_read(fd, text, sizeof text, 0);
+		if (length < 0)
+			return duoshm__fail_call(
+				duoshm__code_of_errno(errno), errno, "pread(%d)", fd);
+		if (length == 0)
+			return 0;
+		result = (size_t)length == sizeof text
+		                 ? duoshm__entry_parse(text, out)
+		                 : duoshm__fail(DUOSHM_ERR_CORRUPT, "it is cut short");
+		if (result == 0)
+			return 0;
+		duoshm__pause(READ_PAUSE);
+	}
+	return result;
+}
+
+static int read_open(int fd, const char *path, const char *name, const char *backend,
+	struct duoshm__entry *out)
+{
+	struct stat file;
+	int result = look(fd, path, &file);
+	if (result != 0)
+		return result;
+	struct duoshm__entry made = {.native = {.segment_id = -1, .bells_id = -1}};
+	snprintf(made.name, sizeof made.name, "%s", name);
+	snprintf(made.backend, sizeof made.backend, "%s", backend);
+	result = read_text(fd, &made);
+	if (result == 0 && (strcmp(made.name, name) != 0 || strcmp(made.backend, backend) != 0))
+		result = duoshm__fail(DUOSHM_ERR_CORRUPT, "it tells of another object");
+	if (result != 0) {
+		describe_damage(result, path);
+		return result;
+	}
+	made.mode = (unsigned)file.st_mode & PERMISSIONS;
+	made.uid = (unsigned)file.st_uid;
+	made.gid = (unsigned)file.st_gid;
+	*out = made;
+	return 0;
+}
+
+int duoshm__entry_read(const struct duoshm__registry *registry, const char *name,
+	const char *backend, struct duoshm__entry *out)
+{
+	char path[DUOSHM__PATH_SIZE];
+	duoshm__entry_path(registry, name, backend, path);
+	int fd = duoshm__file_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return fail_open(name, path, errno);
+	int result = read_open(fd, path, name, backend, out);
+	close(fd);
+	return result;
+}
+
+static void fill_lock(int fd, const char *path, const struct stat *file, struct duoshm__entry_lock *out)
+{
+	out->fd = fd;
+	snprintf(out->path, sizeof out->path, "%s", path);
+	out->mode = (unsigned)file->st_mode & PERMISSIONS;
+	out->uid = (unsigned)file->st_uid;
+	out->gid = (unsigned)file->st_gid;
+}
+
+static int create_once(const char *directory, const char *path, unsigned mode,
+	struct duoshm__entry_lock *out)
+{
+	struct duoshm__new_file file;
+	int result = duoshm__file_make(directory, mode, &file);
+	if (result != 0)
+		return result;
+	struct stat made;
+	result = look(file.fd, file.path, &made);
+	if (result != 0) {
+		duoshm__file_discard(&file);
+		return result;
+	}
+	result = duoshm__file_publish(&file, path);
+	if (result == 0)
+		fill_lock(file.fd, path, &made, out);
+	return result;
+}
+
+int duoshm__entry_create(const struct duoshm__registry *registry, const char *name,
+	const char *backend, unsigned mode, struct duoshm__entry_lock *out)
+{
+	char path[DUOSHM__PATH_SIZE];
+	duoshm__entry_path(registry, name, backend, path);
+	int result = DUOSHM_ERR_BUSY;
+	for (int i = 0; result == DUOSHM_ERR_BUSY && i < DUOSHM__FILE_TRIES; i++)
+		result = create_once(registry->directory, path, mode, out);
+	if (result == DUOSHM_ERR_EXISTS)
+		duoshm__set_cause("\"%s\" exists: %s", name, path);
+	return result;
+}
+
+/* Says who holds the lock, as far as the entry's text tells. */
+static int fail_busy(int fd, const char *path, const char *name, const char *backend)
+{
+	struct duoshm__entry entry;
+	if (read_open(fd, path, name, backend, &entry) != 0 || entry.generation == 0)
+		return duoshm__fail(DUOSHM_ERR_BUSY, "\"%s\" is just being created", name);
+	if (entry.ready)
+		return duoshm__fail(
+			DUOSHM_ERR_BUSY, "\"%s\" is just being removed or replaced", name);
+	return duoshm__fail(DUOSHM_ERR_BUSY, "\"%s\" is being created by process %" PRId64, name,
+		entry.creator.pid);
+}
+
+/* The owner of a file without write permission may still take its lock. */
+static int open_to_lock(const char *path)
+{
+	int fd = duoshm__file_open(path, O_RDWR, 0);
+	if (fd >= 0 || errno != EACCES)
+		return fd;
+	struct stat file;
+	if (lstat(path, &file) != 0 || file.st_uid != geteuid()) {
+		errno = EACCES;
+		return -1;
+	}
+	return duoshm__file_open(path, O_RDONLY, 0);
+}
+
+/* 1: locked, but the name is another file's by now. */
+static int lock_once(
+	const char *path, const char *name, const char *backend, struct duoshm__entry_lock *out)
+{
+	int fd = open_to_lock(path);
+	if (fd < 0)
+		return fail_open(name, path, errno);
+	struct stat file;
+	int result = look(fd, path, &file);
+	if (result == 0)
+		result = duoshm__fd_keep(fd);
+	if (result != 0) {
+		close(fd);
+		return result;
+	}
+	if (duoshm__file_lock(fd, LOCK_EX | LOCK_NB) != 0)
+		result = errno == EWOULDBLOCK
+		                 ? fail_busy(fd, path, name, backend)
+		                 : duoshm__fail_call(DUOSHM_ERR_SYSTEM, errno, "flock(\"%s\")", path);
+	else if (!duoshm__file_is(fd, path))
+		result = 1;
+	if (result == 0)
+		fill_lock(fd, path, &file, out);
+	else
+		duoshm__fd_drop(fd);
+	return result;
+}
+
+int duoshm__entry_lock(const struct duoshm__registry *registry, const char *name,
+	const char *backend, struct duoshm__entry_lock *out)
+{
+	char path[DUOSHM__PATH_SIZE];
+	duoshm__entry_path(registry, name, backend, path);
+	for (int i = 0; i < DUOSHM__FILE_TRIES; i++) {
+		int result = lock_once(path, name, backend, out);
+		if (result <= 0)
+			return result;
+	}
+	return duoshm__fail(DUOSHM_ERR_BUSY, "\"%s\" is made and removed all the time", name);
+}
+
+/* The lock may be lost: closefrom() by the program, or somebody removed the file. */
+static int check_held(const struct duoshm__entry_lock *lock)
+{
+	if (lock->fd >= 0 && duoshm__file_is(lock->fd, lock->path))
+		return 0;
+	return duoshm__fail(DUOSHM_ERR_REMOVED,
+		"%s was removed from outside, or the program closed the library's descriptor",
+		lock->path);
+}
+
+int duoshm__entry_write(const struct duoshm__entry_lock *lock, const struct duoshm__entry *entry)
+{
+	char text[DUOSHM__ENTRY_TEXT_SIZE];
+	int result = duoshm__entry_format(entry, text);
+	if (result == 0)
+		result = check_held(lock);
+	if (result == 0 && duoshm__file_write(lock->fd, text, sizeof text, 0) < 0)
+		result = duoshm__fail_call(duoshm__code_of_errno(errno), errno, "pwrite(\"%s\", %zu)",
+			lock->path, sizeof text);
+	return result;
+}
+
+int duoshm__entry_unlink(const struct duoshm__entry_lock *lock)
+{
+	int result = check_held(lock);
+	if (result == 0 && unlink(lock->path) != 0)
+		result = duoshm__fail_call(
+			duoshm__code_of_errno(errno), errno, "unlink(\"%s\")", lock->path);
+	return result;
+}
+
+void duoshm__entry_unlock(struct duoshm__entry_lock *lock)
+{
+	if (lock->fd >= 0)
+		duoshm__fd_drop(lock->fd);
+	lock->fd = -1;
+}

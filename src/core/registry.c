@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The registry directory: found or made, checked, kept from cleaners, walked and swept. Its entries are entry.c's.
+ *
+ * The trap: /tmp belongs to everybody, so somebody else may have made the directory first, or planted a link. It
+ * is opened without following one, and what was opened is checked, not what its name said before.
+ */
+#include "config.h"
+
+#include "core/registry.h"
+
+#include "core/clock.h"
+#include "core/failure.h"
+#include "core/file.h"
+#include "core/name.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#ifdef HAVE_SYS_PARAM_H
+#include <sys/param.h>
+#endif
+#ifdef HAVE_SYS_VFS_H
+#include <sys/vfs.h>
+#endif
+#ifdef HAVE_SYS_MOUNT_H
+#include <sys/mount.h>
+#endif
+#ifdef HAVE_SYS_STATVFS_H
+#include <sys/statvfs.h>
+#endif
+#ifdef HAVE_LINUX_MAGIC_H
+#include <linux/magic.h>
+#endif
+
+#define HOLD_TRIES 50 /* for a cleaner that is just looking */
+#define HOLD_PAUSE 2000000
+#define OTHER_CURE "remove it or choose another with --dir"
+
+static int refuse(const char *directory, const char *cause, const char *cure)
+{
+	duoshm__fail(DUOSHM_ERR_REGISTRY, "registry directory %s: %s", directory, cause);
+	duoshm__set_cure("%s", cure);
+	return DUOSHM_ERR_REGISTRY;
+}
+
+static int fail_errno(const char *call, const char *directory, int error)
+{
+	int code = duoshm__code_of_errno(error);
+	if (code == DUOSHM_ERR_NOT_FOUND || code == DUOSHM_ERR_SYSTEM)
+		code = DUOSHM_ERR_REGISTRY;
+	duoshm__fail_call(code, error, "%s(\"%s\")", call, directory);
+	duoshm__set_cause("registry directory %s: %s", directory,
+		error == ENOENT   ? "the directory above it does not exist"
+		: error == EACCES ? "this user may not use it"
+		                  : duoshm_failure()->cause);
+	duoshm__set_cure("choose another with --dir or DUOSHM_DIR");
+	return code;
+}
+
+/* ---- which directory ----------------------------------------------------------------------------- */
+
+/* The environment of a program that runs with more rights than its caller's is the caller's. */
+static const char *directory_of_environment(void)
+{
+#if defined HAVE_SECURE_GETENV
+	const char *value = secure_getenv("DUOSHM_DIR");
+#elif defined HAVE_ISSETUGID
+	const char *value = issetugid() ? NULL : getenv("DUOSHM_DIR");
+#else
+	const char *value =
+		getuid() == geteuid() && getgid() == getegid() ? getenv("DUOSHM_DIR") : NULL;
+#endif
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* Without slashes at the end: lstat() and O_NOFOLLOW would follow a link behind which one stands. */
+static int make_absolute(const char *directory, char *out, size_t size)
+{
+	char here[PATH_MAX] = "";
+	if (directory[0] != '/' && getcwd(here, sizeof here) == NULL)
+		return fail_errno("getcwd", directory, errno);
+	size_t length = strlen(directory);
+	while (length > 1 && directory[length - 1] == '/')
+		length--;
+	const char *slash = directory[0] == '/' || strcmp(here, "/") == 0 ? "" : "/";
+	int made = snprintf(NULL, 0, "%s%s%.*s", here, slash, (int)length, directory);
+	if (length > PATH_MAX || made < 0 || (size_t)made >= size)
+		return refuse(directory, "the path is too long", "choose a shorter one with --dir");
+	snprintf(out, size, "%s%s%.*s", here, slash, (int)length, directory);
+	return 0;
+}
+
+static int choose(const char *directory, char *out, size_t size)
+{
+	if (directory == NULL)
+		directory = directory_of_environment();
+	if (directory != NULL && directory[0] == '\0')
+		return refuse("\"\"", "no name", "name a directory with --dir");
+	if (directory != NULL)
+		return make_absolute(directory, out, size);
+	snprintf(out, size, "/tmp/duoshm-%lu", (unsigned long)geteuid());
+	return 0;
+}
+
+/* ---- is it fit ------------------------------------------------------------------------------------- */
+
+/* flock does not reach other machines, and on some network file systems not even other processes. */
+static bool is_remote(int fd)
+{
+#if defined HAVE_LINUX_MAGIC_H && defined HAVE_SYS_VFS_H
+	enum { CIFS = 0xff534d42, SMB2 = 0xfe534d42 };
+	struct statfs system;
+	if (fstatfs(fd, &system) != 0)
+		return false;
+	uint32_t type = (uint32_t)system.f_type;
+	return type == NFS_SUPER_MAGIC || type == SMB_SUPER_MAGIC || type == (uint32_t)CIFS ||
+	       type == (uint32_t)SMB2 || type == AFS_SUPER_MAGIC || type == CODA_SUPER_MAGIC;
+#elif defined HAVE_STRUCT_STATFS_F_FLAGS && defined MNT_LOCAL
+	struct statfs system;
+	return fstatfs(fd, &system) == 0 && (system.f_flags & MNT_LOCAL) == 0;
+#elif defined ST_LOCAL
+	struct statvfs system;
+	return fstatvfs(fd, &system) == 0 && (system.f_flag & ST_LOCAL) == 0;
+#elif defined HAVE_STRUCT_STATVFS_F_BASETYPE
+	struct statvfs system;
+	return fstatvfs(fd, &system) == 0 && strncmp(system.f_basetype, "nfs", 3) == 0;
+#else
+	(void)fd;
+	return false;
+#endif
+}
+
+static int check_directory(int fd, const char *directory)
+{
+	struct stat found;
+	if (fstat(fd, &found) != 0)
+		return fail_errno("fstat", directory, errno);
+	if (found.st_uid != geteuid() && found.st_uid != 0) {
+		duoshm__fail(DUOSHM_ERR_REGISTRY,
+			"registry directory %s: belongs to user %lu, not to this user (%lu) or root",
+			directory, (unsigned long)found.st_uid, (unsigned long)geteuid());
+		duoshm__set_cure("run as that user, or choose another directory with --dir");
+		return DUOSHM_ERR_REGISTRY;
+	}
+	if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (found.st_mode & S_ISVTX) == 0)
+		return refuse(directory, "others may remove files in it (mode without sticky bit)",
+			"chmod go-w it, or chmod +t it if several users shall meet there");
+	if (is_remote(fd))
+		return refuse(directory, "is on a network file system, where flock proves nothing",
+			"choose a directory on a local file system with --dir");
+	return 0;
+}
+
+/* Says why the directory could not be opened: a link gives different errors on different systems. */
+static int explain_open(const char *directory, int error)
+{
+	struct stat found;
+	if (lstat(directory, &found) == 0 && S_ISLNK(found.st_mode))
+		return refuse(directory, "is a symbolic link", OTHER_CURE);
+	if (error == ENOTDIR)
+		return refuse(directory, "is not a directory", OTHER_CURE);
+	return fail_errno("open", directory, error);
+}
+
+/* ---- opening ------------------------------------------------------------------------------------- */
+
+/*
+ * Keeps cleaners away: systemd-tmpfiles leaves a locked directory alone, and locks what it is about to clean. 0; 1: it was
+ * removed meanwhile.
+ */
+static int hold(int fd, const char *directory)
+{
+	for (int i = 0; duoshm__file_lock(fd, LOCK_SH | LOCK_NB) != 0; i++) {
+		if (errno != EWOULDBLOCK) {
+			duoshm__fail_call(
+				DUOSHM_ERR_REGISTRY, errno, "flock(\"%s\", LOCK_SH)", directory);
+			duoshm__set_cure("choose a directory on a file system that has flock, with --dir");
+			return DUOSHM_ERR_REGISTRY;
+		}
+		if (i == HOLD_TRIES)
+			break;
+		duoshm__pause(HOLD_PAUSE);
+	}
+	return duoshm__file_is(fd, directory) ? 0 : 1;
+}
+
+/* 0; 1: it was made, or removed meanwhile: again; or an error. */
+static int open_once(const char *directory, int *out)
+{
+	int fd = duoshm__file_open(directory, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0 && errno != ENOENT)
+		return explain_open(directory, errno);
+	if (fd < 0) {
+		if (mkdir(directory, 0700) == 0 || errno == EEXIST)
+			return 1;
+		return fail_errno("mkdir", directory, errno);
+	}
+	int result = check_directory(fd, directory);
+	if (result == 0)
+		result = duoshm__fd_keep(fd);
+	if (result != 0) {
+		close(fd);
+		return result;
+	}
+	result = hold(fd, directory);
+	if (result == 0)
+		*out = fd;
+	else
+		duoshm__fd_drop(fd);
+	return result;
+}
+
+int duoshm__registry_open(const char *directory, struct duoshm__registry *out)
+{
+	struct duoshm__registry made;
+	int result = choose(directory, made.directory, sizeof made.directory);
+	if (result != 0)
+		return result;
+	for (int i = 0; i < DUOSHM__FILE_TRIES; i++) {
+		result = open_once(made.directory, &made.fd);
+		if (result < 0)
+			return result;
+		if (result == 0) {
+			*out = made;
+			return 0;
+		}
+	}
+	return refuse(made.directory, "somebody removes it all the time", OTHER_CURE);
+}
+
+void duoshm__registry_close(struct duoshm__registry *registry)
+{
+	if (registry->fd >= 0)
+		duoshm__fd_drop(registry->fd);
+	registry->fd = -1;
+}
+
+/* ---- walking and sweeping ------------------------------------------------------------------------- */
+
+struct found {
+	char name[DUOSHM_NAME_SIZE];
+	char backend[8];
+};
+struct found_list {
+	struct found *items;
+	size_t count, room;
+};
+
+/* Takes a file name apart; false: not an entry. */
+static bool parse_file_name(const char *file, struct found *out)
+{
+	const char *at = strchr(file, '@');
+	if (at == NULL || at == file || (size_t)(at - file) >= sizeof out->name)
+		return false;
+	size_t length = strlen(at + 1);
+	if (length == 0 || length >= sizeof out->backend)
+		return false;
+	/* the name's own rules, with the family in front as the public names have it */
+	char name[sizeof out->backend + sizeof out->name + 1];
+	struct duoshm__name parsed;
+	snprintf(name, sizeof name, "%s:%.*s", at + 1, (int)(at - file), file);
+	if (duoshm__name_parse(name, &parsed) != 0)
+		return false;
+	memcpy(out->name, parsed.text, sizeof out->name);
+	memcpy(out->backend, parsed.backend, sizeof out->backend);
+	return true;
+}
+
+static int append(struct found_list *list, const struct found *item)
+{
+	if (list->count == list->room) {
+		size_t room = list->room == 0 ? 64 : 2 * list->room;
+		struct found *grown = realloc(list->items, room * sizeof *grown);
+		if (grown == NULL)
+			return duoshm__fail_call(
+				DUOSHM_ERR_NO_SPACE, ENOMEM, "realloc(%zu)", room * sizeof *grown);
+		list->items = grown;
+		list->room = room;
+	}
+	list->items[list->count++] = *item;
+	return 0;
+}
+
+static int collect(const char *directory, struct found_list *list)
+{
+	DIR *dir = opendir(directory);
+	if (dir == NULL)
+		return fail_errno("opendir", directory, errno);
+	int result = 0;
+	const struct dirent *file;
+	while (result == 0 && (file = readdir(dir)) != NULL) {
+		struct found item;
+		if (file->d_name[0] != '.' && parse_file_name(file->d_name, &item))
+			result = append(list, &item);
+	}
+	closedir(dir);
+	return result;
+}
+
+static int by_name(const void *left, const void *right)
+{
+	const struct found *l = left, *r = right;
+	int order = strcmp(l->name, r->name);
+	return order != 0 ? order : strcmp(l->backend, r->backend);
+}
+
+static int visit(const struct duoshm__registry *registry, const struct found *item,
+	duoshm__entry_fn *fn, void *arg)
+{
+	struct duoshm__entry entry;
+	int result = duoshm__entry_read(registry, item->name, item->backend, &entry);
+	if (result == DUOSHM_ERR_NOT_FOUND)
+		return 0; /* removed since */
+	if (result != 0) {
+		memset(&entry, 0, sizeof entry);
+		entry.native.segment_id = entry.native.bells_id = -1;
+		memcpy(entry.name, item->name, sizeof entry.name);
+		memcpy(entry.backend, item->backend, sizeof entry.backend);
+	}
+	return fn(&entry, result, arg);
+}
+
+int duoshm__registry_scan(const struct duoshm__registry *registry, duoshm__entry_fn *fn, void *arg)
+{
+	struct found_list list = {0};
+	int result = collect(registry->directory, &list);
+	if (list.count > 0)
+		qsort(list.items, list.count, sizeof *list.items, by_name);
+	for (size_t i = 0; result == 0 && i < list.count; i++)
+		result = visit(registry, &list.items[i], fn, arg);
+	free(list.items);
+	return result;
+}
+
+/* Its maker holds the lock as long as it lives; one that is about to take it begins again. */
+static void sweep_file(const char *path)
+{
+	int fd = duoshm__file_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return;
+	struct stat file;
+	if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode) &&
+		duoshm__file_lock(fd, LOCK_SH | LOCK_NB) == 0)
+		unlink(path);
+	close(fd);
+}
+
+void duoshm__registry_sweep(const struct duoshm__registry *registry)
+{
+	DIR *dir = opendir(registry->directory);
+	if (dir == NULL)
+		return;
+	const struct dirent *file;
+	while ((file = readdir(dir)) != NULL) {
+		char path[DUOSHM__PATH_SIZE];
+		int length = snprintf(
+			path, sizeof path, "%s/%s", registry->directory, file->d_name);
+		if (strncmp(file->d_name, ".t.", 3) == 0 && (size_t)length < sizeof path)
+			sweep_file(path);
+	}
+	closedir(dir);
+}
