@@ -377,8 +377,8 @@ int duoshm_device_follow(struct duoshm_device *device)
 
 	if (device->stream)
 		return duoshm__fail(DUOSHM_ERR_BUSY, "this connection follows already");
-	err = duoshm_broadcast_attach(device->segment, device->head.stream_at,
-		device->head.stream_bytes, DUOSHM_NO_BELLS, DUOSHM_READER, &device->stream);
+	err = duoshm_broadcast_attach(device->segment, (size_t)device->head.stream_at,
+		(size_t)device->head.stream_bytes, DUOSHM_NO_BELLS, DUOSHM_READER, &device->stream);
 	if (err)
 		return err;
 	device->block_size = duoshm_broadcast_longest(device->stream);

@@ -183,6 +183,7 @@ int duoshm__setup_set(struct duoshm__setup *setup, const char *key, const char *
 
 /* ---- [register NAME] ---- */
 
+#ifdef HAVE_INIH
 #define ABOUT(member) offsetof(struct duoshm_register, member)
 static const struct {
 	const char *key;
@@ -295,7 +296,6 @@ static int find_register(
 
 /* ---- the file ---- */
 
-#ifdef HAVE_INIH
 struct reading {
 	struct duoshm__setup *setup;
 	const char *path;
