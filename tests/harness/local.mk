@@ -3,4 +3,12 @@
 if HAVE_CUNIT
 check_LTLIBRARIES += libduoshm-harness.la
 endif
-libduoshm_harness_la_SOURCES =
+libduoshm_harness_la_SOURCES = \
+	tests/harness/calls.c \
+	tests/harness/children.c \
+	tests/harness/harness.h \
+	tests/harness/internal.h \
+	tests/harness/run.c \
+	tests/harness/scratch.c
+libduoshm_harness_la_CPPFLAGS = $(AM_CPPFLAGS) -DHARNESS_BACKENDS='"$(DUOSHM_BACKENDS)"'
+unit_tests += tests/harness/test_harness

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes of a test: started, ordered by gates, waited for with a limit, and ended in any case. A wait here
+ * asks every millisecond instead of trusting a time: there is no portable waitpid with a timeout.
+ */
+#include "config.h"
+
+#include "harness/harness.h"
+#include "harness/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { CHILDREN_MAX = 512, ARGUMENTS_MAX = 32, WAIT_MS = 30000, UNTIL_MS = 20000 };
+
+static pid_t children[CHILDREN_MAX];
+
+static void note(pid_t from, pid_t to)
+{
+	for (unsigned i = 0; i < CHILDREN_MAX; i++) {
+		if (children[i] == from) {
+			children[i] = to;
+			return;
+		}
+	}
+}
+
+static void nap(void)
+{
+	const struct timespec millisecond = {0, 1000000};
+
+	nanosleep(&millisecond, NULL);
+}
+
+static int64_t milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static pid_t started(pid_t pid)
+{
+	if (pid > 0)
+		note(0, pid);
+	CU_ASSERT(pid > 0);
+	return pid;
+}
+
+pid_t harness_fork(int (*fn)(void *arg), void *arg)
+{
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		memset(children, 0, sizeof(children));
+		alarm(0);
+		_exit(fn(arg));
+	}
+	return started(pid);
+}
+
+pid_t harness_spawn(int out, const char *path, ...)
+{
+	char *argv[ARGUMENTS_MAX] = {(char *)(uintptr_t)path};
+	va_list arguments;
+	unsigned n = 0;
+
+	va_start(arguments, path);
+	while (argv[n] != NULL && n + 2 < ARGUMENTS_MAX)
+		argv[++n] = va_arg(arguments, char *);
+	va_end(arguments);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (out >= 0 && dup2(out, STDOUT_FILENO) < 0)
+			_exit(99);
+		execvp(path, argv);
+		_exit(127);
+	}
+	return started(pid);
+}
+
+static int result_of(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int harness_wait(pid_t pid)
+{
+	int64_t end = milliseconds() + WAIT_MS * (harness_instrumented() ? 4 : 1);
+	int status;
+	pid_t got;
+
+	if (pid <= 0)
+		return -1000;
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && milliseconds() < end)
+		nap();
+	if (got == 0) {
+		harness_kill(pid);
+		return -1000;
+	}
+	note(pid, 0);
+	return got == pid ? result_of(status) : -1000;
+}
+
+void harness_kill(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	note(pid, 0);
+}
+
+void harness_end_children(void)
+{
+	for (unsigned i = 0; i < CHILDREN_MAX; i++) {
+		if (children[i] > 0)
+			harness_kill(children[i]);
+	}
+}
+
+void harness_stop(pid_t pid)
+{
+	int status;
+
+	if (pid <= 0)
+		return;
+	kill(pid, SIGSTOP);
+	while (waitpid(pid, &status, WUNTRACED) < 0 && errno == EINTR)
+		;
+	CU_ASSERT(WIFSTOPPED(status));
+}
+
+void harness_continue(pid_t pid)
+{
+	if (pid > 0)
+		kill(pid, SIGCONT);
+}
+
+void harness_child_failed(const char *file, int line, const char *condition)
+{
+	fprintf(stderr, "%s:%d: in child %ld: %s\n", file, line, (long)getpid(), condition);
+	_exit(1);
+}
+
+/* ---- gates ------------------------------------------------------------------------------------ */
+
+void harness_gate(struct harness_gate *gate)
+{
+	if (pipe(gate->fds) != 0) {
+		perror("harness: pipe");
+		_exit(99);
+	}
+	fcntl(gate->fds[0], F_SETFD, FD_CLOEXEC);
+	fcntl(gate->fds[1], F_SETFD, FD_CLOEXEC);
+}
+
+void harness_gate_open(struct harness_gate *gate)
+{
+	if (write(gate->fds[1], "", 1) != 1) {
+		perror("harness: gate");
+		_exit(99);
+	}
+}
+
+bool harness_gate_pass(struct harness_gate *gate)
+{
+	struct pollfd readable = {gate->fds[0], POLLIN, 0};
+	int64_t end = milliseconds() + UNTIL_MS;
+	char byte;
+
+	while (milliseconds() < end) {
+		if (poll(&readable, 1, 100) == 1)
+			return read(gate->fds[0], &byte, 1) == 1;
+	}
+	return false;
+}
+
+void harness_gate_close(struct harness_gate *gate)
+{
+	close(gate->fds[0]);
+	close(gate->fds[1]);
+}
+
+/* ---- conditions --------------------------------------------------------------------------------- */
+
+bool harness_until(bool (*holds)(void *arg), void *arg)
+{
+	int64_t end = milliseconds() + UNTIL_MS;
+
+	while (!holds(arg)) {
+		if (milliseconds() > end)
+			return holds(arg);
+		nap();
+	}
+	return true;
+}
+
+/* The letter after the command's name, which may itself hold parentheses and blanks. */
+static int state_of(pid_t pid)
+{
+	char path[64], text[512];
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	FILE *file = fopen(path, "r");
+	if (file == NULL)
+		return 0;
+	size_t n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	const char *end = strrchr(text, ')');
+	return end != NULL && end[1] == ' ' ? end[2] : 0;
+}
+
+static bool asleep(void *arg)
+{
+	return state_of(*(const pid_t *)arg) == 'S';
+}
+
+bool harness_until_asleep(pid_t pid)
+{
+	return state_of(pid) != 0 && harness_until(asleep, &pid);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all tests written in C share. A test program is a table of cases:
+ *
+ *	static void counts(void) { CU_ASSERT_EQUAL(1 + 1, 2); }
+ *	static const struct harness_case cases[] = {{"one and one is two", counts}, {NULL, NULL}};
+ *	int main(int argc, char **argv) { return harness_run(argc, argv, "sums", cases); }
+ *
+ * Options of the program: [--backend=NAME] [--inline] [--list] [WORD...]: only cases whose name contains a WORD;
+ * inline: without the supervising process (for a debugger). Exit status 0 passed, 1 failed, 77 all
+ * skipped, 99 the test itself is broken. The summary on standard output is CUnit's.
+ *
+ * The cases run in a child of a supervisor, which ends whatever they left running and removes the scratch
+ * directory, however they end. DUOSHM_DIR is an empty registry of the program's own; a last case that is
+ * added to each suite asserts that no entry is left in it. A case that takes over a minute fails.
+ *
+ * No CUnit assertion in a forked child: a child uses HARNESS_CHILD, its parent asserts harness_wait() == 0.
+ * Nobody sleeps to be right: gates order processes, harness_until waits for a condition.
+ */
+#ifndef DUOSHM_TESTS_HARNESS_H
+#define DUOSHM_TESTS_HARNESS_H
+
+#include <CUnit/Basic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* ---- run.c: programs, suites, cases --------------------------------------------------------- */
+
+struct harness_case {
+	const char *name;
+	void (*run)(void);
+};
+/* `cases` ends with {NULL, NULL}. Returns main's result. */
+int harness_run(int argc, char **argv, const char *suite, const struct harness_case *cases);
+/* The whole suite once per built backend; harness_backend() tells which. */
+int harness_run_each(int argc, char **argv, const char *suite, const struct harness_case *cases);
+/* The backend under test: by --backend, else the suite's, else the first that is built. */
+const char *harness_backend(void);
+/* A figure by DUOSHM_TEST_TIER: small, normal (default) or full. */
+long harness_scale(long small, long normal, long full);
+/* Says that the case cannot be tried here; a case that did not return at once would go on. */
+#define HARNESS_SKIP(...)                                                                          \
+	do {                                                                                       \
+		harness_skip(__VA_ARGS__);                                                         \
+		return;                                                                            \
+	} while (0)
+void harness_skip(const char *format, ...);
+/* Runs under valgrind, or compiled with a sanitizer: slow, and with system calls of its own. */
+bool harness_instrumented(void);
+
+/* ---- scratch.c: names and files of the program's own ----------------------------------------- */
+
+/* The directory for anything; removed with all it holds when the program ends. */
+const char *harness_scratch_dir(void);
+/* "DIR/stem" in the scratch directory. Like harness_name: the same stem, the same result; at most 64 stems. */
+const char *harness_path(const char *stem);
+/* A name for an object: unique on the machine, the same for the same stem, also in children. */
+const char *harness_name(const char *stem);
+/* The same with "BACKEND:" in front. */
+const char *harness_full_name(const char *backend, const char *stem);
+/* Objects that the registry lists and what their states are: number of files that are entries. */
+unsigned harness_entries(const char *directory);
+/* Removes a directory with all that is in it; follows no link. */
+void harness_remove_tree(const char *path);
+
+/* ---- children.c: processes ------------------------------------------------------------------- */
+
+/* Runs `fn` in a forked child, which ends with its result as exit status. -1: the case has failed. */
+pid_t harness_fork(int (*fn)(void *arg), void *arg);
+/* Starts a program, arguments up to NULL. Its standard output goes to `out` (-1: ours). */
+pid_t harness_spawn(int out, const char *path, ...);
+/* Exit status, or minus the signal that ended it; after 30 s it is killed and the result is -1000. */
+int harness_wait(pid_t pid);
+/* SIGKILL and wait. */
+void harness_kill(pid_t pid);
+/* SIGSTOP, and wait until it stands still. */
+void harness_stop(pid_t pid);
+void harness_continue(pid_t pid);
+/* In a child: a condition that must hold; else it tells where, and exits with status 1. */
+#define HARNESS_CHILD(condition)                                                                   \
+	((condition) ? (void)0 : harness_child_failed(__FILE__, __LINE__, #condition))
+_Noreturn void harness_child_failed(const char *file, int line, const char *condition);
+
+/* A gate between processes, made before the fork: each open lets one pass through; kept until then. */
+struct harness_gate {
+	int fds[2];
+};
+void harness_gate(struct harness_gate *gate);
+void harness_gate_open(struct harness_gate *gate);
+/* False after 20 s. */
+bool harness_gate_pass(struct harness_gate *gate);
+void harness_gate_close(struct harness_gate *gate);
+
+/* Asks `holds` again and again for up to 20 s; its last answer. */
+bool harness_until(bool (*holds)(void *arg), void *arg);
+/* Until the process (or this process's thread `tid`) sleeps in the kernel; false: this system does not tell. */
+bool harness_until_asleep(pid_t pid);
+
+/* ---- calls.c: exact counts of system calls ---------------------------------------------------- */
+
+/*
+ * The number of system calls that `work` makes in a child, by ptrace, after `prepare` (NULL: none) ran in it.
+ * `prepare` and `work` return 0 when all is well. Negative: HARNESS_NO_TRACE (not possible here: skip),
+ * HARNESS_BROKEN (the child failed). Calls of its other threads and children are not counted.
+ */
+#define HARNESS_NO_TRACE (-1)
+#define HARNESS_BROKEN   (-2)
+int harness_count_calls(int (*prepare)(void *arg), int (*work)(void *arg), void *arg);
+/* What the last count saw, as text: "257 9 3" (numbers of the system calls). */
+const char *harness_calls_seen(void);
+
+#endif

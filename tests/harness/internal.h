@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the harness share among themselves. */
+#ifndef DUOSHM_TESTS_HARNESS_INTERNAL_H
+#define DUOSHM_TESTS_HARNESS_INTERNAL_H
+
+/* Makes the scratch directory and the registry in it, and points DUOSHM_DIR there. */
+int harness_scratch_make(void);
+/* Kills and reaps the children that cases left. */
+void harness_end_children(void);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* The harness itself: what it says of children, gates and counts of system calls. */
+#include "config.h"
+
+#include "harness/harness.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int give(void *arg)
+{
+	return *(int *)arg;
+}
+
+static int hang(void *arg)
+{
+	(void)arg;
+	while (getppid() > 0)
+		pause();
+	return 0;
+}
+
+static void children_tell_how_they_ended(void)
+{
+	int seven = 7;
+
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(give, &seven)), 7);
+	pid_t pid = harness_fork(hang, NULL);
+	kill(pid, SIGTERM);
+	CU_ASSERT_EQUAL(harness_wait(pid), -SIGTERM);
+	CU_ASSERT_EQUAL(harness_wait(harness_spawn(-1, "sh", "-c", "exit 5", (char *)NULL)), 5);
+}
+
+static int fail_in_child(void *arg)
+{
+	if (freopen("/dev/null", "w", stderr) == NULL)
+		return 9;
+	HARNESS_CHILD(arg != NULL);
+	return 0;
+}
+
+static void a_condition_in_a_child_reaches_its_parent(void)
+{
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(fail_in_child, NULL)), 1);
+}
+
+static int through(void *arg)
+{
+	struct harness_gate *gates = arg;
+
+	HARNESS_CHILD(harness_gate_pass(&gates[0]));
+	harness_gate_open(&gates[1]);
+	return 0;
+}
+
+static void gates_order_processes(void)
+{
+	struct harness_gate gates[2];
+
+	harness_gate(&gates[0]);
+	harness_gate(&gates[1]);
+	pid_t pid = harness_fork(through, gates);
+	harness_gate_open(&gates[0]);
+	CU_ASSERT(harness_gate_pass(&gates[1]));
+	CU_ASSERT_EQUAL(harness_wait(pid), 0);
+	harness_gate_close(&gates[0]);
+	harness_gate_close(&gates[1]);
+}
+
+static int call_thrice(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 3; i++)
+		(void)getppid();
+	return 0;
+}
+
+static int call_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static void system_calls_are_counted_exactly(void)
+{
+	int nothing = harness_count_calls(call_thrice, call_nothing, NULL);
+
+	if (nothing == HARNESS_NO_TRACE || harness_instrumented())
+		HARNESS_SKIP("system calls cannot be counted here");
+	CU_ASSERT_EQUAL(nothing, 0);
+	CU_ASSERT_EQUAL(harness_count_calls(call_nothing, call_thrice, NULL), 3);
+	CU_ASSERT_EQUAL(harness_count_calls(call_nothing, fail_in_child, NULL), HARNESS_BROKEN);
+}
+
+static void names_are_stable_and_apart(void)
+{
+	CU_ASSERT_PTR_EQUAL(harness_name("a"), harness_name("a"));
+	CU_ASSERT_STRING_NOT_EQUAL(harness_name("a"), harness_name("b"));
+	CU_ASSERT(strlen(harness_name("a-long-name-for-a-test")) <= 63);
+}
+
+static void the_registry_is_empty_and_ours(void)
+{
+	const char *directory = getenv("DUOSHM_DIR");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(directory);
+	CU_ASSERT(strncmp(directory, harness_scratch_dir(), strlen(harness_scratch_dir())) == 0);
+	CU_ASSERT_EQUAL(harness_entries(directory), 0);
+}
+
+static const struct harness_case cases[] = {
+	{"children tell how they ended", children_tell_how_they_ended},
+	{"a condition in a child reaches its parent", a_condition_in_a_child_reaches_its_parent},
+	{"gates order processes", gates_order_processes},
+	{"system calls are counted exactly", system_calls_are_counted_exactly},
+	{"names are stable and apart", names_are_stable_and_apart},
+	{"the registry is empty and ours", the_registry_is_empty_and_ours},
+	{NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	return harness_run(argc, argv, "harness", cases);
+}
