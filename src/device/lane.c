@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lanes as the device sees them. The trap: a lane is written by its client, who may be broken or bad. Offsets
+ * and lengths are this program's own, messages are copied before they are looked at, and whatever a queue says
+ * is wrong ends this lane only.
+ */
+#include "config.h"
+
+#include "device/lane.h"
+
+#include "core/clock.h"
+#include "device/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCAN_NS 100000000 /* between scans; longer where a scan takes more than a twentieth of it */
+
+/* ---- finding ---- */
+
+struct found {
+	struct duoshm__lanes *lanes;
+	struct duoshm__lane fresh[16]; /* more are found by the next scan */
+	unsigned n_fresh;
+};
+
+/* The device's name, a dot, 8 hexadecimal digits. */
+static int is_ours(const struct duoshm__lanes *lanes, const struct duoshm_stat *object)
+{
+	size_t length = strlen(lanes->device);
+
+	return object->kind == DUOSHM_KIND_LANE && strcmp(object->backend, lanes->family) == 0 &&
+	       strncmp(object->name, lanes->device, length) == 0 && object->name[length] == '.' &&
+	       strlen(object->name + length + 1) == DUOSHM__LANE_TAG &&
+	       strspn(object->name + length + 1, "0123456789abcdef") == DUOSHM__LANE_TAG;
+}
+
+static int look_at(const struct duoshm_stat *object, void *arg)
+{
+	struct found *found = arg;
+	struct duoshm__lanes *lanes = found->lanes;
+	struct duoshm__lane *lane;
+
+	if (!is_ours(lanes, object))
+		return 0;
+	for (unsigned i = 0; i < lanes->count; i++) {
+		if (lanes->lane[i].generation == object->generation) {
+			lanes->lane[i].seen = 1;
+			lanes->lane[i].orphan = object->state == DUOSHM_ORPHAN;
+			return 0;
+		}
+	}
+	if (found->n_fresh == sizeof found->fresh / sizeof *found->fresh)
+		return 0;
+	lane = &found->fresh[found->n_fresh++];
+	memset(lane, 0, sizeof *lane);
+	snprintf(lane->name, sizeof lane->name, "%s:%s", object->backend, object->name);
+	lane->generation = object->generation;
+	return 0;
+}
+
+static void close_queue(struct duoshm_queue **queue)
+{
+	if (*queue)
+		duoshm_queue_close(*queue);
+	*queue = NULL;
+}
+
+static void close_lane(struct duoshm__lane *lane)
+{
+	close_queue(&lane->commands);
+	close_queue(&lane->replies);
+	close_queue(&lane->capture);
+	duoshm_segment_close(lane->segment);
+	lane->segment = NULL;
+	lane->capture_serial = 0;
+	lane->owed = lane->ending = 0;
+}
+
+static int attach_queues(struct duoshm__lane *lane, const struct duoshm__lane_map *map)
+{
+	int err = duoshm_queue_attach(lane->segment, map->commands_at, map->commands_bytes,
+		DUOSHM_NO_BELLS, DUOSHM_CONSUMER, &lane->commands);
+
+	if (!err)
+		err = duoshm_queue_attach(lane->segment, map->replies_at, map->replies_bytes,
+			DUOSHM__REPLY_BELLS, DUOSHM_PRODUCER, &lane->replies);
+	if (!err)
+		err = duoshm_queue_attach(lane->segment, map->capture_at, map->capture_bytes,
+			DUOSHM__CAPTURE_BELLS, DUOSHM_PRODUCER, &lane->capture);
+	return err;
+}
+
+static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
+{
+	struct duoshm__lane_map map = duoshm__lane_map();
+	struct duoshm__lane_header head;
+	int err = duoshm_segment_open(lanes->ctx, lane->name, 0, 0, &lane->segment);
+
+	if (err < 0)
+		return err;
+	if (duoshm_segment_owner_alive(lane->segment) == 0) {
+		duoshm_remove(lanes->ctx, lane->name);
+		return DUOSHM_ERR_PEER_DEAD;
+	}
+	if (duoshm_segment_kind(lane->segment) != DUOSHM_KIND_LANE ||
+		duoshm_segment_size(lane->segment) != map.bytes)
+		return DUOSHM_ERR_CORRUPT;
+	memcpy(&head, duoshm_segment_data(lane->segment), sizeof head);
+	if (head.magic != DUOSHM__LANE_MAGIC || head.layout != DUOSHM__LANE_LAYOUT ||
+		head.device_id != lanes->device_id)
+		return DUOSHM_ERR_INCOMPATIBLE;
+	return attach_queues(lane, &map);
+}
+
+/* A lane that cannot be opened now is tried again; one that makes no sense keeps a slot, cut off. */
+static void take_up(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
+{
+	struct duoshm__lane *grown;
+	int err = open_lane(lanes, lane);
+
+	if (err)
+		close_lane(lane);
+	if (err && err != DUOSHM_ERR_CORRUPT && err != DUOSHM_ERR_INCOMPATIBLE)
+		return;
+	grown = realloc(lanes->lane, (lanes->count + 1) * sizeof *grown);
+	if (!grown) {
+		close_lane(lane);
+		return;
+	}
+	lanes->lane = grown;
+	grown[lanes->count++] = *lane;
+}
+
+/* Gone from the list, or of a dead client: the slot is given back, remains are removed. */
+static void sweep(struct duoshm__lanes *lanes)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < lanes->count; i++) {
+		struct duoshm__lane *lane = &lanes->lane[i];
+
+		if (lane->seen && !lane->orphan) {
+			lanes->lane[kept++] = *lane;
+			continue;
+		}
+		if (lane->seen)
+			duoshm_remove(lanes->ctx, lane->name);
+		close_lane(lane);
+	}
+	lanes->count = kept;
+}
+
+void duoshm__lanes_scan(struct duoshm__lanes *lanes, int64_t now)
+{
+	struct found found = {.lanes = lanes};
+	int64_t began = duoshm__now(), took;
+
+	for (unsigned i = 0; i < lanes->count; i++)
+		lanes->lane[i].seen = 0;
+	if (duoshm_list(lanes->ctx, 0, look_at, &found) < 0)
+		for (unsigned i = 0; i < lanes->count; i++)
+			lanes->lane[i].seen =
+				1; /* the registry cannot be read now: nothing is known */
+	sweep(lanes);
+	for (unsigned i = 0; i < found.n_fresh; i++)
+		take_up(lanes, &found.fresh[i]);
+	took = duoshm__now() - began;
+	lanes->next_scan = now + (20 * took > SCAN_NS ? 20 * took : SCAN_NS);
+}
+
+unsigned duoshm__lanes_served(const struct duoshm__lanes *lanes)
+{
+	unsigned served = 0;
+
+	for (unsigned i = 0; i < lanes->count; i++)
+		served += lanes->lane[i].segment != NULL;
+	return served;
+}
+
+void duoshm__lanes_close(struct duoshm__lanes *lanes)
+{
+	for (unsigned i = 0; i < lanes->count; i++)
+		close_lane(&lanes->lane[i]);
+	free(lanes->lane);
+	lanes->lane = NULL;
+	lanes->count = 0;
+}
+
+/* ---- serving ---- */
+
+int duoshm__lane_command(struct duoshm__lane *lane, struct duoshm__command *out)
+{
+	const ssize_t head = (ssize_t)offsetof(struct duoshm__command, line);
+	ssize_t n;
+
+	if (!lane->segment)
+		return 0;
+	memset(out, 0, sizeof *out);
+	n = duoshm_queue_receive(lane->commands, out, sizeof *out - 1, 0);
+	if (n >= head)
+		return 1;
+	if (n != DUOSHM_ERR_TIMEOUT) /* also a message that is too short or too long */
+		close_lane(lane);
+	return 0;
+}
+
+void duoshm__lane_reply(struct duoshm__lane *lane, uint32_t serial, int code, const char *text)
+{
+	struct duoshm__reply reply = {.serial = serial, .code = code};
+	int err;
+
+	if (!lane->segment)
+		return;
+	duoshm__copy(reply.text, sizeof reply.text, text);
+	err = duoshm_queue_send(lane->replies, &reply,
+		offsetof(struct duoshm__reply, text) + strlen(reply.text), 0);
+	if (err < 0 && err != DUOSHM_ERR_TIMEOUT)
+		close_lane(lane);
+}
+
+void duoshm__lane_capture(struct duoshm__lane *lane, uint32_t serial, uint64_t frames)
+{
+	if (!lane->segment) /* cut off since it asked */
+		return;
+	lane->capture_serial = serial;
+	lane->capture_left = frames ? frames : UINT64_MAX;
+	lane->owed = lane->ending = 0;
+}
+
+/* 1: it is in the queue, or the lane is no more. */
+static int send_block(struct duoshm__lane *lane, const struct duoshm__block_header *head,
+	const void *samples, size_t bytes)
+{
+	void *room;
+	int err = duoshm_queue_reserve(lane->capture, sizeof *head + bytes, &room, 0);
+
+	if (err == DUOSHM_ERR_TIMEOUT)
+		return 0;
+	if (!err) {
+		memcpy(room, head, sizeof *head);
+		if (bytes)
+			memcpy((char *)room + sizeof *head, samples, bytes);
+		err = duoshm_queue_commit(lane->capture, sizeof *head + bytes);
+	}
+	if (err < 0)
+		close_lane(lane);
+	return 1;
+}
+
+int duoshm__lane_deliver(struct duoshm__lane *lane, const struct duoshm__block_header *block,
+	const void *samples, size_t frame_bytes)
+{
+	struct duoshm__block_header head = *block;
+
+	head.serial = lane->capture_serial;
+	if (lane->owed) {
+		if (head.frames > lane->capture_left)
+			head.frames = (uint32_t)lane->capture_left;
+		if (!send_block(lane, &head, samples, head.frames * frame_bytes))
+			return 0;
+		lane->owed = 0;
+		if (lane->capture_left != UINT64_MAX)
+			lane->capture_left -= head.frames;
+		lane->ending |= lane->capture_serial && lane->capture_left == 0;
+	}
+	if (lane->ending) {
+		head.frames = 0;
+		head.flags = DUOSHM__BLOCK_END;
+		if (!send_block(lane, &head, NULL, 0))
+			return 0;
+		lane->ending = 0;
+		lane->capture_serial = 0;
+	}
+	return 1;
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device at work: making frames in time, giving them to the stream and to the captures, taking commands.
+ *
+ * A block of frames is made, published to whoever follows, and then put into the lane of every capture; the next one is
+ * made only when all have it. So a slow capture holds up the signal and loses nothing, while commands and the heartbeat
+ * go on. The frames' times stay those of the schedule: what was held up is made up for, and counted in LATE.
+ */
+#include "config.h"
+
+#include "device/server_state.h"
+
+#include "core/clock.h"
+#include "core/failure.h"
+#include "device/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP_NS          20000000 /* after that long making frames, commands have their turn */
+#define TICK_NS          5000000  /* at the shortest between two looks at the time */
+#define HELD_NS          1000000  /* and at a capture's queue that is full */
+#define COMMANDS_AT_ONCE 16
+
+/* ---- the schedule ---- */
+
+static int64_t wall(const struct duoshm__server *s)
+{
+	return s->now + s->wall_offset;
+}
+
+static int64_t due_time(const struct duoshm__server *s, uint64_t frame)
+{
+	return s->anchor_ns + (int64_t)((double)(frame - s->anchor_frame) / s->rate_hz * 1e9);
+}
+
+/* From now on frames are due at the rate, the next one at once. */
+static void anchor(struct duoshm__server *s)
+{
+	s->anchor_ns = s->now;
+	s->anchor_frame = s->frame;
+	s->wall_offset = duoshm__wall_time() - duoshm__now();
+}
+
+static unsigned frames_due(const struct duoshm__server *s)
+{
+	double due;
+
+	if (s->setup.fast)
+		return s->block_frames;
+	if (s->now < due_time(s, s->frame))
+		return 0;
+	due = floor((double)(s->now - s->anchor_ns) * s->rate_hz / 1e9) + 1 -
+	      (double)(s->frame - s->anchor_frame);
+	if (due < 1) /* the two sums round differently */
+		return 1;
+	return due < s->block_frames ? (unsigned)due : s->block_frames;
+}
+
+void duoshm__server_pin(struct duoshm__server *s)
+{
+	for (unsigned i = 0; !s->replay && i < s->format.channels; i++)
+		duoshm__signal_pin(&s->channel[i].signal, s->frame, s->rate_hz);
+}
+
+void duoshm__server_rate(struct duoshm__server *s, double rate_hz)
+{
+	duoshm__server_pin(s);
+	s->rate_hz = rate_hz;
+	anchor(s);
+}
+
+void duoshm__server_start(struct duoshm__server *s)
+{
+	if (s->running)
+		return;
+	if (s->ended && duoshm__replay_rewind(s->replay) == 0) {
+		s->ended = 0;
+		s->frame = 0;
+	}
+	s->waiting = 0;
+	s->running = !s->ended;
+	anchor(s);
+	duoshm__server_show_setup(s);
+}
+
+void duoshm__server_stop(struct duoshm__server *s)
+{
+	s->running = 0;
+	duoshm__server_show_setup(s);
+}
+
+/* ---- making frames ---- */
+
+static void make_sample(struct duoshm__server *s, size_t at, struct duoshm__channel *channel,
+	uint64_t frame, double *value, int64_t *raw)
+{
+	double analog = duoshm__signal_value(&channel->signal, frame, s->rate_hz);
+	uint64_t count = duoshm__quantise(analog, channel->low, channel->high, s->bits);
+
+	*value = duoshm__dequantise(count, channel->low, channel->high, s->bits);
+	*raw = (int64_t)count;
+	if (s->format.sample_type == DUOSHM_SAMPLE_INT32)
+		((int32_t *)s->samples)[at] = (int32_t)count;
+	else
+		((double *)s->samples)[at] = *value;
+}
+
+/* Fills the block with `frames` frames of the signals; the last one is shown in the registers. */
+static void make_signals(struct duoshm__server *s, unsigned frames)
+{
+	int64_t raw = 0;
+	double value = 0;
+
+	for (unsigned c = 0; c < s->format.channels; c++) {
+		struct duoshm__channel *channel = &s->channel[c];
+
+		for (unsigned i = 0; i < frames; i++)
+			make_sample(s, (size_t)i * s->format.channels + c, channel, s->frame + i,
+				&value, &raw);
+		duoshm__registers_real(&s->registers, channel->reg, value, raw,
+			due_time(s, s->frame + frames - 1) + s->wall_offset, wall(s));
+	}
+}
+
+/* The same from the file; how many frames there were, 0: it is over. */
+static unsigned make_replayed(struct duoshm__server *s, unsigned frames)
+{
+	int got = duoshm__replay_read(s->replay, s->samples, frames);
+	size_t last;
+
+	if (got < 0)
+		s->over = got;
+	if (got <= 0)
+		return 0;
+	last = (size_t)(got - 1) * s->format.channels;
+	for (unsigned c = 0; c < s->format.channels; c++) {
+		int integer = s->format.sample_type == DUOSHM_SAMPLE_INT32;
+		int64_t sample = integer ? ((int32_t *)s->samples)[last + c] : 0;
+		double value = integer ? (double)sample : ((double *)s->samples)[last + c];
+
+		duoshm__registers_real(&s->registers, s->channel[c].reg,
+			value * s->format.scale + s->format.offset,
+			sample / (INT64_C(1) << (32 - (integer ? s->bits : 32))),
+			due_time(s, s->frame + (uint64_t)got - 1) + s->wall_offset, wall(s));
+	}
+	return (unsigned)got;
+}
+
+/* A block of no frames tells followers that the replay is over. */
+static void end_replay(struct duoshm__server *s)
+{
+	s->ended = 1;
+	s->running = 0;
+	s->block->flags = DUOSHM__BLOCK_END;
+	for (unsigned i = 0; i < s->lanes.count; i++)
+		s->lanes.lane[i].ending = s->lanes.lane[i].capture_serial != 0;
+	duoshm__server_show_setup(s);
+}
+
+static void make_block(struct duoshm__server *s, unsigned frames)
+{
+	struct duoshm__block_header *block = s->block;
+
+	memset(block, 0, sizeof *block);
+	block->first = s->frame;
+	block->t_first_ns = due_time(s, s->frame) + s->wall_offset;
+	if (s->replay)
+		frames = make_replayed(s, frames);
+	else
+		make_signals(s, frames);
+	block->frames = frames;
+	if (frames == 0)
+		end_replay(s);
+	s->frame += frames;
+	for (unsigned i = 0; frames && i < s->lanes.count; i++)
+		s->lanes.lane[i].owed = s->lanes.lane[i].capture_serial != 0;
+	duoshm_broadcast_publish(s->stream, block, sizeof *block + frames * s->frame_bytes);
+	duoshm__registers_show(&s->registers, s->table);
+}
+
+/* 1: every capture has all that is owed to it. */
+static int deliver(struct duoshm__server *s)
+{
+	int done = 1;
+
+	for (unsigned i = 0; i < s->lanes.count; i++)
+		done &= duoshm__lane_deliver(
+			&s->lanes.lane[i], s->block, s->samples, s->frame_bytes);
+	return done;
+}
+
+static void produce(struct duoshm__server *s)
+{
+	int64_t until = duoshm__now() + STEP_NS;
+
+	do {
+		unsigned frames = s->running ? frames_due(s) : 0;
+		int done = deliver(s);
+
+		if (!done || frames == 0) {
+			s->held = !done;
+			return;
+		}
+		if (s->held)
+			s->late += frames;
+		make_block(s, frames);
+	} while (duoshm__now() < until);
+}
+
+/* ---- clients ---- */
+
+static void start_capture(
+	struct duoshm__server *s, struct duoshm__lane *lane, const struct duoshm__command *command)
+{
+	if (lane->capture_serial) {
+		duoshm__lane_reply(
+			lane, command->serial, DUOSHM_ERR_BUSY, "this lane captures already");
+		return;
+	}
+	duoshm__lane_reply(lane, command->serial, 0, "capture begins");
+	duoshm__lane_capture(lane, command->serial, command->frames);
+	/* a replay begins for its first capture, and once more for one that comes after its end */
+	if (s->waiting || (s->ended && !s->setup.once))
+		duoshm__server_start(s);
+	else if (s->ended)
+		lane->ending = 1;
+}
+
+static void serve(
+	struct duoshm__server *s, struct duoshm__lane *lane, const struct duoshm__command *command)
+{
+	char reply[DUOSHM_REPLY_SIZE];
+	int code;
+
+	s->commands++;
+	switch (command->op) {
+	case DUOSHM__OP_LINE:
+		code = duoshm__server_command(s, command->line, reply);
+		duoshm__lane_reply(lane, command->serial, code, reply);
+		break;
+	case DUOSHM__OP_CAPTURE: start_capture(s, lane, command); break;
+	case DUOSHM__OP_STOP:
+		lane->capture_serial = 0;
+		lane->owed = lane->ending = 0;
+		duoshm__lane_reply(lane, command->serial, 0, "capture ends");
+		break;
+	default: duoshm__lane_reply(lane, command->serial, DUOSHM_ERR_INVALID, "unknown operation");
+	}
+}
+
+static void serve_clients(struct duoshm__server *s)
+{
+	struct duoshm__command command;
+
+	if (s->now >= s->lanes.next_scan) {
+		duoshm__lanes_scan(&s->lanes, s->now);
+		if (duoshm_segment_removed(s->segment) && !s->over)
+			s->over = DUOSHM_ERR_REMOVED;
+	}
+	for (unsigned i = 0; i < s->lanes.count; i++)
+		for (int n = 0; n < COMMANDS_AT_ONCE; n++)
+			if (duoshm__lane_command(&s->lanes.lane[i], &command))
+				serve(s, &s->lanes.lane[i], &command);
+			else
+				break;
+}
+
+/* ---- what it shows ---- */
+
+static void show_integer(struct duoshm__server *s, unsigned index, int64_t value)
+{
+	const struct duoshm_value *now = &s->registers.value[index];
+
+	if (now->sequence == 0 || now->integer != value)
+		duoshm__registers_integer(&s->registers, index, value, wall(s));
+}
+
+static void show_real(struct duoshm__server *s, unsigned index, double value)
+{
+	const struct duoshm_value *now = &s->registers.value[index];
+
+	if (now->sequence == 0 || now->real != value)
+		duoshm__registers_real(&s->registers, index, value, 0, wall(s), wall(s));
+}
+
+/* Each register that stands for something of the device's. */
+static void show_register(struct duoshm__server *s, unsigned index)
+{
+	const struct duoshm__binding *binding = &s->binding[index];
+
+	switch (binding->role) {
+	case DUOSHM__ROLE_PLAIN:
+	case DUOSHM__ROLE_CHANNEL: break;
+	case DUOSHM__ROLE_PERIOD: show_real(s, index, binding->channel->signal.period_s); break;
+	case DUOSHM__ROLE_AMPLITUDE: show_real(s, index, binding->channel->signal.amplitude); break;
+	case DUOSHM__ROLE_OFFSET: show_real(s, index, binding->channel->signal.offset); break;
+	case DUOSHM__ROLE_RATE: show_real(s, index, s->rate_hz); break;
+	case DUOSHM__ROLE_RUN: show_integer(s, index, s->running); break;
+	case DUOSHM__ROLE_SEED: show_integer(s, index, (int64_t)s->setup.seed); break;
+	case DUOSHM__ROLE_FRAMES: show_integer(s, index, (int64_t)s->frame); break;
+	case DUOSHM__ROLE_LATE: show_integer(s, index, (int64_t)s->late); break;
+	case DUOSHM__ROLE_COMMANDS: show_integer(s, index, (int64_t)s->commands); break;
+	case DUOSHM__ROLE_CLIENTS: show_integer(s, index, duoshm__lanes_served(&s->lanes)); break;
+	}
+}
+
+void duoshm__server_show_setup(struct duoshm__server *s)
+{
+	char text[128];
+	const char *file = strrchr(s->setup.replay, '/');
+
+	if (s->replay)
+		snprintf(text, sizeof text, "replay:%.100s", file ? file + 1 : s->setup.replay);
+	else
+		duoshm__signal_text(&s->channel[0].signal,
+			s->registers.about[s->channel[0].reg].unit, text, sizeof text);
+	duoshm__registers_signal(&s->registers, text);
+}
+
+static void show(struct duoshm__server *s)
+{
+	uint64_t status[DUOSHM__ROW_WORDS] = {0};
+
+	for (unsigned i = 0; i < s->registers.count; i++)
+		show_register(s, i);
+	status[DUOSHM__STATUS_HEARTBEAT] = (uint64_t)duoshm__now();
+	status[DUOSHM__STATUS_RUNNING] = (uint64_t)s->running;
+	status[DUOSHM__STATUS_ENDED] = (uint64_t)s->ended;
+	status[DUOSHM__STATUS_FRAMES] = s->frame;
+	status[DUOSHM__STATUS_CLIENTS] = duoshm__lanes_served(&s->lanes);
+	status[DUOSHM__STATUS_RATE] = duoshm__bits_of(s->rate_hz);
+	duoshm__registers_status(&s->registers, status);
+	duoshm__registers_show(&s->registers, s->table);
+}
+
+/* ---- life ---- */
+
+int duoshm__server_new(struct duoshm *ctx, const struct duoshm__setup *setup, int64_t now,
+	struct duoshm__server **out)
+{
+	struct duoshm__server *s = calloc(1, sizeof *s);
+	int result;
+
+	if (!s)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a device");
+	s->ctx = ctx;
+	s->setup = *setup;
+	s->setup.reg = NULL;
+	s->setup.registers = 0;
+	s->now = now;
+	anchor(s);
+	result = duoshm__server_build(s, setup);
+	if (result >= 0) {
+		int err;
+
+		s->running = !s->replay || setup->start_now;
+		s->waiting = !s->running;
+		duoshm__server_show_setup(s);
+		show(s);
+		err = duoshm_segment_publish(s->segment);
+		if (err < 0)
+			result = err;
+	}
+	if (result < 0) {
+		duoshm__server_free(s);
+		return result;
+	}
+	*out = s;
+	return result;
+}
+
+void duoshm__server_free(struct duoshm__server *s)
+{
+	if (!s)
+		return;
+	/* removed by somebody else, the name may be another device's by now */
+	if (s->segment && !duoshm_segment_removed(s->segment))
+		duoshm_remove(s->ctx, s->full_name);
+	duoshm__lanes_close(&s->lanes);
+	if (s->stream)
+		duoshm_broadcast_close(s->stream);
+	duoshm_segment_close(s->segment);
+	duoshm__replay_close(s->replay);
+	duoshm__registers_free(&s->registers);
+	free(s->block);
+	free(s);
+}
+
+int64_t duoshm__server_step(struct duoshm__server *s, int64_t now)
+{
+	int64_t wait = DUOSHM__HEARTBEAT_NS;
+
+	s->now = now;
+	serve_clients(s);
+	produce(s);
+	show(s);
+	if (s->ended && s->setup.once && !s->held && !s->over)
+		s->over = 1;
+	if (s->over)
+		return 0;
+	if (s->held)
+		return HELD_NS;
+	if (s->running && s->setup.fast)
+		return 0;
+	if (s->running && due_time(s, s->frame) - now < wait)
+		wait = due_time(s, s->frame) - now;
+	/* frames that are due more often than that come several at a time */
+	return wait < TICK_NS && s->rate_hz > 1e9 / TICK_NS ? TICK_NS : wait < 0 ? 0 : wait;
+}
+
+void duoshm__server_wait(struct duoshm__server *s, int64_t ns)
+{
+	/* rung: a new client may be there */
+	if (duoshm_segment_sleep(s->segment, 0, ns) == 0)
+		s->lanes.next_scan = 0;
+}
+
+int duoshm__server_over(const struct duoshm__server *s)
+{
+	return s->over;
+}
+
+const char *duoshm__server_name(const struct duoshm__server *s)
+{
+	return s->full_name;
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes a device out of its description: first all in private memory (channels, registers), then the object, which
+ * is published when everything in it is in place. The trap: whatever can be refused is refused before the object is made.
+ */
+#include "config.h"
+
+#include "device/server_state.h"
+
+#include "core/clock.h"
+#include "core/failure.h"
+#include "device/text.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define USUAL_BITS   10
+#define USUAL_RATE   10.0
+#define INTEGER_BITS 31 /* a raw count of more does not fit an INT32 sample */
+#define STREAM_MIN   16384
+#define STREAM_MAX   1048576
+#define BLOCK_MAX    16384 /* bytes: a capture queue holds several */
+
+static int add(struct duoshm__server *s, const struct duoshm_register *about,
+	enum duoshm__role role, struct duoshm__channel *channel)
+{
+	int index = duoshm__registers_add(&s->registers, about);
+
+	if (index < 0)
+		return index;
+	s->binding[index].role = role;
+	s->binding[index].channel = channel;
+	if (role == DUOSHM__ROLE_CHANNEL)
+		channel->reg = (unsigned)index;
+	return 0;
+}
+
+/* ---- channels ---- */
+
+static int add_channel(
+	struct duoshm__server *s, struct duoshm_register about, const char *wave, double period_s)
+{
+	struct duoshm__channel *channel = &s->channel[s->format.channels];
+	int err;
+
+	if (s->format.channels == DUOSHM_CHANNELS_MAX)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "more than %d registers have waves",
+			DUOSHM_CHANNELS_MAX);
+	/* channels differ in their noise, a run repeats itself */
+	duoshm__signal_init(&channel->signal, s->bits,
+		s->setup.seed + s->format.channels * UINT64_C(0xd1342543de82ef95));
+	err = duoshm__signal_parse(&channel->signal, wave, about.unit);
+	if (err)
+		return err;
+	if (period_s > 0)
+		channel->signal.period_s = period_s;
+	if (isnan(about.low))
+		duoshm__signal_range(&channel->signal, &about.low, &about.high);
+	about.bits = s->bits;
+	channel->low = about.low;
+	channel->high = about.high;
+	duoshm__copy(s->format.names[s->format.channels], sizeof *s->format.names, about.name);
+	err = add(s, &about, DUOSHM__ROLE_CHANNEL, channel);
+	if (!err)
+		s->format.channels++;
+	return err;
+}
+
+/* The default register; the outermost parts of its range alarm. */
+static int add_volt(struct duoshm__server *s)
+{
+	struct duoshm_register about = {.name = "VOLT",
+		.unit = "V",
+		.description = "the signal",
+		.type = DUOSHM_TYPE_REAL,
+		.precision = 3};
+	struct duoshm__signal signal;
+	double middle, reach;
+	int err;
+
+	duoshm__signal_init(&signal, s->bits, 0);
+	err = duoshm__signal_parse(&signal, s->setup.wave, about.unit);
+	if (err)
+		return err;
+	duoshm__signal_range(&signal, &about.low, &about.high);
+	middle = (about.low + about.high) / 2;
+	reach = (about.high - about.low) / 2;
+	about.lolo = middle - 0.99 * reach;
+	about.low_alarm = middle - 0.9 * reach;
+	about.high_alarm = middle + 0.9 * reach;
+	about.hihi = middle + 0.99 * reach;
+	return add_channel(s, about, s->setup.wave, s->setup.period_s);
+}
+
+/* One scale serves all channels, or samples are real values. */
+static void choose_samples(struct duoshm__server *s)
+{
+	struct duoshm_format *format = &s->format;
+	const struct duoshm__channel *first = &s->channel[0];
+	int integer = s->bits <= INTEGER_BITS;
+
+	duoshm__copy(format->unit, sizeof format->unit, s->registers.about[first->reg].unit);
+	for (unsigned i = 1; i < format->channels; i++) {
+		const struct duoshm__channel *channel = &s->channel[i];
+
+		integer &= channel->low == first->low && channel->high == first->high;
+		if (strcmp(s->registers.about[channel->reg].unit, format->unit) != 0)
+			format->unit[0] = '\0';
+	}
+	format->sample_type = integer ? DUOSHM_SAMPLE_INT32 : DUOSHM_SAMPLE_REAL64;
+	format->scale = integer ? (first->high - first->low) / duoshm__full_scale(s->bits) : 1;
+	format->offset = integer ? first->low : 0;
+	format->bits = s->bits;
+	format->rate_hz = s->setup.rate_hz > 0 ? s->setup.rate_hz : USUAL_RATE;
+	duoshm__copy(format->source, sizeof format->source, "signal");
+}
+
+static int build_signals(struct duoshm__server *s, const struct duoshm__setup *setup)
+{
+	int err = 0;
+
+	s->bits = setup->bits ? setup->bits : USUAL_BITS;
+	for (unsigned i = 0; !err && i < setup->registers; i++)
+		if (setup->reg[i].wave[0])
+			err = add_channel(s, setup->reg[i].about, setup->reg[i].wave, 0);
+	if (!err && s->format.channels == 0)
+		err = add_volt(s);
+	if (!err)
+		choose_samples(s);
+	return err;
+}
+
+/* A column's name as a register's: capitals, digits and _, a capital first. */
+static void register_name(const char *from, unsigned number, char *to, size_t size)
+{
+	size_t n = 0;
+
+	for (; *from && n + 1 < size; from++)
+		if (isalnum((unsigned char)*from) || (n && strchr("_ -.", *from)))
+			to[n++] = isalnum((unsigned char)*from)
+					  ? (char)toupper((unsigned char)*from)
+					  : '_';
+	to[n] = '\0';
+	if (!isalpha((unsigned char)to[0]))
+		snprintf(to, size, "CH%u", number);
+}
+
+static int build_replay(struct duoshm__server *s)
+{
+	int err = duoshm__replay_open(s->setup.replay, s->setup.bits, s->setup.rate_hz, &s->replay);
+
+	if (err)
+		return err;
+	s->format = *duoshm__replay_format(s->replay);
+	s->bits = s->format.bits;
+	for (unsigned i = 0; !err && i < s->format.channels; i++) {
+		struct duoshm_register about = {.description = "replayed",
+			.type = DUOSHM_TYPE_REAL,
+			.precision = 6,
+			.low = 1, /* no limits */
+			.lolo = NAN,
+			.low_alarm = NAN,
+			.high_alarm = NAN,
+			.hihi = NAN};
+
+		register_name(s->format.names[i], i + 1, about.name, sizeof about.name);
+		duoshm__copy(about.unit, sizeof about.unit, s->format.unit);
+		about.bits = s->format.sample_type == DUOSHM_SAMPLE_INT32 ? s->format.bits : 0;
+		err = add(s, &about, DUOSHM__ROLE_CHANNEL, &s->channel[i]);
+	}
+	return err;
+}
+
+/* ---- registers that every device has ---- */
+
+static int add_usual(struct duoshm__server *s, enum duoshm__role role,
+	struct duoshm__channel *channel, struct duoshm_register about)
+{
+	about.lolo = about.low_alarm = about.high_alarm = about.hihi = NAN;
+	about.precision = 3;
+	if (about.low == about.high)
+		about.low = 1, about.high = 0; /* none */
+	return add(s, &about, role, channel);
+}
+
+/* PERIOD, AMPLITUDE, OFFSET; with several channels each has its own, with its name before it. */
+static int add_parameters(struct duoshm__server *s, struct duoshm__channel *channel)
+{
+	static const struct {
+		const char *name, *unit, *description;
+		enum duoshm__role role;
+		double low, high;
+	} parameters[] = {
+		{"PERIOD", "s", "of the signal", DUOSHM__ROLE_PERIOD, 1e-9, 1e9},
+		{"AMPLITUDE", NULL, "of the signal", DUOSHM__ROLE_AMPLITUDE, 0, 0},
+		{"OFFSET", NULL, "of the signal", DUOSHM__ROLE_OFFSET, 0, 0},
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof parameters / sizeof *parameters; i++) {
+		const struct duoshm_register *shown = &s->registers.about[channel->reg];
+		struct duoshm_register about = {.type = DUOSHM_TYPE_REAL,
+			.writable = 1,
+			.low = parameters[i].low,
+			.high = parameters[i].high};
+
+		if (s->format.channels == 1)
+			duoshm__copy(about.name, sizeof about.name, parameters[i].name);
+		else
+			snprintf(about.name, sizeof about.name, "%.21s_%s", shown->name,
+				parameters[i].name);
+		duoshm__copy(
+			about.description, sizeof about.description, parameters[i].description);
+		duoshm__copy(about.unit, sizeof about.unit,
+			parameters[i].unit ? parameters[i].unit : shown->unit);
+		err = add_usual(s, parameters[i].role, channel, about);
+	}
+	return err;
+}
+
+static int add_general(struct duoshm__server *s)
+{
+	static const struct {
+		enum duoshm__role role;
+		struct duoshm_register about;
+	} general[] = {
+		{DUOSHM__ROLE_RATE, {.name = "RATE",
+					    .unit = "Hz",
+					    .type = DUOSHM_TYPE_REAL,
+					    .writable = 1,
+					    .low = 1e-6,
+					    .high = DUOSHM__RATE_MAX,
+					    .description = "frames per second"}},
+		{DUOSHM__ROLE_RUN, {.name = "RUN",
+					   .type = DUOSHM_TYPE_BOOLEAN,
+					   .writable = 1,
+					   .description = "does it make samples?"}},
+		{DUOSHM__ROLE_SEED, {.name = "SEED",
+					    .type = DUOSHM_TYPE_INTEGER,
+					    .writable = 1,
+					    .description = "of the random numbers"}},
+		{DUOSHM__ROLE_FRAMES, {.name = "FRAMES",
+					      .type = DUOSHM_TYPE_INTEGER,
+					      .description = "made so far"}},
+		{DUOSHM__ROLE_LATE, {.name = "LATE",
+					    .type = DUOSHM_TYPE_INTEGER,
+					    .description = "frames held up by a slow capture"}},
+		{DUOSHM__ROLE_COMMANDS, {.name = "COMMANDS",
+						.type = DUOSHM_TYPE_INTEGER,
+						.description = "taken so far"}},
+		{DUOSHM__ROLE_CLIENTS, {.name = "CLIENTS",
+					       .type = DUOSHM_TYPE_INTEGER,
+					       .description = "lanes being served"}},
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof general / sizeof *general; i++)
+		if (!(s->replay && general[i].role == DUOSHM__ROLE_SEED))
+			err = add_usual(s, general[i].role, NULL, general[i].about);
+	return err;
+}
+
+/* Those of the description that have no wave. */
+static int add_plain(struct duoshm__server *s, const struct duoshm__setup *setup)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < setup->registers; i++) {
+		struct duoshm_register about = setup->reg[i].about;
+
+		if (setup->reg[i].wave[0])
+			continue;
+		if (isnan(about.low))
+			about.low = 1, about.high = 0; /* none */
+		err = add(s, &about, DUOSHM__ROLE_PLAIN, NULL);
+	}
+	return err;
+}
+
+static int set_plain(struct duoshm__server *s, const struct duoshm__setup *setup)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < setup->registers; i++) {
+		const struct duoshm__register_setup *reg = &setup->reg[i];
+		struct duoshm_value value;
+		int index = duoshm__registers_find(&s->registers, reg->about.name);
+
+		if (!reg->value[0] || index < 0)
+			continue;
+		err = duoshm__value_parse(&s->registers.about[index], reg->value, &value);
+		if (!err)
+			duoshm__registers_value(
+				&s->registers, (unsigned)index, &value, s->now + s->wall_offset);
+	}
+	return err;
+}
+
+static int build_registers(struct duoshm__server *s, const struct duoshm__setup *setup)
+{
+	int err = s->setup.replay[0] ? build_replay(s) : build_signals(s, setup);
+
+	for (unsigned i = 0; !err && !s->replay && i < s->format.channels; i++)
+		err = add_parameters(s, &s->channel[i]);
+	if (!err)
+		err = add_general(s);
+	if (!err)
+		err = add_plain(s, setup);
+	if (!err)
+		err = duoshm__registers_seal(&s->registers);
+	if (!err)
+		err = set_plain(s, setup);
+	s->rate_hz = s->format.rate_hz;
+	return err;
+}
+
+/* ---- the object ---- */
+
+/* About two seconds of samples, a power of two. */
+static size_t stream_capacity(const struct duoshm__server *s)
+{
+	double wanted = 2 * s->rate_hz * (double)s->frame_bytes;
+	size_t capacity = STREAM_MIN;
+
+	while (capacity < STREAM_MAX && (double)capacity < wanted)
+		capacity *= 2;
+	return capacity;
+}
+
+static void fill_header(const struct duoshm__server *s, struct duoshm__device_header *head)
+{
+	const struct duoshm_format *format = &s->format;
+
+	head->magic = DUOSHM__DEVICE_MAGIC;
+	head->layout = DUOSHM__DEVICE_LAYOUT;
+	head->pid = getpid();
+	head->started_ns = s->now + s->wall_offset;
+	head->heartbeat_period_ns = DUOSHM__HEARTBEAT_NS;
+	head->id = (uint64_t)head->started_ns ^ (uint64_t)head->pid << 40;
+	head->registers = s->registers.count;
+	head->total_frames = format->total_frames;
+	head->scale = format->scale;
+	head->offset = format->offset;
+	head->sample_type = (uint32_t)format->sample_type;
+	head->channels = format->channels;
+	head->bits = format->bits;
+	memcpy(head->unit, format->unit, sizeof head->unit);
+	memcpy(head->source, format->source, sizeof head->source);
+	memcpy(head->names, format->names, sizeof head->names);
+}
+
+static void place_parts(struct duoshm__device_header *head, size_t capacity)
+{
+	head->descriptions_at = duoshm__line_up(sizeof *head);
+	head->table_at = duoshm__line_up(
+		head->descriptions_at + head->registers * sizeof(struct duoshm__description));
+	head->stream_at = duoshm__line_up(head->table_at + duoshm__table_bytes(head->registers));
+	head->stream_bytes = duoshm_broadcast_bytes(capacity);
+}
+
+static int lay_out(struct duoshm__server *s, const struct duoshm__device_header *head)
+{
+	char *payload = duoshm_segment_data(s->segment);
+	size_t block;
+	int err;
+
+	memcpy(payload, head, sizeof *head);
+	duoshm__registers_describe(&s->registers, (void *)(payload + head->descriptions_at));
+	s->table = (void *)(payload + head->table_at);
+	err = duoshm_broadcast_format(s->segment, head->stream_at, head->stream_bytes);
+	if (!err)
+		err = duoshm_broadcast_attach(s->segment, head->stream_at, head->stream_bytes,
+			DUOSHM_NO_BELLS, DUOSHM_PRODUCER, &s->stream);
+	if (err)
+		return err;
+	block = duoshm_broadcast_longest(s->stream);
+	if (block > BLOCK_MAX)
+		block = BLOCK_MAX;
+	s->block_frames = (unsigned)((block - sizeof *s->block) / s->frame_bytes);
+	s->block = calloc(1, block);
+	if (!s->block)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for samples");
+	s->samples = s->block + 1;
+	return 0;
+}
+
+/* The name without its family. */
+static const char *plain_name(const char *name)
+{
+	const char *colon = strchr(name, ':');
+
+	return colon ? colon + 1 : name;
+}
+
+static int make_object(struct duoshm__server *s)
+{
+	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm__device_header head = {0};
+	int result, err;
+
+	if (strlen(plain_name(s->setup.name)) > DUOSHM_DEVICE_NAME_MAX)
+		return duoshm__fail(DUOSHM_ERR_NAME,
+			"a device's name has at most %d characters: its clients' lanes are named "
+			"after it",
+			DUOSHM_DEVICE_NAME_MAX);
+	fill_header(s, &head);
+	place_parts(&head, stream_capacity(s));
+	options.flags = DUOSHM_UNPUBLISHED;
+	options.kind = DUOSHM_KIND_DEVICE;
+	options.bells = 1;
+	options.mode = s->setup.mode;
+	result = duoshm_segment_create(
+		s->ctx, s->setup.name, head.stream_at + head.stream_bytes, &options, &s->segment);
+	if (result < 0)
+		return result;
+	duoshm__copy(s->lanes.family, sizeof s->lanes.family, duoshm_segment_backend(s->segment));
+	duoshm__copy(s->lanes.device, sizeof s->lanes.device, duoshm_segment_name(s->segment));
+	snprintf(s->full_name, sizeof s->full_name, "%s:%s", s->lanes.family, s->lanes.device);
+	s->lanes.ctx = s->ctx;
+	s->lanes.device_id = head.id;
+	err = lay_out(s, &head);
+	return err < 0 ? err : result;
+}
+
+int duoshm__server_build(struct duoshm__server *s, const struct duoshm__setup *setup)
+{
+	int err = build_registers(s, setup);
+
+	if (err)
+		return err;
+	s->frame_bytes = s->format.channels * duoshm__sample_bytes(s->format.sample_type);
+	return make_object(s);
+}
