@@ -26,7 +26,7 @@ static int pipe_signal_ignored; /* by who started us: then nothing is to be rais
 
 /* ---- messages ---- */
 
-static void message(const char *format, va_list arguments)
+TOOL_PRINTF(1, 0) static void message(const char *format, va_list arguments)
 {
 	fflush(stdout);
 	fprintf(stderr, "%s: ", tool.program);
@@ -140,8 +140,10 @@ void tool_begin(char **argv, const char *usage)
 
 	guard_descriptors();
 	name_program(argv[0]);
+	argv[0] = tool.program; /* getopt_long begins its messages with it */
 	tool.usage = usage;
 	sigaction(SIGPIPE, &ignore, &before);
+	sigaction(SIGXFSZ, &ignore, NULL); /* a file limit is an error of write, not the end */
 	pipe_signal_ignored = before.sa_handler == SIG_IGN;
 }
 
