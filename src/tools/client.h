@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the client share: its options, and how values are shown. */
+#ifndef DUOSHM_TOOLS_CLIENT_H
+#define DUOSHM_TOOLS_CLIENT_H
+
+#include <stdint.h>
+
+#include "duoshm/device.h"
+#include "tools/common.h"
+
+enum client_time { CLIENT_TIME_DEVICE, CLIENT_TIME_CLIENT, CLIENT_TIME_NONE };
+
+/* Written by main() while it reads the options. */
+struct client_options {
+	const char *name;
+	int terse, wide;       /* -t, -a */
+	const char *format;    /* --format, checked: one conversion of a double */
+	int digits;            /* -#, -1: the register's precision */
+	const char *separator; /* -F, or NULL */
+	enum client_time time;
+	int relative, utc;
+	uint64_t events;     /* --num-events, 0: no limit */
+	int64_t idle_ns;     /* --idle-timeout, 0: none */
+	int64_t duration_ns; /* --duration, 0: none */
+	uint64_t samples;    /* --samples, 0: no limit */
+	int initial_state, banner;
+	const char *output;        /* -o */
+	const char *output_format; /* --output-format */
+	int no_headings;
+};
+extern struct client_options client;
+
+/* ---- client_show.c: values as text or JSON ---- */
+
+#define CLIENT_VALUE_SIZE 128
+/* The value alone, without unit. */
+const char *client_value_text(const struct duoshm_register *reg, const struct duoshm_value *value,
+	char text[CLIENT_VALUE_SIZE]);
+/* "NAME VALUE UNIT" of `get`, or as -t, -a, -F and -J say. */
+void client_show_register(const struct duoshm_register *reg, const struct duoshm_value *value);
+/* "TIME NAME VALUE UNIT" of a stream, or as the options say; `t_client_ns` is when it was received. */
+void client_show_event(
+	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns);
+/* The line that stands for a register which does not exist. */
+void client_show_missing(const char *name);
+
+/* ---- verbs: the exit status ---- */
+
+int client_get(struct duoshm_device *device, char **names);
+int client_put(struct duoshm_device *device, char **assignments);
+/* names NULL: one line a second of the first channel. */
+int client_watch(struct duoshm_device *device);
+int client_monitor(struct duoshm_device *device, char **names);
+int client_capture(struct duoshm_device *device);
+
+/* Reports that the device failed; what it is called is client.name. */
+int client_failed(int code);
+/* The first failure of several is the one that counts. */
+int client_worse(int status, int next);
+
+/* ---- client_file.c: what a capture writes ---- */
+
+struct client_file;
+
+/* Ends by tool_usage() when the options name no format. To be asked before the device is. */
+void client_file_check(void);
+/* NULL: reported. Regular files are written under another name until client_file_keep(). */
+struct client_file *client_file_open(const struct duoshm_format *format);
+/* 0, or -1 and client_file_error() says why. */
+int client_file_write(struct client_file *file, const struct duoshm_block *block);
+/* Closes; the file takes its name. -1: as write. */
+int client_file_keep(struct client_file *file);
+/* Closes what is not whole: removed when `frames` is 0, else it keeps its other name, which is told. */
+void client_file_abandon(struct client_file *file, uint64_t frames);
+void client_file_report(const struct client_file *file);
+void client_file_free(struct client_file *file);
+
+#endif

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a capture writes: WAV, CSV, JSON Lines or raw samples. One const record per format.
+ *
+ * A regular file is written beside its place as NAME.part-XXXXXX and takes its name when it is whole, so that
+ * no half file ever looks like a whole one, and what had the name before stays until then. What already lies on disk when
+ * writing fails is kept under the other name, and said. Devices, FIFOs and "-" are written directly.
+ */
+#include "config.h"
+
+#include "tools/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef HAVE_SNDFILE
+#include <sndfile.h>
+#endif
+
+#include "tools/json.h"
+
+struct writer;
+
+struct client_file {
+	const struct writer *writer;
+	struct duoshm_format format;
+	char *path;      /* NULL: standard output */
+	char *temporary; /* NULL: written directly */
+	FILE *stream;
+	void *sound; /* SNDFILE, for WAV */
+	double *values;
+	size_t room;            /* of values, in samples */
+	uint64_t frames, bytes; /* written so far */
+	char why[256];
+};
+
+struct writer {
+	const char *name;
+	const char *suffixes; /* ".a.b." */
+	int (*begin)(struct client_file *file);
+	int (*write)(struct client_file *file, const struct duoshm_block *block);
+	int (*end)(struct client_file *file);
+};
+
+static int fail(struct client_file *file, const char *why)
+{
+	if (!file->why[0])
+		snprintf(file->why, sizeof file->why, "%s", why);
+	return -1;
+}
+
+/* The value of a sample in the stream's unit. */
+static double value_at(const struct client_file *file, const struct duoshm_block *block, size_t at)
+{
+	double sample = file->format.sample_type == DUOSHM_SAMPLE_INT32
+				? (double)((const int32_t *)block->samples)[at]
+				: ((const double *)block->samples)[at];
+
+	return sample * file->format.scale + file->format.offset;
+}
+
+static int64_t time_of(
+	const struct client_file *file, const struct duoshm_block *block, unsigned frame)
+{
+	double rate = file->format.rate_hz;
+
+	return block->t_first_ns + (rate > 0 ? (int64_t)((double)frame * 1e9 / rate) : 0);
+}
+
+static int check_stream(struct client_file *file)
+{
+	if (!ferror(file->stream) && (file->stream != stdout || fflush(stdout) == 0))
+		return 0;
+	return fail(file, strerror(errno));
+}
+
+static int begin_nothing(struct client_file *file)
+{
+	(void)file;
+	return 0;
+}
+
+static int end_stream(struct client_file *file)
+{
+	return fflush(file->stream) == 0 ? 0 : fail(file, strerror(errno));
+}
+
+/* ---- CSV: a heading, then the seconds since the first frame and the value of each channel ---- */
+
+static int begin_csv(struct client_file *file)
+{
+	fputs("t_s", file->stream);
+	for (unsigned i = 0; i < file->format.channels; i++) {
+		fprintf(file->stream, ",%s", file->format.names[i]);
+		if (file->format.unit[0])
+			fprintf(file->stream, " (%s)", file->format.unit);
+	}
+	fputc('\n', file->stream);
+	return check_stream(file);
+}
+
+static int write_csv(struct client_file *file, const struct duoshm_block *block)
+{
+	unsigned channels = file->format.channels;
+	char text[TOOL_TEXT_SIZE];
+
+	for (unsigned frame = 0; frame < block->frames; frame++, file->frames++) {
+		double seconds =
+			file->format.rate_hz > 0 ? (double)file->frames / file->format.rate_hz : 0;
+
+		fputs(tool_real_text(seconds, text), file->stream);
+		for (unsigned i = 0; i < channels; i++) {
+			double value = value_at(file, block, (size_t)frame * channels + i);
+
+			fprintf(file->stream, ",%s", tool_real_text(value, text));
+		}
+		fputc('\n', file->stream);
+	}
+	return check_stream(file);
+}
+
+/* ---- JSON Lines: one line that describes the stream, then one for each frame ---- */
+
+static int begin_jsonl(struct client_file *file)
+{
+	const struct duoshm_format *format = &file->format;
+	struct tool_json *line = tool_json_document("duoshm.capture/1");
+	struct tool_json *names = tool_json_array();
+
+	tool_json_text(line, "device", client.name);
+	tool_json_text(line, "source", format->source);
+	tool_json_real(line, "rate_hz", format->rate_hz);
+	tool_json_integer(line, "bits", format->bits);
+	tool_json_text(line, "unit", format->unit);
+	for (unsigned i = 0; i < format->channels; i++) {
+		struct tool_json *channel = tool_json_object();
+
+		tool_json_text(channel, "name", format->names[i]);
+		tool_json_append(names, channel);
+	}
+	tool_json_put(line, "channels", names);
+	tool_json_write(line, 1, file->stream);
+	return check_stream(file);
+}
+
+static int write_jsonl(struct client_file *file, const struct duoshm_block *block)
+{
+	unsigned channels = file->format.channels;
+
+	for (unsigned frame = 0; frame < block->frames; frame++) {
+		struct tool_json *line = tool_json_object();
+		struct tool_json *values = tool_json_array();
+
+		tool_json_integer(line, "seq", (int64_t)(block->first + frame));
+		tool_json_integer(line, "t_device_ns", time_of(file, block, frame));
+		for (unsigned i = 0; i < channels; i++)
+			tool_json_append_real(
+				values, value_at(file, block, (size_t)frame * channels + i));
+		tool_json_put(line, "values", values);
+		tool_json_write(line, 1, file->stream);
+	}
+	return check_stream(file);
+}
+
+/* ---- raw: 32-bit integers or 64-bit reals of this machine, channels interleaved ---- */
+
+static int write_raw(struct client_file *file, const struct duoshm_block *block)
+{
+	size_t size =
+		file->format.sample_type == DUOSHM_SAMPLE_INT32 ? sizeof(int32_t) : sizeof(double);
+	size_t count = (size_t)block->frames * file->format.channels;
+
+	if (fwrite(block->samples, size, count, file->stream) != count)
+		return fail(file, strerror(errno));
+	return check_stream(file);
+}
+
+/* ---- WAV ---- */
+
+#ifdef HAVE_SNDFILE
+
+/* Sizes in a WAV file have 32 bits; some room is left for its head and tail. */
+#define WAV_MAX (UINT32_MAX - 65536u)
+
+/*
+ * A replayed WAV keeps its sample format, so that the copy is the same sample for sample. Values of anything else are
+ * not bound to -1..1: they are stored as 64-bit reals in the stream's unit.
+ */
+static int wav_subtype(const struct duoshm_format *format)
+{
+	if (strcmp(format->source, "wav") != 0)
+		return SF_FORMAT_DOUBLE;
+	if (format->sample_type == DUOSHM_SAMPLE_REAL64)
+		return format->bits <= 32 ? SF_FORMAT_FLOAT : SF_FORMAT_DOUBLE;
+	if (format->bits <= 8)
+		return SF_FORMAT_PCM_U8;
+	if (format->bits <= 16)
+		return SF_FORMAT_PCM_16;
+	return format->bits <= 24 ? SF_FORMAT_PCM_24 : SF_FORMAT_PCM_32;
+}
+
+static int begin_wav(struct client_file *file)
+{
+	SF_INFO info = {.channels = (int)file->format.channels};
+	double rate = file->format.rate_hz;
+
+	info.samplerate = rate < 1 ? 1 : rate > INT32_MAX ? INT32_MAX : (int)(rate + 0.5);
+	info.format = SF_FORMAT_WAV | wav_subtype(&file->format);
+	if ((double)info.samplerate != rate)
+		tool_note("%s: a WAV file holds whole rates only: %d Hz", client.output,
+			info.samplerate);
+	file->sound = sf_open_fd(fileno(file->stream), SFM_WRITE, &info, 0);
+	return file->sound ? 0 : fail(file, sf_strerror(NULL));
+}
+
+static double *all_values(struct client_file *file, const struct duoshm_block *block)
+{
+	size_t count = (size_t)block->frames * file->format.channels;
+
+	if (count > file->room) {
+		free(file->values);
+		file->values = tool_allocate(count, sizeof *file->values);
+		file->room = count;
+	}
+	for (size_t i = 0; i < count; i++)
+		file->values[i] = value_at(file, block, i);
+	return file->values;
+}
+
+static int write_wav(struct client_file *file, const struct duoshm_block *block)
+{
+	int own = strcmp(file->format.source, "wav") == 0;
+	int whole = own && file->format.sample_type == DUOSHM_SAMPLE_INT32;
+	sf_count_t frames = block->frames;
+	sf_count_t done;
+
+	file->bytes += (uint64_t)frames * file->format.channels * (whole ? 4 : 8);
+	if (file->bytes > WAV_MAX)
+		return fail(file, "a WAV file ends at 4 GiB; --output-format=raw does not");
+	errno = 0;
+	if (whole)
+		done = sf_writef_int(file->sound, block->samples, frames);
+	else if (own)
+		done = sf_writef_double(file->sound, block->samples, frames);
+	else
+		done = sf_writef_double(file->sound, all_values(file, block), frames);
+	if (done == frames)
+		return 0;
+	return fail(file, errno ? strerror(errno) : sf_strerror(file->sound));
+}
+
+static int end_wav(struct client_file *file)
+{
+	int code;
+
+	if (!file->sound)
+		return 0;
+	errno = 0;
+	code = sf_close(file->sound);
+	file->sound = NULL;
+	return code == 0 ? 0 : fail(file, errno ? strerror(errno) : sf_error_number(code));
+}
+
+#define WRITE_WAV begin_wav, write_wav, end_wav
+#else
+#define WRITE_WAV NULL, NULL, NULL
+#endif
+
+/* ---- the formats ---- */
+
+static const struct writer writers[] = {
+	{"wav", ".wav.", WRITE_WAV},
+	{"csv", ".csv.", begin_csv, write_csv, end_stream},
+	{"jsonl", ".jsonl.ndjson.", begin_jsonl, write_jsonl, end_stream},
+	{"raw", ".raw.bin.", begin_nothing, write_raw, end_stream},
+};
+#define WRITERS (sizeof writers / sizeof *writers)
+
+static const struct writer *by_name(const char *name)
+{
+	for (size_t i = 0; i < WRITERS; i++) {
+		if (strcasecmp(writers[i].name, name) == 0)
+			return &writers[i];
+	}
+	tool_usage("--output-format: unknown: \"%s\"; there are wav csv jsonl raw", name);
+}
+
+static const struct writer *by_suffix(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+	char wanted[16];
+
+	for (size_t i = 0; dot && !strchr(dot, '/') && i < WRITERS; i++) {
+		snprintf(wanted, sizeof wanted, "%s.", dot);
+		if (strlen(dot) < sizeof wanted - 1 && strstr(writers[i].suffixes, wanted))
+			return &writers[i];
+	}
+	tool_usage("--output: the name of \"%s\" tells no format; use .wav .csv .jsonl .raw or "
+		   "--output-format",
+		path);
+}
+
+static int is_stdout(void)
+{
+	return strcmp(client.output, "-") == 0;
+}
+
+static const struct writer *chosen(void)
+{
+	if (client.output_format)
+		return by_name(client.output_format);
+	return is_stdout() ? by_name("csv") : by_suffix(client.output);
+}
+
+void client_file_check(void)
+{
+	if (!client.output || !*client.output)
+		tool_usage("capture: --output=FILE is missing");
+	const struct writer *writer = chosen();
+	if (strcmp(writer->name, "wav") == 0 && is_stdout())
+		tool_usage("--output: a WAV file cannot be written to standard output; csv, jsonl "
+			   "and raw can");
+	if (!writer->begin) {
+		tool_error("--output: WAV files are not available: built without libsndfile");
+		exit(TOOL_FAILED);
+	}
+#ifndef HAVE_JANSSON
+	if (strcmp(writer->name, "jsonl") == 0) {
+		tool_error("--output: JSON Lines are not available: built without jansson");
+		exit(TOOL_FAILED);
+	}
+#endif
+}
+
+/* ---- names ---- */
+
+static mode_t mode_of_new(const struct stat *before)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return before ? before->st_mode & 0777 : 0666 & ~mask;
+}
+
+/* A descriptor to write to: the file itself, or one beside it that takes its name later. -1: errno. */
+static int open_place(struct client_file *file)
+{
+	struct stat before;
+	int there = stat(client.output, &before) == 0;
+	size_t size;
+	int fd;
+
+	/* A link stays, and what it points to is replaced. */
+	file->path = there ? realpath(client.output, NULL) : tool_copy(client.output);
+	if (!file->path || (there && access(file->path, W_OK) < 0))
+		return -1;
+	if (there && !S_ISREG(before.st_mode))
+		return open(file->path, O_WRONLY | O_CLOEXEC);
+	size = strlen(file->path) + sizeof ".part-XXXXXX";
+	file->temporary = tool_allocate(size, 1);
+	snprintf(file->temporary, size, "%s.part-XXXXXX", file->path);
+	fd = mkstemp(file->temporary);
+	if (fd < 0) {
+		free(file->temporary);
+		file->temporary = NULL;
+		return -1;
+	}
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fchmod(fd, mode_of_new(there ? &before : NULL));
+	return fd;
+}
+
+static int open_stream(struct client_file *file)
+{
+	int fd;
+
+	if (is_stdout()) {
+		file->stream = stdout;
+		return 0;
+	}
+	fd = open_place(file);
+	file->stream = fd < 0 ? NULL : fdopen(fd, "wb");
+	return file->stream ? 0 : fail(file, strerror(errno));
+}
+
+struct client_file *client_file_open(const struct duoshm_format *format)
+{
+	struct client_file *file = tool_allocate(1, sizeof *file);
+
+	file->writer = chosen();
+	file->format = *format;
+	if (open_stream(file) == 0 && file->writer->begin(file) == 0)
+		return file;
+	client_file_report(file);
+	client_file_abandon(file, 0);
+	client_file_free(file);
+	return NULL;
+}
+
+int client_file_write(struct client_file *file, const struct duoshm_block *block)
+{
+	return file->writer->write(file, block);
+}
+
+/* Buffers are written out and all descriptors closed, also after a failure. */
+static int close_stream(struct client_file *file)
+{
+	int result = 0;
+
+	if (!file->stream)
+		return 0;
+	if (file->writer->end(file) < 0)
+		result = -1;
+	if (file->stream != stdout && fclose(file->stream) < 0)
+		result = fail(file, strerror(errno));
+	file->stream = NULL;
+	return result;
+}
+
+int client_file_keep(struct client_file *file)
+{
+	if (close_stream(file) < 0)
+		return -1;
+	if (file->temporary && rename(file->temporary, file->path) < 0)
+		return fail(file, strerror(errno));
+	free(file->temporary);
+	file->temporary = NULL;
+	return 0;
+}
+
+void client_file_abandon(struct client_file *file, uint64_t frames)
+{
+	close_stream(file);
+	if (!file->temporary)
+		return;
+	if (!frames)
+		unlink(file->temporary);
+	else
+		tool_error("%s is not whole; its beginning, about %" PRIu64 " samples, is in %s",
+			client.output, frames, file->temporary);
+	free(file->temporary);
+	file->temporary = NULL;
+}
+
+/* What is wrong with standard output is said at the end, once, or is a pipe that nobody reads any more. */
+void client_file_report(const struct client_file *file)
+{
+	if (!is_stdout())
+		tool_error("%s: %s", client.output, file->why);
+}
+
+void client_file_free(struct client_file *file)
+{
+	free(file->path);
+	free(file->values);
+	free(file);
+}

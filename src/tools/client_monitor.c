@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The client's monitor, and the line a second that it prints without a verb.
+ *
+ * A register that is a channel of the sample stream is followed in the stream, each sample of it, and what was
+ * missed is told on standard error. Any other register is looked at every few milliseconds; its sequence tells
+ * of updates in between. The stream carries numbers only: value and alarm are worked out here from the
+ * description that the device gives of itself.
+ */
+#include "config.h"
+
+#include "tools/client.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define SLICE_NS 20000000LL
+
+struct watched {
+	unsigned index;
+	struct duoshm_register reg;
+	int channel; /* in the stream, or -1 */
+	uint64_t sequence;
+};
+
+struct monitor {
+	struct duoshm_device *device;
+	struct duoshm_format format;
+	struct watched *watched;
+	size_t count;
+	int streams; /* some are channels */
+	uint64_t events;
+	int64_t begun, last_event; /* monotonic */
+	int status;
+};
+
+static void pause_ns(int64_t ns)
+{
+	struct timespec rest = {
+		.tv_sec = (time_t)(ns / TOOL_SECOND), .tv_nsec = (long)(ns % TOOL_SECOND)};
+
+	nanosleep(&rest, NULL); /* a signal ends it: tool_stop is looked at */
+}
+
+static int enough(const struct monitor *monitor)
+{
+	int64_t now = tool_now();
+
+	return tool_stop || (client.events && monitor->events >= client.events) ||
+	       (client.duration_ns && now - monitor->begun >= client.duration_ns) ||
+	       (client.idle_ns && now - monitor->last_event >= client.idle_ns);
+}
+
+static void show(
+	struct monitor *monitor, const struct watched *watched, const struct duoshm_value *value)
+{
+	if (client.events && monitor->events >= client.events)
+		return;
+	client_show_event(&watched->reg, value, tool_real_time());
+	monitor->events++;
+	monitor->last_event = tool_now();
+}
+
+/* ---- what is watched ---- */
+
+static int channel_of(const struct monitor *monitor, const char *name)
+{
+	for (unsigned i = 0; i < monitor->format.channels && i < DUOSHM_CHANNELS_MAX; i++) {
+		if (strcasecmp(monitor->format.names[i], name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static void watch(struct monitor *monitor, const char *name)
+{
+	struct watched *watched = &monitor->watched[monitor->count];
+	struct duoshm_value now;
+	int found = duoshm_device_find(monitor->device, name);
+	int code;
+
+	if (found == DUOSHM_ERR_NOT_FOUND || found == DUOSHM_ERR_NAME) {
+		client_show_missing(name);
+		monitor->status = client_worse(monitor->status, TOOL_NOT_FOUND);
+		return;
+	}
+	code = found;
+	if (code >= 0)
+		code = duoshm_device_describe(monitor->device, (unsigned)found, &watched->reg);
+	if (code >= 0)
+		code = duoshm_device_read(monitor->device, (unsigned)found, &now);
+	if (code < 0) {
+		monitor->status = client_worse(monitor->status, client_failed(code));
+		return;
+	}
+	watched->index = (unsigned)found;
+	watched->channel = channel_of(monitor, watched->reg.name);
+	watched->sequence = now.sequence;
+	monitor->streams |= watched->channel >= 0;
+	monitor->count++;
+}
+
+static void watch_all(struct monitor *monitor, char **names)
+{
+	size_t room = monitor->format.channels;
+
+	if (*names) {
+		for (room = 0; names[room];)
+			room++;
+	}
+	monitor->watched = tool_allocate(room, sizeof *monitor->watched);
+	if (*names) {
+		for (; *names; names++)
+			watch(monitor, *names);
+		return;
+	}
+	for (unsigned i = 0; i < monitor->format.channels && i < DUOSHM_CHANNELS_MAX; i++)
+		watch(monitor, monitor->format.names[i]);
+}
+
+static void show_initial(struct monitor *monitor)
+{
+	struct duoshm_value value;
+
+	for (size_t i = 0; i < monitor->count; i++) {
+		if (duoshm_device_read(monitor->device, monitor->watched[i].index, &value) < 0)
+			continue;
+		monitor->watched[i].sequence = value.sequence;
+		client_show_event(&monitor->watched[i].reg, &value, tool_real_time());
+	}
+}
+
+static void show_banner(const struct monitor *monitor)
+{
+	FILE *where = tool.json ? stderr : stdout;
+
+	fprintf(where, "Monitoring %s:", client.name);
+	for (size_t i = 0; i < monitor->count; i++)
+		fprintf(where, " %s", monitor->watched[i].reg.name);
+	fputc('\n', where);
+}
+
+/* ---- the stream ---- */
+
+/* A limit that is not there is NAN, and every comparison with it false. */
+static void judge(const struct duoshm_register *reg, struct duoshm_value *value)
+{
+	value->severity = DUOSHM_MAJOR;
+	if (!isfinite(value->real)) {
+		value->severity = DUOSHM_INVALID;
+		value->alarm = DUOSHM_ALARM_READ;
+	} else if (value->real >= reg->hihi) {
+		value->alarm = DUOSHM_ALARM_HIHI;
+	} else if (value->real <= reg->lolo) {
+		value->alarm = DUOSHM_ALARM_LOLO;
+	} else if (value->real >= reg->high_alarm) {
+		value->severity = DUOSHM_MINOR;
+		value->alarm = DUOSHM_ALARM_HIGH;
+	} else if (value->real <= reg->low_alarm) {
+		value->severity = DUOSHM_MINOR;
+		value->alarm = DUOSHM_ALARM_LOW;
+	} else {
+		value->severity = DUOSHM_NO_ALARM;
+		value->alarm = DUOSHM_ALARM_NONE;
+	}
+}
+
+static void sample_value(const struct monitor *monitor, const struct watched *watched,
+	const struct duoshm_block *block, unsigned frame, struct duoshm_value *value)
+{
+	const struct duoshm_format *format = &monitor->format;
+	size_t at = (size_t)frame * format->channels + (size_t)watched->channel;
+
+	*value = (struct duoshm_value){.type = DUOSHM_TYPE_REAL, .sequence = block->first + frame};
+	if (format->sample_type == DUOSHM_SAMPLE_INT32) {
+		value->integer = ((const int32_t *)block->samples)[at];
+		value->real = (double)value->integer * format->scale + format->offset;
+	} else {
+		value->real = ((const double *)block->samples)[at] * format->scale + format->offset;
+	}
+	value->t_sample_ns = block->t_first_ns;
+	if (format->rate_hz > 0)
+		value->t_sample_ns += (int64_t)((double)frame * 1e9 / format->rate_hz);
+	judge(&watched->reg, value);
+}
+
+static void show_block(struct monitor *monitor, const struct duoshm_block *block)
+{
+	struct duoshm_value value;
+
+	if (block->missed)
+		tool_error("%s: missed %" PRIu64 " samples before number %" PRIu64, client.name,
+			block->missed, block->first);
+	for (unsigned frame = 0; frame < block->frames && !enough(monitor); frame++) {
+		for (size_t i = 0; i < monitor->count; i++) {
+			if (monitor->watched[i].channel < 0)
+				continue;
+			sample_value(monitor, &monitor->watched[i], block, frame, &value);
+			show(monitor, &monitor->watched[i], &value);
+		}
+	}
+}
+
+/* Waits for samples, or as long as a slice. 0, or what ends the monitor. */
+static int take_stream(struct monitor *monitor)
+{
+	struct duoshm_block block;
+	int code;
+
+	if (!monitor->streams) {
+		pause_ns(SLICE_NS);
+		return duoshm_device_check(monitor->device);
+	}
+	code = duoshm_device_next(monitor->device, SLICE_NS, &block);
+	if (code == DUOSHM_ERR_TIMEOUT || code == DUOSHM_ERR_INTERRUPTED)
+		return duoshm_device_check(monitor->device);
+	if (code >= 0)
+		show_block(monitor, &block);
+	return code;
+}
+
+/* ---- registers beside the stream ---- */
+
+static int take_registers(struct monitor *monitor)
+{
+	struct duoshm_value value;
+
+	for (size_t i = 0; i < monitor->count; i++) {
+		struct watched *watched = &monitor->watched[i];
+		int code;
+
+		if (watched->channel >= 0)
+			continue;
+		code = duoshm_device_read(monitor->device, watched->index, &value);
+		if (code < 0)
+			return code;
+		if (value.sequence == watched->sequence)
+			continue;
+		if (value.sequence - watched->sequence > 1)
+			tool_note("%s: missed %" PRIu64 " updates of %s", client.name,
+				value.sequence - watched->sequence - 1, watched->reg.name);
+		watched->sequence = value.sequence;
+		show(monitor, watched, &value);
+	}
+	return 0;
+}
+
+static int run(struct monitor *monitor)
+{
+	int code = monitor->streams ? duoshm_device_follow(monitor->device) : 0;
+
+	if (code < 0)
+		return client_failed(code);
+	monitor->begun = monitor->last_event = tool_now();
+	if (client.banner)
+		show_banner(monitor);
+	if (client.initial_state)
+		show_initial(monitor);
+	while (!tool_output_failed() && !enough(monitor)) {
+		code = take_stream(monitor);
+		if (code >= 0)
+			code = take_registers(monitor);
+		if (code == DUOSHM_ERR_END) {
+			tool_note("%s: the replay is over", client.name);
+			return TOOL_DONE;
+		}
+		if (code < 0)
+			return client_failed(code);
+	}
+	return TOOL_DONE;
+}
+
+int client_monitor(struct duoshm_device *device, char **names)
+{
+	struct monitor monitor = {.device = device};
+	int code = duoshm_device_format(device, &monitor.format);
+
+	if (code < 0)
+		return client_failed(code);
+	watch_all(&monitor, names);
+	if (monitor.count)
+		monitor.status = client_worse(run(&monitor), monitor.status);
+	else if (monitor.status == TOOL_DONE)
+		tool_note("%s: has no channels; name the registers to watch", client.name);
+	free(monitor.watched);
+	return monitor.status;
+}
+
+/* ---- one line a second ---- */
+
+/* The first channel of the stream, else the first register. */
+static int main_register(struct duoshm_device *device)
+{
+	struct duoshm_format format;
+	int index = duoshm_device_format(device, &format);
+
+	if (index < 0)
+		return index;
+	index = format.channels ? duoshm_device_find(device, format.names[0])
+				: DUOSHM_ERR_NOT_FOUND;
+	return index == DUOSHM_ERR_NOT_FOUND && duoshm_device_registers(device) > 0 ? 0 : index;
+}
+
+static int wait_until(struct duoshm_device *device, int64_t when)
+{
+	int code = 0;
+
+	for (int64_t rest; code >= 0 && !tool_stop && (rest = when - tool_now()) > 0;) {
+		pause_ns(rest < SLICE_NS ? rest : SLICE_NS);
+		code = duoshm_device_check(device);
+	}
+	return code;
+}
+
+int client_watch(struct duoshm_device *device)
+{
+	struct duoshm_register reg;
+	struct duoshm_value value;
+	int64_t begun = tool_now();
+	uint64_t lines = 0;
+	int index = main_register(device);
+	int code = index;
+
+	if (code >= 0)
+		code = duoshm_device_describe(device, (unsigned)index, &reg);
+	while (code >= 0 && !tool_stop && (!client.events || lines < client.events)) {
+		code = duoshm_device_read(device, (unsigned)index, &value);
+		if (code < 0)
+			break;
+		client_show_event(&reg, &value, tool_real_time());
+		if (tool_output_failed())
+			return TOOL_DONE;
+		lines++;
+		if (client.events && lines == client.events)
+			break;
+		if (client.duration_ns && tool_now() - begun + TOOL_SECOND > client.duration_ns)
+			break;
+		code = wait_until(device, begun + (int64_t)lines * TOOL_SECOND);
+	}
+	return code < 0 ? client_failed(code) : TOOL_DONE;
+}

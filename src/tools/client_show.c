@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* How the client shows values: for people, with chosen fields, or as JSON Lines. */
+#include "config.h"
+
+#include "tools/client.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "tools/json.h"
+
+#define TIME_SIZE 64
+
+/* --format is checked to hold exactly one conversion of a double. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#endif
+static void by_user_format(char *text, size_t size, double value)
+{
+	snprintf(text, size, client.format, value);
+}
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+const char *client_value_text(const struct duoshm_register *reg, const struct duoshm_value *value,
+	char text[CLIENT_VALUE_SIZE])
+{
+	int digits = client.digits >= 0 ? client.digits : reg->precision;
+
+	switch (value->type) {
+	case DUOSHM_TYPE_REAL:
+		if (client.format)
+			by_user_format(text, CLIENT_VALUE_SIZE, value->real);
+		else
+			snprintf(text, CLIENT_VALUE_SIZE, "%.*f",
+				digits < 0 || digits > 17 ? 6 : digits, value->real);
+		break;
+	case DUOSHM_TYPE_TEXT: snprintf(text, CLIENT_VALUE_SIZE, "%s", value->text); break;
+	case DUOSHM_TYPE_BOOLEAN:
+		snprintf(text, CLIENT_VALUE_SIZE, "%s", value->integer ? "on" : "off");
+		break;
+	default: snprintf(text, CLIENT_VALUE_SIZE, "%" PRId64, value->integer); break;
+	}
+	return text;
+}
+
+/* "2026-11-23 10:15:42.100213"; the calendar is of the computer's time zone unless --utc. */
+static void calendar(int64_t ns, char text[TIME_SIZE])
+{
+	time_t seconds = (time_t)(ns / TOOL_SECOND);
+	int64_t rest = ns % TOOL_SECOND;
+	struct tm broken;
+	char date[32];
+
+	if (ns <= 0 ||
+		!(client.utc ? gmtime_r(&seconds, &broken) : localtime_r(&seconds, &broken))) {
+		snprintf(text, TIME_SIZE, "%-26s", "never");
+		return;
+	}
+	strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &broken);
+	snprintf(text, TIME_SIZE, "%s.%06" PRId64, date, rest / 1000);
+}
+
+/* The time field, empty with --time=none. Relative times count from the first one shown. */
+static const char *time_text(int64_t t_device_ns, int64_t t_client_ns, char text[TIME_SIZE])
+{
+	static int64_t origin;
+	int64_t ns = client.time == CLIENT_TIME_CLIENT ? t_client_ns : t_device_ns;
+
+	text[0] = '\0';
+	if (client.time == CLIENT_TIME_NONE)
+		return text;
+	if (client.relative) {
+		if (!origin)
+			origin = ns;
+		snprintf(text, TIME_SIZE, "%.6f", (double)(ns - origin) * 1e-9);
+		return text;
+	}
+	calendar(ns, text);
+	return text;
+}
+
+static void show_json(
+	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns)
+{
+	struct tool_json *line = tool_json_document("duoshm.sample/1");
+
+	tool_json_text(line, "device", client.name);
+	tool_json_text(line, "register", reg->name);
+	tool_json_integer(line, "seq", (int64_t)value->sequence);
+	if (client.time != CLIENT_TIME_NONE)
+		tool_json_integer(line, "t_device_ns", value->t_sample_ns);
+	if (client.time == CLIENT_TIME_CLIENT)
+		tool_json_integer(line, "t_client_ns", t_client_ns);
+	switch (value->type) {
+	case DUOSHM_TYPE_REAL:
+		tool_json_real(line, "value", value->real);
+		if (reg->bits)
+			tool_json_integer(line, "raw", value->integer);
+		break;
+	case DUOSHM_TYPE_TEXT: tool_json_text(line, "value", value->text); break;
+	case DUOSHM_TYPE_BOOLEAN: tool_json_bool(line, "value", value->integer != 0); break;
+	default: tool_json_integer(line, "value", value->integer); break;
+	}
+	tool_json_text(line, "unit", reg->unit);
+	tool_json_text(line, "severity", duoshm_severity_name(value->severity));
+	tool_json_text(line, "status", duoshm_alarm_name(value->alarm));
+	tool_json_print(line, 1);
+}
+
+/* NAME in a column of its own, or followed by -F's separator. */
+static void show_name(const char *name)
+{
+	if (client.separator)
+		printf("%s%s", name, client.separator);
+	else
+		printf("%-30s ", name);
+}
+
+static void show_wide(
+	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns)
+{
+	const char *separator = client.separator ? client.separator : " ";
+	char time[TIME_SIZE], text[CLIENT_VALUE_SIZE];
+
+	show_name(reg->name);
+	if (*time_text(value->t_sample_ns, t_client_ns, time))
+		printf("%s%s", time, separator);
+	printf("%s%s%s%s%s\n", client_value_text(reg, value, text), separator,
+		duoshm_alarm_name(value->alarm), separator, duoshm_severity_name(value->severity));
+}
+
+/* Terse, wide and JSON look the same for `get` and a stream. 1: done. */
+static int show_common(
+	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns)
+{
+	char text[CLIENT_VALUE_SIZE];
+
+	if (tool.json)
+		show_json(reg, value, t_client_ns);
+	else if (client.wide)
+		show_wide(reg, value, t_client_ns);
+	else if (client.terse)
+		puts(client_value_text(reg, value, text));
+	else
+		return 0;
+	return 1;
+}
+
+/* " V", and the alarm if there is one. */
+static void show_tail(const struct duoshm_register *reg, const struct duoshm_value *value)
+{
+	const char *separator = client.separator ? client.separator : " ";
+
+	if (reg->unit[0])
+		printf("%s%s", separator, reg->unit);
+	if (value->severity != DUOSHM_NO_ALARM)
+		printf("%s%s%s%s", separator, duoshm_alarm_name(value->alarm), separator,
+			duoshm_severity_name(value->severity));
+	putchar('\n');
+}
+
+void client_show_register(const struct duoshm_register *reg, const struct duoshm_value *value)
+{
+	char text[CLIENT_VALUE_SIZE];
+
+	if (show_common(reg, value, tool_real_time()))
+		return;
+	show_name(reg->name);
+	fputs(client_value_text(reg, value, text), stdout);
+	show_tail(reg, value);
+}
+
+void client_show_event(
+	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns)
+{
+	const char *separator = client.separator ? client.separator : " ";
+	char time[TIME_SIZE], text[CLIENT_VALUE_SIZE];
+
+	if (show_common(reg, value, t_client_ns))
+		return;
+	if (*time_text(value->t_sample_ns, t_client_ns, time))
+		printf("%s%s", time, separator);
+	printf("%s%s%s", reg->name, separator, client_value_text(reg, value, text));
+	show_tail(reg, value);
+}
+
+void client_show_missing(const char *name)
+{
+	struct tool_json *line;
+
+	if (!tool.json) {
+		show_name(name);
+		puts("*** no such register");
+		return;
+	}
+	line = tool_json_document("duoshm.error/1");
+	tool_json_text(line, "device", client.name);
+	tool_json_text(line, "register", name);
+	tool_json_text(line, "error", "no such register");
+	tool_json_print(line, 1);
+}
