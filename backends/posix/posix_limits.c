@@ -151,7 +151,7 @@ static int no_room(struct duoshm_failure *why, const struct room *room, int64_t 
 
 int duoshm__posix_blame_segment(struct duoshm_failure *why, size_t size)
 {
-	int64_t bytes = size > INT64_MAX ? INT64_MAX : (int64_t)size;
+	int64_t bytes = (uint64_t)size > INT64_MAX ? INT64_MAX : (int64_t)size;
 	struct room room;
 
 	if (why->system_error == EMFILE || why->system_error == ENFILE)

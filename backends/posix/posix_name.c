@@ -44,7 +44,7 @@ int duoshm__posix_derive(const struct duoshm__naming *naming, unsigned attempt,
 		return DUOSHM_ERR_COLLISION;
 	}
 	if (PREFIX_SIZE + strlen(naming->name) + 1 + TAG_SIZE <= DUOSHM_SHM_NAME_MAX)
-		snprintf(out->text, sizeof out->text, PREFIX "%s.%s", naming->name, tag);
+		snprintf(out->text, sizeof out->text, PREFIX "%.*s.%s", DUOSHM_NAME_MAX, naming->name, tag);
 	else
 		snprintf(out->text, sizeof out->text, PREFIX "%s", tag);
 	out->segment_id = -1;

@@ -103,7 +103,7 @@ static int build(int fd, size_t size, bool *reserved, const char **call)
 	if ((uint64_t)size > INT64_MAX || (off_t)size < 0)
 		return EFBIG;
 	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-		size > limit.rlim_cur)
+		(uintmax_t)size > (uintmax_t)limit.rlim_cur)
 		return EFBIG;
 	do
 		result = ftruncate(fd, (off_t)size) == 0 ? 0 : errno;

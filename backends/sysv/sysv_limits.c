@@ -77,6 +77,8 @@ static void limit_cure(struct duoshm_failure *why, enum limit which, int64_t val
 	int64_t set[4];
 	enum limit i;
 
+	if (limits[which].file == NULL)
+		return;
 	if (which < SEMMSL) {
 		duoshm__native_cure(why, "raise it: sysctl -w kernel.%s=%lld", limits[which].file,
 			(long long)value);
@@ -240,7 +242,7 @@ static int no_limit_found(struct duoshm_failure *why)
 int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size)
 {
 	struct usage usage = get_usage();
-	int64_t bytes = size > INT64_MAX ? INT64_MAX : (int64_t)size;
+	int64_t bytes = (uint64_t)size > INT64_MAX ? INT64_MAX : (int64_t)size;
 	int64_t pages = bytes / usage.page + (bytes % usage.page != 0);
 
 	if (exceeds(why, &usage, SHMMAX, bytes) || exceeds(why, &usage, SHMMNI, 1) ||

@@ -67,7 +67,8 @@ int duoshm__entry_format(const struct duoshm__entry *entry, char text[DUOSHM__EN
 	if (!is_word(entry->name) || !is_word(entry->backend) || !is_word(native))
 		return duoshm__fail(DUOSHM_ERR_INVALID, "a name of the entry cannot be written");
 	char made[DUOSHM__ENTRY_TEXT_SIZE];
-	int length = snprintf(made, BODY_SIZE,
+	/* In parentheses: where snprintf is a macro, no directive may stand in its arguments. */
+	int length = (snprintf)(made, BODY_SIZE,
 		VERSION_LINE "name %s\nbackend %s\nnative %s\n"
 #define DUOSHM_X(key, member, type, format) key " " format "\n"
 			NUMBERS(DUOSHM_X)
