@@ -369,12 +369,13 @@ static int lay_out(struct duoshm__server *s, const struct duoshm__device_header 
 	int err;
 
 	memcpy(payload, head, sizeof *head);
-	duoshm__registers_describe(&s->registers, (void *)(payload + head->descriptions_at));
-	s->table = (void *)(payload + head->table_at);
-	err = duoshm_broadcast_format(s->segment, head->stream_at, head->stream_bytes);
+	duoshm__registers_describe(&s->registers, (void *)(payload + (size_t)head->descriptions_at));
+	s->table = (void *)(payload + (size_t)head->table_at);
+	err = duoshm_broadcast_format(
+		s->segment, (size_t)head->stream_at, (size_t)head->stream_bytes);
 	if (!err)
-		err = duoshm_broadcast_attach(s->segment, head->stream_at, head->stream_bytes,
-			DUOSHM_NO_BELLS, DUOSHM_PRODUCER, &s->stream);
+		err = duoshm_broadcast_attach(s->segment, (size_t)head->stream_at,
+			(size_t)head->stream_bytes, DUOSHM_NO_BELLS, DUOSHM_PRODUCER, &s->stream);
 	if (err)
 		return err;
 	block = duoshm_broadcast_longest(s->stream);

@@ -47,7 +47,7 @@ long harness_scale(long small, long normal, long full);
 		harness_skip(__VA_ARGS__);                                                         \
 		return;                                                                            \
 	} while (0)
-void harness_skip(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void harness_skip(const char *format, ...);
 /* Runs under valgrind, or compiled with a sanitizer: slow, and with system calls of its own. */
 bool harness_instrumented(void);
 

@@ -170,7 +170,7 @@ static void pass_on(int signal_number)
 {
 	(void)signal_number;
 	if (group > 0)
-		kill(-group, SIGKILL);
+		kill((pid_t)-group, SIGKILL);
 }
 
 static int result_of(int status)
