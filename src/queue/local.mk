@@ -1,3 +1,19 @@
 # SPDX-License-Identifier: MIT
 # Add a file of this folder here, headers too.
-libduoshm_core_la_SOURCES +=
+libduoshm_core_la_SOURCES += \
+	src/queue/broadcast.c \
+	src/queue/broadcast_layout.h \
+	src/queue/broadcast_ring.c \
+	src/queue/broadcast_ring.h \
+	src/queue/place.c \
+	src/queue/place.h \
+	src/queue/place_layout.h \
+	src/queue/queue.c \
+	src/queue/queue_layout.h \
+	src/queue/ring.c \
+	src/queue/ring.h \
+	src/queue/role.c \
+	src/queue/role.h \
+	src/queue/role_layout.h \
+	src/queue/wait.c \
+	src/queue/wait.h

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Roles of queues and broadcasts. Proof of death is the lifeline's (core/lifeline.h).
+ *
+ * The trap: a label that outlives its holder in a living process would veto the death of the next one. So
+ * who gives a role back wipes its label first.
+ */
+#include "config.h"
+
+#include "queue/role.h"
+
+#include "core/failure.h"
+#include "queue/wait.h"
+
+#define TRIES 8 /* each lost race means that somebody else has claimed or yielded */
+
+void duoshm__claimant_self(uint64_t id, struct duoshm__claimant *out)
+{
+	out->id = id;
+	duoshm__process_self(&out->label);
+	out->registered = duoshm__fence_register();
+}
+
+static void write_label(struct duoshm__role *role, const struct duoshm__process *label)
+{
+	duoshm__store64(&role->pid, (uint64_t)label->pid);
+	duoshm__store64(&role->start, label->start);
+	duoshm__store64(&role->boot, label->boot);
+}
+
+static void read_label(const struct duoshm__role *role, struct duoshm__process *out)
+{
+	out->pid = (int64_t)duoshm__load64(&role->pid);
+	out->start = duoshm__load64(&role->start);
+	out->boot = duoshm__load64(&role->boot);
+}
+
+void duoshm__role_write(struct duoshm__role *role, const struct duoshm__claimant *claimant)
+{
+	write_label(role, &claimant->label);
+	duoshm__store32(&role->registered, claimant->registered);
+	duoshm__store32(&role->finished, 0);
+	duoshm__store64_release(&role->holder, claimant->id);
+}
+
+/* DEAD only when `holder` is proven so. */
+static enum duoshm__life life(
+	const struct duoshm_segment *segment, const struct duoshm__role *role, uint64_t holder)
+{
+	struct duoshm__process label;
+
+	read_label(role, &label);
+	return duoshm__object_life(segment, holder, label.pid > 0 ? &label : NULL);
+}
+
+static bool plausible(uint64_t holder)
+{
+	return holder >> DUOSHM__LIFE_ID_BITS == 0;
+}
+
+static int corrupt(uint64_t holder)
+{
+	return duoshm__fail(DUOSHM_ERR_CORRUPT, "a role is held by %016llx, which is no process",
+		(unsigned long long)holder);
+}
+
+int duoshm__role_claim(struct duoshm_segment *segment, struct duoshm__role *role, const char *what)
+{
+	struct duoshm__claimant self;
+
+	duoshm__claimant_self(duoshm__object_self(segment), &self);
+	if (self.id == 0)
+		return duoshm__fail(DUOSHM_ERR_PERMISSION,
+			"a %s must be able to write the registry directory", what);
+	for (int i = 0; i < TRIES; i++) {
+		/* Pairs with the release of the last holder's yield: what it wrote into the ring is seen. */
+		uint64_t holder = duoshm__load64_acquire(&role->holder);
+		if (!plausible(holder))
+			return corrupt(holder);
+		if (holder != 0 && life(segment, role, holder) != DUOSHM__DEAD)
+			break;
+		/* An id dies for good: if it still stands there, it is still dead. */
+		if (duoshm__cas64(&role->holder, &holder, self.id)) {
+			duoshm__role_write(role, &self);
+			return 0;
+		}
+	}
+	return duoshm__fail(DUOSHM_ERR_BUSY, "the %s is process %lld", what,
+		(long long)duoshm__load64(&role->pid));
+}
+
+void duoshm__role_yield(struct duoshm_segment *segment, struct duoshm__role *role)
+{
+	static const struct duoshm__process nobody;
+	uint64_t self = duoshm__object_self(segment);
+
+	if (self == 0 || duoshm__load64(&role->holder) != self)
+		return;
+	duoshm__store32(&role->registered, 0);
+	write_label(role, &nobody);
+	/* Pairs with the load in claim. */
+	(void)duoshm__cas64(&role->holder, &self, 0);
+}
+
+int duoshm__role_check(const struct duoshm_segment *segment, const struct duoshm__role *role)
+{
+	uint64_t holder = duoshm__load64_acquire(&role->holder);
+
+	if (holder == 0)
+		return 0;
+	if (!plausible(holder))
+		return corrupt(holder);
+	if (life(segment, role, holder) != DUOSHM__DEAD)
+		return 0;
+	/* Taken over meanwhile? */
+	if (duoshm__load64(&role->holder) != holder)
+		return 0;
+	return DUOSHM_ERR_PEER_DEAD;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spin, then sleep. The sleeping protocol:
+ *
+ *   waker:    store the message (release); sleeps? then take the flag away and ring           no fence
+ *   sleeper:  sleeps = 1; barrier; ready? else sleep on the bell for a slice; look again
+ *
+ * The waker's store may still be on its way when it looks at the flag, and both would miss each other. The barrier is
+ * membarrier(2), which fences the running waker from outside, where both sides have registered for it. Elsewhere
+ * the sleeper polls a little longer and makes its first slice short: a lost ring costs a millisecond. Every slice is short
+ * anyhow, because a waker may die between its store and its ring.
+ *
+ * The trap: membarrier is refused by some sandboxes, at any time; it is never relied on without its result.
+ */
+#include "config.h"
+
+#include "queue/wait.h"
+
+#include "core/clock.h"
+#include "core/failure.h"
+#include "queue/role.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifdef HAVE_SCHED_H
+#include <sched.h>
+#endif
+#if defined HAVE_LINUX_MEMBARRIER_H && defined HAVE_SYS_SYSCALL_H && defined HAVE_SYSCALL
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#ifdef SYS_membarrier
+#define USE_MEMBARRIER 1
+#endif
+#endif
+
+#define SPIN_NS 50000 /* about a sleeping hand-off: what spinning can save */
+#define SPIN_MIN_NS                                                                                \
+	3000 /* ten bounces of a cache line: enough to notice that the peer is quick again */
+#define SPIN_MAX_NS 1000000000
+#define GRACE_NS    2000
+#define FIRST_SLICE 1000000
+#define POLL_MIN_NS 20000
+#define POLL_MAX_NS 1000000
+#define CHECK_NS    1000000 /* between two tests of the peer's life */
+#define LOOKS       32      /* at the word between two looks at the clock */
+
+/* ---- the fence ------------------------------------------------------------------------------------ */
+
+#ifdef USE_MEMBARRIER
+static bool membarrier_call(int command)
+{
+	return syscall(SYS_membarrier, command, 0, 0) == 0;
+}
+
+bool duoshm__fence_register(void)
+{
+	return membarrier_call(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+}
+
+static bool fence_others(void)
+{
+	return membarrier_call(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+}
+#else
+bool duoshm__fence_register(void)
+{
+	return false;
+}
+
+static bool fence_others(void)
+{
+	return false;
+}
+#endif
+
+/* ---- spinning --------------------------------------------------------------------------------------- */
+
+/* With one processor the peer cannot go on while we spin. */
+static bool several_processors(void)
+{
+#if defined HAVE_SCHED_SETAFFINITY && defined CPU_COUNT
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		return CPU_COUNT(&set) > 1;
+#endif
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
+}
+
+static int64_t spin_limit(void)
+{
+	const char *text = getenv("DUOSHM_SPIN_NS");
+	char *end;
+
+	if (text != NULL && *text != '\0') {
+		long long value = strtoll(text, &end, 10);
+		if (*end == '\0' && value >= 0)
+			return value < SPIN_MAX_NS ? value : SPIN_MAX_NS;
+	}
+	return several_processors() ? SPIN_NS : 0;
+}
+
+/* Polls for `ns`; true: ready. */
+static bool poll_for(int64_t ns, duoshm__ready_fn *ready, const void *arg)
+{
+	if (ns <= 0)
+		return ready(arg);
+	int64_t end = duoshm__now() + ns;
+	do {
+		for (int i = 0; i < LOOKS; i++) {
+			if (ready(arg))
+				return true;
+			duoshm__relax();
+		}
+	} while (duoshm__now() < end);
+	return false;
+}
+
+/* Longer when it helps, shorter when it does not: a slow peer is not worth a processor. */
+static bool spin(
+	struct duoshm__waiter *w, duoshm__ready_fn *ready, const void *arg, int64_t deadline)
+{
+	bool done = poll_for(duoshm__remaining(deadline, w->spin_ns), ready, arg);
+	int64_t least = w->spin_max_ns < SPIN_MIN_NS ? w->spin_max_ns : SPIN_MIN_NS;
+
+	w->spin_ns = done ? w->spin_ns * 2 : w->spin_ns / 2;
+	if (w->spin_ns < least)
+		w->spin_ns = least;
+	if (w->spin_ns > w->spin_max_ns)
+		w->spin_ns = w->spin_max_ns;
+	return done;
+}
+
+/* ---- sleeping ----------------------------------------------------------------------------------------- */
+
+/* The length of slices; doubles up to the longest. */
+struct slices {
+	int64_t next;
+};
+
+static void longer(struct slices *s, int64_t longest)
+{
+	s->next = s->next * 2 < longest ? s->next * 2 : longest;
+}
+
+/* Sleeps for a slice, with the flag set. 0: look again. */
+static int sleep_announced(struct duoshm__waiter *w, duoshm__ready_fn *ready, const void *arg,
+	int64_t deadline, struct slices *slices)
+{
+	/* Orders the flag before the look below, against the waker's store and its look at the flag. */
+	(void)duoshm__exchange32(w->sleeps, 1);
+	/*
+	 * After the flag: the waker takes the flag, then counts the epoch up, then rings the old parity. If this epoch is the new
+	 * one, the message is there (acquire) and we do not sleep.
+	 */
+	uint32_t epoch = w->epoch == NULL ? 0 : duoshm__load32_acquire(w->epoch);
+	bool fenced = duoshm__load32(&w->peer->registered) != 0 && fence_others();
+	int result = 0;
+
+	if (!poll_for(fenced ? 0 : GRACE_NS, ready, arg)) {
+		/* With many sleepers a ring can go astray as well. */
+		int64_t slice = fenced && w->epoch == NULL ? DUOSHM__SLICE_NS : slices->next;
+		unsigned bell = w->bell + (epoch & 1);
+		result = duoshm__object_sleep(w->segment, bell, deadline, slice, false);
+		longer(slices, DUOSHM__SLICE_NS);
+		/* Pass it on. In the same epoch it was an old ring, left behind by the last one woken: it ends here. */
+		if (w->epoch != NULL && duoshm__load32_acquire(w->epoch) != epoch)
+			(void)duoshm__object_ring(w->segment, bell);
+	}
+	/* With many sleepers the flag is not ours to take away. */
+	if (w->epoch == NULL)
+		duoshm__store32(w->sleeps, 0);
+	return result == DUOSHM_ERR_TIMEOUT ? 0 : result;
+}
+
+/* Without bells: pauses that grow. */
+static int sleep_polling(int64_t deadline, struct slices *slices)
+{
+	duoshm__pause(duoshm__remaining(deadline, slices->next));
+	longer(slices, POLL_MAX_NS);
+	return 0;
+}
+
+/* ---- waiting -------------------------------------------------------------------------------------------- */
+
+/* REMOVED, PEER_DEAD or CORRUPT; makes system calls, so not always. */
+static int check(struct duoshm__waiter *w, bool always)
+{
+	if (duoshm__object_removed(w->segment))
+		return DUOSHM_ERR_REMOVED;
+	int64_t now = duoshm__now();
+	if (!always && now < w->next_check_ns)
+		return 0;
+	int result = duoshm__role_check(w->segment, w->peer);
+	if (result == 0)
+		w->next_check_ns = now + CHECK_NS;
+	return result;
+}
+
+/* The peer's last words come before the news of its death. */
+static int verdict(int result, duoshm__ready_fn *ready, const void *arg)
+{
+	/* Orders the test of its death before the look at what it left. */
+	atomic_signal_fence(memory_order_seq_cst);
+	return ready(arg) ? 0 : result;
+}
+
+static int sleep_until(
+	struct duoshm__waiter *w, duoshm__ready_fn *ready, const void *arg, int64_t deadline)
+{
+	struct slices slices = {w->sleeps != NULL ? FIRST_SLICE : POLL_MIN_NS};
+
+	for (;;) {
+		bool over = duoshm__remaining(deadline, 1) == 0;
+		int result = check(w, over);
+		if (result == 0 && over)
+			result = DUOSHM_ERR_TIMEOUT;
+		if (result != 0)
+			return verdict(result, ready, arg);
+		if (w->sleeps != NULL)
+			result = sleep_announced(w, ready, arg, deadline, &slices);
+		else
+			result = sleep_polling(deadline, &slices);
+		if (result != 0 || ready(arg))
+			return verdict(result, ready, arg);
+	}
+}
+
+int duoshm__wait(
+	struct duoshm__waiter *w, duoshm__ready_fn *ready, const void *arg, int64_t deadline)
+{
+	if (ready(arg))
+		return 0;
+	if (deadline == DUOSHM__TRY) {
+		int result = check(w, false);
+		return verdict(result != 0 ? result : DUOSHM_ERR_TIMEOUT, ready, arg);
+	}
+	if (spin(w, ready, arg, deadline))
+		return 0;
+	return sleep_until(w, ready, arg, deadline);
+}
+
+int duoshm__wait_deadline(int64_t timeout_ns, int64_t *deadline)
+{
+	if (timeout_ns < 0)
+		return duoshm__fail(
+			DUOSHM_ERR_INVALID, "a timeout of %lld ns", (long long)timeout_ns);
+	*deadline = timeout_ns == 0 ? DUOSHM__TRY : duoshm__deadline(timeout_ns);
+	return 0;
+}
+
+void duoshm__waiter_init(struct duoshm__waiter *w, struct duoshm_segment *segment,
+	const struct duoshm__role *peer, struct duoshm__word32 *sleeps, unsigned bell)
+{
+	bool bells = bell != DUOSHM_NO_BELLS && segment->bells != NULL;
+	int64_t spin_ns = spin_limit();
+
+	*w = (struct duoshm__waiter){
+		.segment = segment,
+		.peer = peer,
+		.sleeps = bells ? sleeps : NULL,
+		.bell = bell,
+		.spin_ns = spin_ns,
+		.spin_max_ns = spin_ns,
+	};
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Adaptive waiting: spin for a bounded time, then sleep on a bell of the segment in slices, each followed by a look
+ * at the shared memory and at the peer. Signals do not end a wait.
+ *
+ * Who makes the condition true pays no fence: it stores, looks at the sleeping flag, and rings when it is set.
+ * The one who falls asleep pays (PROTOCOL in wait.c).
+ */
+#ifndef DUOSHM_QUEUE_WAIT_H
+#define DUOSHM_QUEUE_WAIT_H
+
+#include "core/object.h"
+#include "queue/role_layout.h"
+
+/* One side's way of waiting; private to its handle. */
+struct duoshm__waiter {
+	struct duoshm_segment *segment;
+	const struct duoshm__role *peer;
+	struct duoshm__word32 *sleeps; /* the flag of those who wait; NULL: cannot announce, poll */
+	const struct duoshm__word32
+		*epoch; /* many sleepers: bell + its parity; NULL: one sleeper, one bell */
+	unsigned bell;
+	int64_t spin_ns, spin_max_ns;
+	int64_t next_check_ns; /* of the peer's life */
+};
+
+/* Can it go on? Called often, makes no system call. */
+typedef bool duoshm__ready_fn(const void *arg);
+
+/* `bells` DUOSHM_NO_BELLS, or a segment without bells for us: sleepers poll. Reads DUOSHM_SPIN_NS. */
+void duoshm__waiter_init(struct duoshm__waiter *waiter, struct duoshm_segment *segment,
+	const struct duoshm__role *peer, struct duoshm__word32 *sleeps, unsigned bell);
+/*
+ * 0: ready. TIMEOUT, REMOVED, PEER_DEAD, CORRUPT: and still not ready when that was known. deadline 0: only looks (at the peer, too,
+ * but no more often than once a millisecond).
+ */
+#define DUOSHM__TRY 0
+int duoshm__wait(
+	struct duoshm__waiter *waiter, duoshm__ready_fn *ready, const void *arg, int64_t deadline);
+/* DUOSHM__TRY for 0, else as duoshm__deadline; a negative timeout is INVALID. */
+int duoshm__wait_deadline(int64_t timeout_ns, int64_t *deadline);
+
+/* To be called right after the store that a sleeper waits for. */
+static inline bool duoshm__sleeper(struct duoshm__word32 *sleeps)
+{
+	/*
+	 * The store before this (release) and this load (acquire) may pass each other on some processors: the sleeper's
+	 * membarrier, or its short first slice, sees to that. The compiler must keep them in order.
+	 */
+	atomic_signal_fence(memory_order_seq_cst);
+	return duoshm__load32_acquire(sleeps) != 0 && duoshm__exchange32(sleeps, 0) != 0;
+}
+
+/* Lets sleepers fence this process; once per process, a few microseconds. False where the kernel has no such call. */
+bool duoshm__fence_register(void);
+
+#endif
