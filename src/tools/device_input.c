@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scripts and the prompt of the device. What a line means is the server's matter, but for "sleep", "source" and comments.
+ *
+ * The trap: a device that was started in the background must not touch its terminal; it would be stopped for that.
+ */
+#include "config.h"
+
+#include "tools/device_input.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/common.h"
+
+#ifdef HAVE_EDITLINE
+#include <editline/readline.h>
+#endif
+
+#define DEPTH     8        /* of scripts that source scripts */
+#define TYPING_NS 20000000 /* between two looks at the clients while there is a prompt */
+
+static struct {
+	FILE *file;
+	char path[256];
+	int line;
+} scripts[DEPTH];
+static int depth;
+static int64_t resume_at;
+
+static struct duoshm__server *prompted; /* NULL: no prompt */
+static char prompt[DUOSHM_NAME_SIZE + 4];
+
+/* ---- one line ---- */
+
+static int do_sleep(const char *text)
+{
+	int64_t ns;
+
+	if (tool_time(text, &ns) < 0) {
+		tool_error("sleep: not a time: \"%s\"", text);
+		return TOOL_USAGE;
+	}
+	resume_at = tool_now() + ns;
+	return TOOL_DONE;
+}
+
+/* The rest of the line if it begins with that word, else NULL. */
+static char *after_word(char *line, const char *word)
+{
+	size_t length = strlen(word);
+
+	if (strncmp(line, word, length) != 0 || (line[length] && !strchr(" \t", line[length])))
+		return NULL;
+	return line + length + strspn(line + length, " \t");
+}
+
+static int do_line(struct duoshm__server *server, char *line)
+{
+	char reply[DUOSHM_REPLY_SIZE];
+	char *rest;
+	int code;
+
+	line += strspn(line, " \t");
+	line[strcspn(line, "\r\n")] = '\0';
+	if (!*line || *line == '#')
+		return TOOL_DONE;
+	rest = after_word(line, "sleep");
+	if (rest)
+		return do_sleep(rest);
+	rest = after_word(line, "source");
+	if (rest)
+		return input_script(rest);
+	code = duoshm__server_command(server, line, reply);
+	if (code < 0) {
+		tool_error("%s", reply);
+		return tool_status_of(code);
+	}
+	if (*reply)
+		puts(reply);
+	return tool_output_failed() ? TOOL_FAILED : TOOL_DONE;
+}
+
+/* ---- scripts ---- */
+
+static void leave_scripts(void)
+{
+	while (depth > 0)
+		fclose(scripts[--depth].file);
+}
+
+int input_script(const char *path)
+{
+	FILE *file;
+
+	if (depth == DEPTH) {
+		tool_error("%s: scripts are nested more than %d deep", path, DEPTH);
+		return TOOL_FAILED;
+	}
+	file = fopen(path, "r");
+	if (!file) {
+		tool_error("%s: %s", path, strerror(errno));
+		return TOOL_FAILED;
+	}
+	scripts[depth].file = file;
+	scripts[depth].line = 0;
+	snprintf(scripts[depth].path, sizeof scripts[depth].path, "%s", path);
+	depth++;
+	return TOOL_DONE;
+}
+
+/* Of an error: where it was. At a prompt the device goes on. */
+static int abandon(int at, int status)
+{
+	tool_error("%s:%d: the script ends here", scripts[at].path, scripts[at].line);
+	leave_scripts();
+	return prompted ? TOOL_DONE : status;
+}
+
+int input_run(struct duoshm__server *server, int64_t now)
+{
+	char line[DUOSHM_REPLY_SIZE];
+
+	while (depth > 0 && now >= resume_at && !duoshm__server_over(server)) {
+		int at = depth - 1;
+		int status;
+
+		if (!fgets(line, sizeof line, scripts[at].file)) {
+			fclose(scripts[--depth].file);
+			continue;
+		}
+		scripts[at].line++;
+		status = do_line(server, line);
+		if (status != TOOL_DONE)
+			return abandon(at, status);
+		now = tool_now();
+	}
+	return TOOL_DONE;
+}
+
+int64_t input_due(int64_t now)
+{
+	if (depth == 0)
+		return INT64_MAX;
+	return resume_at > now ? resume_at - now : 0;
+}
+
+/* ---- the prompt ---- */
+
+/* NULL: the end of the input. */
+static void typed(char *line)
+{
+	char reply[DUOSHM_REPLY_SIZE];
+
+	if (!line) {
+		putchar('\n');
+		duoshm__server_command(prompted, "exit", reply);
+		return;
+	}
+#ifdef HAVE_EDITLINE
+	if (*line)
+		add_history(line);
+#endif
+	do_line(prompted, line);
+}
+
+#ifdef HAVE_EDITLINE
+static void typed_line(char *line)
+{
+	typed(line);
+	free(line);
+}
+
+static void show_prompt(void)
+{
+	rl_callback_handler_install(prompt, typed_line);
+}
+
+static void read_typing(void)
+{
+	rl_callback_read_char();
+}
+#else
+static void show_prompt(void)
+{
+	fputs(prompt, stdout);
+	fflush(stdout);
+}
+
+static void read_typing(void)
+{
+	char line[DUOSHM_REPLY_SIZE];
+
+	typed(fgets(line, sizeof line, stdin));
+	if (!duoshm__server_over(prompted))
+		show_prompt();
+}
+#endif
+
+int input_prompt(struct duoshm__server *server)
+{
+	const char *name = strchr(duoshm__server_name(server), ':');
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetpgrp(STDIN_FILENO) != getpgrp())
+		return 0;
+	prompted = server;
+	snprintf(prompt, sizeof prompt, "%.*s> ", DUOSHM_NAME_MAX,
+		name ? name + 1 : duoshm__server_name(server));
+	show_prompt();
+	return 1;
+}
+
+void input_wait(int64_t ns)
+{
+	struct pollfd typing = {.fd = STDIN_FILENO, .events = POLLIN};
+	int64_t slice = ns < TYPING_NS ? ns : TYPING_NS;
+
+	if (poll(&typing, 1, (int)((slice + 999999) / 1000000)) > 0)
+		read_typing();
+}
+
+void input_end(void)
+{
+	leave_scripts();
+#ifdef HAVE_EDITLINE
+	if (prompted)
+		rl_callback_handler_remove();
+#endif
+	prompted = NULL;
+}
