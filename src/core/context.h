@@ -20,24 +20,35 @@ struct duoshm {
 	_Atomic unsigned handles; /* open ones; duoshm_free wants 0 */
 };
 
-/* core/backend_table.c */
-extern const struct duoshm__backend
-	*const duoshm__backends[]; /* NULL-terminated, preferred first */
+/* ---- core/backend_table.c ---- */
+
+/* The built-in families, preferred first; NULL after the last. */
+const struct duoshm__backend *duoshm__backend_at(unsigned index);
 const struct duoshm__backend *duoshm__backend_find(const char *name); /* NULL: not built in */
+/* NO_BACKEND, with the built ones in the cause. */
+int duoshm__backend_unknown(const char *name);
+/* The preferred family of those that work here, tried for real once a process. UNAVAILABLE, with each one's reason. */
+int duoshm__backend_prefer(const struct duoshm__backend **out);
 /*
  * Puts `backend` in front of the table's under its name, for the rest of the process (tests: the fake backend); NULL takes it back.
  */
 void duoshm__backend_replace(const struct duoshm__backend *backend);
 
+/* ---- core/context.c ---- */
+
 /* INVALID for NULL, FORKED in a child of its maker. */
 int duoshm__context_check(const struct duoshm *ctx);
 /*
- * The family for a name to be opened: the one written before it, the context's, or (auto) the one whose object lives.
- * NOT_FOUND: no entry in any family asked for; OTHER_BACKEND: only in a family that was not asked for.
+ * The family for a name to be opened, and its registry entry: the family written before the name, the context's, or (auto)
+ * the one whose object lives. NOT_FOUND: no entry in any family asked for; OTHER_BACKEND: only in a family that was
+ * not asked for. With the other errors of duoshm__entry_read (CORRUPT, PERMISSION) *backend is set.
  */
-int duoshm__context_find(
-	struct duoshm *ctx, const struct duoshm__name *name, const struct duoshm__backend **out);
-/* The family for a name to be made: written, the context's, or (auto) the preferred one that works. */
+int duoshm__context_find(struct duoshm *ctx, const struct duoshm__name *name,
+	const struct duoshm__backend **backend, struct duoshm__entry *entry);
+/*
+ * The family for a name to be made: written, the context's, or (auto) the one that has the name already, else the
+ * preferred one that works.
+ */
 int duoshm__context_choose(
 	struct duoshm *ctx, const struct duoshm__name *name, const struct duoshm__backend **out);
 

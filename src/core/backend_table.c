@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of families: which are built in, which one is preferred, and whether one works here. The only file of core
+ * that names a family; adding one is one line in each of the lists below.
+ *
+ * The trap: an explicit family must touch nothing of the other one, so a family is only tried (really creating
+ * and removing objects) when `auto` has to choose, and then once in a process.
+ */
+#include "config.h"
+
+#include "core/context.h"
+#include "core/failure.h"
+#include "core/sized.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifdef DUOSHM_WITH_SYSV
+extern const struct duoshm__backend duoshm__sysv_backend;
+#define SYSV(use) use,
+#else
+#define SYSV(use)
+#endif
+#ifdef DUOSHM_WITH_POSIX
+extern const struct duoshm__backend duoshm__posix_backend;
+#define POSIX(use) use,
+#else
+#define POSIX(use)
+#endif
+
+static const char *const posix_names[] = {POSIX("posix") SYSV("sysv") NULL};
+static const char *const sysv_names[] = {SYSV("sysv") POSIX("posix") NULL};
+static const struct duoshm__backend *const posix_first[] = {
+	POSIX(&duoshm__posix_backend) SYSV(&duoshm__sysv_backend) NULL};
+static const struct duoshm__backend *const sysv_first[] = {
+	SYSV(&duoshm__sysv_backend) POSIX(&duoshm__posix_backend) NULL};
+
+#define FAMILIES_MAX 4
+static const struct duoshm__backend *replacement; /* tests only, before any thread */
+static _Atomic int works[FAMILIES_MAX];           /* 0: not tried, 1: yes, -1: no */
+
+/* configure's --with-default-backend; with its `auto`, POSIX is first: its memory is reserved. */
+static bool sysv_is_preferred(void)
+{
+	return strcmp(DUOSHM_DEFAULT_BACKEND, "sysv") == 0;
+}
+
+const char *const *duoshm_backends(void)
+{
+	return sysv_is_preferred() ? sysv_names : posix_names;
+}
+
+const struct duoshm__backend *duoshm__backend_at(unsigned index)
+{
+	const struct duoshm__backend *built =
+		sysv_is_preferred() ? sysv_first[index] : posix_first[index];
+
+	return built ? duoshm__backend_find(built->name) : NULL;
+}
+
+const struct duoshm__backend *duoshm__backend_find(const char *name)
+{
+	if (replacement && strcmp(replacement->name, name) == 0)
+		return replacement;
+	for (const struct duoshm__backend *const *b = posix_first; *b; b++)
+		if (strcmp((*b)->name, name) == 0)
+			return *b;
+	return NULL;
+}
+
+void duoshm__backend_replace(const struct duoshm__backend *backend)
+{
+	replacement = backend;
+	for (unsigned i = 0; i < FAMILIES_MAX; i++)
+		atomic_store_explicit(&works[i], 0, memory_order_relaxed);
+}
+
+int duoshm__backend_unknown(const char *name)
+{
+	char built[64] = "";
+
+	for (const char *const *n = duoshm_backends(); *n; n++) {
+		size_t used = strlen(built);
+
+		snprintf(built + used, sizeof built - used, "%s%s", used ? " " : "", *n);
+	}
+	duoshm__fail(DUOSHM_ERR_NO_BACKEND, "there is no backend \"%.32s\"; built in: %s", name,
+		built);
+	duoshm__set_cure("name one of: %s auto", built);
+	return DUOSHM_ERR_NO_BACKEND;
+}
+
+/* Both families' answers are kept: relaxed, for two threads that try at once find the same. */
+static bool backend_works(unsigned index, struct duoshm_facts *facts)
+{
+	int known = atomic_load_explicit(&works[index], memory_order_relaxed);
+
+	if (known <= 0) {
+		duoshm__backend_at(index)->probe(facts);
+		known = facts->works ? 1 : -1;
+		atomic_store_explicit(&works[index], known, memory_order_relaxed);
+	}
+	return known > 0;
+}
+
+int duoshm__backend_prefer(const struct duoshm__backend **out)
+{
+	char reasons[200] = "";
+
+	for (unsigned i = 0; i < FAMILIES_MAX && duoshm__backend_at(i); i++) {
+		struct duoshm_facts facts = DUOSHM_FACTS_INIT;
+		size_t used = strlen(reasons);
+
+		if (backend_works(i, &facts)) {
+			*out = duoshm__backend_at(i);
+			return 0;
+		}
+		snprintf(reasons + used, sizeof reasons - used, "%s%s: %.80s", used ? "; " : "",
+			duoshm__backend_at(i)->name, facts.reason);
+	}
+	return duoshm__fail(DUOSHM_ERR_UNAVAILABLE, "no family works here: %s", reasons);
+}
+
+int duoshm_probe(const char *name, struct duoshm_facts *out)
+{
+	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
+	const struct duoshm__backend *backend;
+	size_t size = duoshm__sized_room(out, offsetof(struct duoshm_facts, n_limits));
+
+	if (!name || !size)
+		return duoshm__fail(DUOSHM_ERR_INVALID,
+			"duoshm_probe needs a name and a struct with its size set");
+	backend = duoshm__backend_find(name);
+	if (!backend)
+		return duoshm__backend_unknown(name);
+	snprintf(facts.backend, sizeof facts.backend, "%s", backend->name);
+	snprintf(facts.bell, sizeof facts.bell, "%s", backend->bell_call);
+	facts.built = 1;
+	backend->probe(&facts);
+	duoshm__sized_give(out, size, &facts, sizeof facts);
+	return 0;
+}

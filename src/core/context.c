@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Contexts: a choice of family, a registry and a lifeline; and how a public name finds its family.
+ *
+ * The trap: a bare name in a context of family auto means an object, not a family. So a name is looked for
+ * in the registry before a family is chosen for it, and an orphan never hides a living object of the same name.
+ */
+#include "config.h"
+
+#include "core/context.h"
+#include "core/failure.h"
+#include "core/process.h"
+#include "core/sized.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* NULL for auto; NO_BACKEND. */
+static int chosen_backend(const char *name, const struct duoshm__backend **out)
+{
+	const char *environment = getenv("DUOSHM_BACKEND");
+
+	if (!name && environment && environment[0] != '\0')
+		name = environment;
+	if (!name)
+		name = DUOSHM_DEFAULT_BACKEND;
+	*out = NULL;
+	if (strcmp(name, "auto") == 0)
+		return 0;
+	*out = duoshm__backend_find(name);
+	return *out ? 0 : duoshm__backend_unknown(name);
+}
+
+/* Without write permission to the registry there is no lifeline, and objects can only be read. */
+static int fill(struct duoshm *ctx, const struct duoshm_options *options)
+{
+	int result = chosen_backend(options->backend, &ctx->backend);
+
+	if (result < 0)
+		return result;
+	ctx->log = options->log;
+	ctx->log_arg = options->log_arg;
+	result = duoshm__process_init();
+	if (result < 0)
+		return result;
+	ctx->forks = duoshm__forks();
+	result = duoshm__registry_open(options->directory, &ctx->registry);
+	if (result < 0)
+		return result;
+	result = duoshm__lifeline_open(ctx->registry.directory, &ctx->lifeline);
+	if (result == DUOSHM_ERR_PERMISSION) {
+		ctx->lifeline = NULL;
+		duoshm__log(ctx, DUOSHM_LOG_NOTICE, "%s: not writable, objects can only be read",
+			ctx->registry.directory);
+		return 0;
+	}
+	if (result < 0)
+		duoshm__registry_close(&ctx->registry);
+	return result;
+}
+
+int duoshm_new(const struct duoshm_options *given, struct duoshm **out)
+{
+	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
+	struct duoshm *ctx;
+	int result;
+
+	if (!out)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "duoshm_new: no place for the result");
+	if (given && !duoshm__sized_take(given, &options, sizeof options))
+		return duoshm__fail(DUOSHM_ERR_INVALID,
+			"duoshm_new: the options were not made with DUOSHM_OPTIONS_INIT, or ask "
+			"for something that this version does not know");
+	ctx = calloc(1, sizeof *ctx);
+	if (!ctx)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a context");
+	result = fill(ctx, &options);
+	if (result < 0) {
+		free(ctx);
+		return result;
+	}
+	*out = ctx;
+	return 0;
+}
+
+int duoshm_free(struct duoshm *ctx)
+{
+	unsigned handles;
+	bool forked;
+
+	if (!ctx)
+		return 0;
+	handles = atomic_load_explicit(&ctx->handles, memory_order_acquire);
+	if (handles > 0)
+		return duoshm__fail(
+			DUOSHM_ERR_BUSY, "%u handles of this context are still open", handles);
+	forked = ctx->forks != duoshm__forks();
+	if (ctx->lifeline)
+		duoshm__lifeline_close(ctx->lifeline);
+	duoshm__registry_close(&ctx->registry);
+	free(ctx);
+	if (forked)
+		return duoshm__fail(DUOSHM_ERR_FORKED,
+			"the context was made by the parent process; its memory in this one is freed");
+	return 0;
+}
+
+const char *duoshm_backend(const struct duoshm *ctx)
+{
+	return ctx && ctx->backend ? ctx->backend->name : "auto";
+}
+
+const char *duoshm_directory(const struct duoshm *ctx)
+{
+	return ctx ? ctx->registry.directory : "";
+}
+
+int duoshm__context_check(const struct duoshm *ctx)
+{
+	if (!ctx)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "the context is NULL");
+	if (ctx->forks != duoshm__forks()) {
+		duoshm__fail(DUOSHM_ERR_FORKED, "the context was made by the parent process");
+		duoshm__set_cure("make a context of its own in the child with duoshm_new");
+		return DUOSHM_ERR_FORKED;
+	}
+	return 0;
+}
+
+/* The one family that is asked for, or NULL: any. */
+static int asked_for(const struct duoshm *ctx, const struct duoshm__name *name,
+	const struct duoshm__backend **out)
+{
+	*out = ctx->backend;
+	if (name->backend[0] == '\0')
+		return 0;
+	*out = duoshm__backend_find(name->backend);
+	return *out ? 0 : duoshm__backend_unknown(name->backend);
+}
+
+static bool proven_dead(struct duoshm *ctx, const struct duoshm__entry *entry)
+{
+	return !entry->persistent &&
+	       duoshm__life_of(ctx->registry.directory, entry->owner, &entry->creator) ==
+		       DUOSHM__DEAD;
+}
+
+/* Any family: the first that has the name, unless only a later one's object lives. */
+static int find_anywhere(struct duoshm *ctx, const char *name,
+	const struct duoshm__backend **backend, struct duoshm__entry *entry)
+{
+	const struct duoshm__backend *family;
+	struct duoshm__entry other;
+	int found = DUOSHM_ERR_NOT_FOUND;
+
+	for (unsigned i = 0; (family = duoshm__backend_at(i)) != NULL; i++) {
+		int result = duoshm__entry_read(&ctx->registry, name, family->name, &other);
+
+		if (result == DUOSHM_ERR_NOT_FOUND)
+			continue;
+		if (found == 0 && (result < 0 || !proven_dead(ctx, entry)))
+			continue;
+		if (found == 0 && proven_dead(ctx, &other))
+			continue;
+		found = result;
+		*backend = family;
+		*entry = other;
+	}
+	if (found == DUOSHM_ERR_NOT_FOUND)
+		return duoshm__fail(found, "there is no object \"%s\" in %s", name,
+			ctx->registry.directory);
+	return found;
+}
+
+/* The words of an absent object; another family that has the name is told. */
+static int absent(struct duoshm *ctx, const char *name, const struct duoshm__backend *asked)
+{
+	const struct duoshm__backend *family;
+	struct duoshm__entry entry;
+
+	for (unsigned i = 0; (family = duoshm__backend_at(i)) != NULL; i++) {
+		if (family == asked ||
+			duoshm__entry_read(&ctx->registry, name, family->name, &entry) != 0)
+			continue;
+		duoshm__fail(DUOSHM_ERR_OTHER_BACKEND,
+			"there is no %s object \"%s\"; \"%s:%s\" exists (creator: process %lld)",
+			asked->name, name, family->name, name, (long long)entry.creator.pid);
+		duoshm__set_cure("open \"%s:%s\", or use the backend auto", family->name, name);
+		return DUOSHM_ERR_OTHER_BACKEND;
+	}
+	return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "there is no %s object \"%s\" in %s", asked->name,
+		name, ctx->registry.directory);
+}
+
+int duoshm__context_find(struct duoshm *ctx, const struct duoshm__name *name,
+	const struct duoshm__backend **backend, struct duoshm__entry *entry)
+{
+	const struct duoshm__backend *asked;
+	int result = asked_for(ctx, name, &asked);
+
+	if (result < 0)
+		return result;
+	if (!asked)
+		return find_anywhere(ctx, name->text, backend, entry);
+	*backend = asked;
+	result = duoshm__entry_read(&ctx->registry, name->text, asked->name, entry);
+	return result == DUOSHM_ERR_NOT_FOUND ? absent(ctx, name->text, asked) : result;
+}
+
+int duoshm__context_choose(
+	struct duoshm *ctx, const struct duoshm__name *name, const struct duoshm__backend **out)
+{
+	struct duoshm__entry entry;
+	const struct duoshm__backend *asked;
+	int result = asked_for(ctx, name, &asked);
+
+	if (result < 0)
+		return result;
+	if (!asked && find_anywhere(ctx, name->text, &asked, &entry) == DUOSHM_ERR_NOT_FOUND)
+		return duoshm__backend_prefer(out);
+	*out = asked;
+	return 0;
+}
