@@ -27,6 +27,7 @@ struct duoshm_segment {
 	unsigned slot;   /* in the lifeline; UINT_MAX: none */
 	int presence_fd; /* -1: none */
 	unsigned forks;
+	_Atomic int64_t looked_ns; /* when a sleeper last asked the kernel whether it is still there */
 };
 
 /* What a kind of object is made of. */
@@ -66,8 +67,47 @@ int duoshm__object_sleep(struct duoshm_segment *object, unsigned bell, int64_t d
 	int64_t slice_ns, bool interruptible);
 int duoshm__object_ring(struct duoshm_segment *object, unsigned bell);
 
-/* The removal of an object whose creation lock is held; also of half-built remains. Used by remove, replace, reclaim. */
+/* Ends UNPUBLISHED. INVALID when it is published. */
+int duoshm__object_publish(struct duoshm_segment *object);
+/* 1: gone from the kernel's names, 0: there. A system call. */
+int duoshm__object_gone(const struct duoshm_segment *object);
+
+/* ---- between the files that make up the life cycle ---- */
+
+/* A handle that holds nothing yet; NULL: no memory (the failure is set). */
+struct duoshm_segment *duoshm__object_new(
+	struct duoshm *ctx, const struct duoshm__backend *backend);
+/* Gives back all that the handle holds so far, and itself. In a forked child: what is private. */
+void duoshm__object_discard(struct duoshm_segment *object);
+/* Attaches what a ready entry tells of, and checks it. NOT_FOUND: removed meanwhile, or from outside. */
+int duoshm__object_attach(struct duoshm *ctx, const struct duoshm__backend *backend,
+	const struct duoshm__entry *entry, int kind, size_t min_size, unsigned flags,
+	struct duoshm_segment **out);
+/* Notes the attachment where others count it. */
+int duoshm__object_join(struct duoshm_segment *object);
+/* Touches every page. */
+void duoshm__object_populate(struct duoshm_segment *object);
+/*
+ * Whether the memory at `map` is the object that the entry tells of, ready to be used: 0, INCOMPATIBLE or CORRUPT, with
+ * the cause. The memory may be hostile: each field is loaded once.
+ */
+int duoshm__header_check(const struct duoshm__map *map, const struct duoshm__entry *entry);
+
+/*
+ * The removal of an object whose creation lock is held; also of half-built remains. Used by remove, replace, reclaim.
+ * Who has it attached learns it; then the kernel objects and the entry go. The lock stays to be given back.
+ */
 int duoshm__object_destroy(struct duoshm *ctx, const struct duoshm__backend *backend,
 	const struct duoshm__entry_lock *lock, const struct duoshm__entry *entry);
+/* Tells all who have the object attached that it is gone. Read-write handles only. */
+void duoshm__object_mark_removed(struct duoshm_segment *object);
+/*
+ * True when a create may take the name: its creator is proven dead, or there is nothing left behind the entry, or a removal
+ * stopped half-way. `locked`: the creation lock is held by us, so half-built is the work of a dead one.
+ */
+bool duoshm__object_is_remains(struct duoshm *ctx, const struct duoshm__backend *backend,
+	const struct duoshm__entry *entry, bool locked);
+/* core/inspect.c: how many proven orphans of the family there are, for the cure of LIMIT. */
+unsigned duoshm__count_orphans(struct duoshm *ctx, const struct duoshm__backend *backend);
 
 #endif

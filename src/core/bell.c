@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sleeping on a bell and ringing it. A bell is a hint: who returns from a sleep looks at the shared memory.
+ *
+ * The trap: a peer may be killed between its store and its ring, and an object may be removed from outside without a
+ * ring. So every sleep is a slice, and about twice a second a sleeper asks the kernel whether the object is still there.
+ */
+#include "config.h"
+
+#include "core/clock.h"
+#include "core/failure.h"
+#include "core/object.h"
+
+#define LOOK_EVERY_NS 500000000
+
+static int fail_removed(const struct duoshm_segment *object)
+{
+	return duoshm__fail(DUOSHM_ERR_REMOVED, "\"%s\" was removed", object->entry.name);
+}
+
+/* Told to everybody else too, so that one sleeper finds out for all. */
+static bool removed_outside(struct duoshm_segment *object)
+{
+	int64_t now = duoshm__now();
+	int64_t looked = atomic_load_explicit(&object->looked_ns, memory_order_relaxed);
+
+	if (now - looked < LOOK_EVERY_NS)
+		return false;
+	atomic_store_explicit(&object->looked_ns, now, memory_order_relaxed);
+	if (looked == 0 || !duoshm__object_gone(object))
+		return false;
+	duoshm__object_mark_removed(object);
+	return true;
+}
+
+int duoshm__object_sleep(struct duoshm_segment *object, unsigned bell, int64_t deadline,
+	int64_t slice_ns, bool interruptible)
+{
+	struct duoshm_failure why = {0};
+	int64_t slice = slice_ns < DUOSHM__SLICE_NS ? slice_ns : DUOSHM__SLICE_NS;
+	int64_t left = duoshm__remaining(deadline, slice);
+	int result;
+
+	if (duoshm__object_removed(object))
+		return fail_removed(object);
+	if (left <= 0)
+		return DUOSHM_ERR_TIMEOUT;
+	result = object->backend->wait(object->bells, bell, left, &why);
+	if (result == 0)
+		return 0;
+	if (result == DUOSHM_ERR_INTERRUPTED && !interruptible)
+		return 0;
+	if (result == DUOSHM_ERR_REMOVED) {
+		duoshm__object_mark_removed(object);
+		return fail_removed(object);
+	}
+	if (result != DUOSHM_ERR_TIMEOUT)
+		return duoshm__fail_native(&why);
+	return removed_outside(object) ? fail_removed(object) : 0;
+}
+
+int duoshm__object_ring(struct duoshm_segment *object, unsigned bell)
+{
+	struct duoshm_failure why = {0};
+	int result = object->backend->ring(object->bells, bell, &why);
+
+	if (result == DUOSHM_ERR_REMOVED) /* nobody sleeps on what is no more */
+		return 0;
+	return result < 0 ? duoshm__fail_native(&why) : 0;
+}
+
+/* ---- public: the bells of a segment ---- */
+
+static int check_bell(const struct duoshm_segment *segment, unsigned bell)
+{
+	int result = duoshm__object_check(segment);
+
+	if (result < 0)
+		return result;
+	if (bell >= segment->n_bells)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "\"%s\" has %u bells, there is no bell %u",
+			segment->entry.name, segment->n_bells, bell);
+	if (!segment->bells)
+		return duoshm__fail(DUOSHM_ERR_READ_ONLY,
+			"\"%s\" was opened read-only: its bells are for those who may write",
+			segment->entry.name);
+	return 0;
+}
+
+int duoshm_segment_ring(struct duoshm_segment *segment, unsigned bell)
+{
+	int result = check_bell(segment, bell);
+
+	if (result < 0)
+		return result;
+	if (duoshm__object_removed(segment))
+		return fail_removed(segment);
+	return duoshm__object_ring(segment, bell);
+}
+
+/* Whether the bell rang or a slice ended is the same to object_sleep, so the waiting is done here. */
+int duoshm_segment_sleep(struct duoshm_segment *segment, unsigned bell, int64_t timeout_ns)
+{
+	int64_t deadline = duoshm__deadline(timeout_ns);
+	int result = check_bell(segment, bell);
+
+	if (result < 0)
+		return result;
+	if (timeout_ns < 0)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "a timeout of %lld ns", (long long)timeout_ns);
+	for (;;) {
+		struct duoshm_failure why = {0};
+		int64_t left = duoshm__remaining(deadline, DUOSHM__SLICE_NS);
+
+		if (duoshm__object_removed(segment))
+			return fail_removed(segment);
+		result = segment->backend->wait(segment->bells, bell, left, &why);
+		if (result == DUOSHM_ERR_REMOVED) {
+			duoshm__object_mark_removed(segment);
+			return fail_removed(segment);
+		}
+		if (result != DUOSHM_ERR_TIMEOUT)
+			return result < 0 ? duoshm__fail_native(&why) : 0;
+		if (removed_outside(segment))
+			return fail_removed(segment);
+		if (duoshm__remaining(deadline, DUOSHM__SLICE_NS) == 0)
+			return duoshm__fail(DUOSHM_ERR_TIMEOUT, "bell %u of \"%s\" did not ring",
+				bell, segment->entry.name);
+	}
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening and closing of objects, and the check that what was attached is what the registry tells of.
+ *
+ * The path of a ready object takes no lock and a fixed number of system calls: the entry's open, fstat, pread and close,
+ * the family's attach (3 or 4), and the bells' open where there are some. What an opener attaches may have been written to
+ * by anybody who was let in: every field of the header is loaded once, and trusted only where it agrees with the registry.
+ */
+#include "config.h"
+
+#include "core/clock.h"
+#include "core/failure.h"
+#include "core/kind.h"
+#include "core/object.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OPEN_FLAGS (DUOSHM_READ_ONLY | DUOSHM_POPULATE | DUOSHM_ANY_KIND)
+
+/* ---- handles ---- */
+
+struct duoshm_segment *duoshm__object_new(struct duoshm *ctx, const struct duoshm__backend *backend)
+{
+	struct duoshm_segment *object = calloc(1, sizeof *object);
+
+	if (!object) {
+		duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a handle");
+		return NULL;
+	}
+	object->ctx = ctx;
+	object->backend = backend;
+	object->creation.fd = -1;
+	object->slot = UINT_MAX;
+	object->presence_fd = -1;
+	object->forks = duoshm__forks();
+	/* Pairs with the load of duoshm_free, which then frees the context. */
+	atomic_fetch_add_explicit(&ctx->handles, 1, memory_order_acq_rel);
+	return object;
+}
+
+void duoshm__object_discard(struct duoshm_segment *object)
+{
+	bool ours = object->forks == duoshm__forks();
+	struct duoshm_failure why = {0};
+
+	if (ours && object->presence_fd >= 0)
+		duoshm__fd_drop(object->presence_fd);
+	if (ours && object->slot != UINT_MAX)
+		duoshm__lifeline_detach(object->ctx->lifeline, object->slot);
+	if (object->bells)
+		object->backend->bells_close(object->bells);
+	if (object->map.address && object->backend->detach(&object->map, &why) < 0)
+		duoshm__log(object->ctx, DUOSHM_LOG_WARNING, "%s: could not detach: %s: %s",
+			object->entry.name, why.call, why.cause);
+	if (ours && object->creation.fd >= 0)
+		duoshm__entry_unlock(&object->creation);
+	atomic_fetch_sub_explicit(&object->ctx->handles, 1, memory_order_acq_rel);
+	free(object);
+}
+
+int duoshm__object_check(const struct duoshm_segment *object)
+{
+	if (!object)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "the handle is NULL");
+	if (object->forks != duoshm__forks())
+		return duoshm__fail(DUOSHM_ERR_FORKED,
+			"the handle of \"%s\" belongs to the parent process; open it again here",
+			object->entry.name);
+	return 0;
+}
+
+uint64_t duoshm__object_self(const struct duoshm_segment *object)
+{
+	return object->ctx->lifeline ? duoshm__lifeline_id(object->ctx->lifeline) : 0;
+}
+
+enum duoshm__life duoshm__object_life(
+	const struct duoshm_segment *object, uint64_t id, const struct duoshm__process *label)
+{
+	return duoshm__life_of(object->ctx->registry.directory, id, label);
+}
+
+int duoshm__object_join(struct duoshm_segment *object)
+{
+	struct duoshm *ctx = object->ctx;
+
+	if (ctx->lifeline)
+		return duoshm__lifeline_attach(ctx->lifeline, object->generation, &object->slot);
+	object->presence_fd = duoshm__presence_hold(
+		&ctx->registry, object->entry.name, object->backend->name);
+	return 0;
+}
+
+void duoshm__object_populate(struct duoshm_segment *object)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	size_t step = page > 0 ? (size_t)page : 4096;
+	unsigned char *bytes = object->map.address;
+
+	for (size_t at = 0; at < object->map.length; at += step) {
+		struct duoshm__word32 *word = (struct duoshm__word32 *)(void *)(bytes + at);
+
+		if (object->read_only)
+			(void)duoshm__load32(word);
+		else
+			duoshm__or32(word, 0);
+	}
+}
+
+/* ---- the check of what was attached ---- */
+
+static uint64_t swapped(uint64_t value)
+{
+	uint64_t out = 0;
+
+	for (int i = 0; i < 8; i++)
+		out |= (value >> (8 * i) & 0xff) << (56 - 8 * i);
+	return out;
+}
+
+static int check_version(const struct duoshm__header *header, const struct duoshm__entry *entry)
+{
+	/* Acquire: the header and the payload are read after the word that ended their making. */
+	uint64_t ready = duoshm__load64_acquire(&header->ready);
+	uint32_t byte_order, layout;
+
+	if (ready == swapped(DUOSHM__MAGIC))
+		return duoshm__fail(DUOSHM_ERR_INCOMPATIBLE,
+			"\"%s\" was made by a machine of the other byte order", entry->name);
+	if (ready != DUOSHM__MAGIC)
+		return duoshm__fail(DUOSHM_ERR_CORRUPT,
+			"\"%s\" does not begin with the mark of a finished object: 0x%llx",
+			entry->name, (unsigned long long)ready);
+	byte_order = header->byte_order;
+	if (byte_order != DUOSHM__BYTE_ORDER)
+		return duoshm__fail(DUOSHM_ERR_INCOMPATIBLE,
+			"\"%s\" was made by a machine of another byte order (0x%08x)", entry->name,
+			byte_order);
+	layout = header->layout;
+	if (layout != DUOSHM__LAYOUT)
+		return duoshm__fail(DUOSHM_ERR_INCOMPATIBLE,
+			"\"%s\" has layout %u, this version of the library knows layout %u",
+			entry->name, layout, DUOSHM__LAYOUT);
+	return 0;
+}
+
+static int disagree(const struct duoshm__entry *entry, const char *what, uint64_t memory,
+	uint64_t registry)
+{
+	return duoshm__fail(DUOSHM_ERR_CORRUPT,
+		"\"%s\": the memory says %s %llu, the registry says %llu", entry->name, what,
+		(unsigned long long)memory, (unsigned long long)registry);
+}
+
+int duoshm__header_check(const struct duoshm__map *map, const struct duoshm__entry *entry)
+{
+	const struct duoshm__header *header = map->address;
+	uint64_t generation, size;
+	uint32_t kind, bells;
+	char name[DUOSHM_NAME_SIZE];
+	int result;
+
+	if (map->length < DUOSHM__HEADER_SIZE || map->length - DUOSHM__HEADER_SIZE < entry->size)
+		return duoshm__fail(DUOSHM_ERR_CORRUPT,
+			"\"%s\" has %zu bytes, too few for its header and its %llu bytes",
+			entry->name, map->length, (unsigned long long)entry->size);
+	result = check_version(header, entry);
+	if (result < 0)
+		return result;
+	generation = header->generation;
+	if (generation != entry->generation)
+		return disagree(entry, "generation", generation, entry->generation);
+	size = header->size;
+	if (size != entry->size)
+		return disagree(entry, "size", size, entry->size);
+	kind = header->kind;
+	if (kind != (uint32_t)entry->kind)
+		return disagree(entry, "kind", kind, (uint64_t)entry->kind);
+	bells = header->bells;
+	if (bells != entry->bells)
+		return disagree(entry, "bells", bells, entry->bells);
+	memcpy(name, header->name, sizeof name);
+	name[sizeof name - 1] = '\0';
+	if (strcmp(name, entry->name) != 0)
+		return duoshm__fail(DUOSHM_ERR_CORRUPT,
+			"the memory of \"%s\" bears another name", entry->name);
+	return 0;
+}
+
+/* ---- open ---- */
+
+static int check_entry(const struct duoshm__entry *entry, int kind, size_t min_size)
+{
+	if (!duoshm__kind_fits(kind, entry->kind))
+		return duoshm__fail(DUOSHM_ERR_WRONG_KIND, "\"%s\" is a %s, not a %s", entry->name,
+			duoshm_kind_name(entry->kind), duoshm_kind_name(kind));
+	if (entry->size > SIZE_MAX / 2 - DUOSHM__HEADER_SIZE)
+		return duoshm__fail(DUOSHM_ERR_LIMIT,
+			"\"%s\" has %llu bytes, more than this process can address", entry->name,
+			(unsigned long long)entry->size);
+	if (entry->size < min_size || entry->bells > DUOSHM_BELLS_MAX)
+		return duoshm__fail(DUOSHM_ERR_CORRUPT,
+			"\"%s\": %llu bytes and %u bells do not make a %s", entry->name,
+			(unsigned long long)entry->size, entry->bells,
+			duoshm_kind_name(entry->kind));
+	return 0;
+}
+
+static int gone(const struct duoshm__entry *entry)
+{
+	duoshm__fail(DUOSHM_ERR_NOT_FOUND,
+		"the registry knows \"%s\", but its %s object %s was removed from outside",
+		entry->name, entry->backend, entry->native.text);
+	duoshm__set_cure("create it anew, or clean up with: detach -n %s", entry->name);
+	return DUOSHM_ERR_NOT_FOUND;
+}
+
+static int map_object(struct duoshm_segment *object)
+{
+	const struct duoshm__entry *entry = &object->entry;
+	struct duoshm_failure why = {0};
+	int result = object->backend->attach(
+		&entry->native, object->read_only, &object->map, &why);
+
+	if (result == DUOSHM_ERR_NOT_FOUND)
+		return gone(entry);
+	if (result < 0)
+		return duoshm__fail_native(&why);
+	result = duoshm__header_check(&object->map, entry);
+	if (result < 0)
+		return result;
+	object->header = object->map.address;
+	object->payload = (unsigned char *)object->map.address + DUOSHM__HEADER_SIZE;
+	if (duoshm__object_removed(object))
+		return duoshm__fail(
+			DUOSHM_ERR_NOT_FOUND, "\"%s\" is being removed", entry->name);
+	return 0;
+}
+
+static int open_bells(struct duoshm_segment *object)
+{
+	struct duoshm_failure why = {0};
+	int result;
+
+	if (object->n_bells == 0 || object->read_only)
+		return 0;
+	result = object->backend->bells_open(
+		&object->native, object->n_bells, &object->bells, &why);
+	if (result == DUOSHM_ERR_NOT_FOUND)
+		return gone(&object->entry);
+	return result < 0 ? duoshm__fail_native(&why) : 0;
+}
+
+static void note_attach(struct duoshm_segment *object)
+{
+	struct duoshm__process self;
+
+	if (object->read_only)
+		return;
+	duoshm__process_self(&self);
+	duoshm__store64(&object->header->attached_ns, (uint64_t)duoshm__wall_time());
+	duoshm__store64(&object->header->last_pid, (uint64_t)self.pid);
+}
+
+int duoshm__object_attach(struct duoshm *ctx, const struct duoshm__backend *backend,
+	const struct duoshm__entry *entry, int kind, size_t min_size, unsigned flags,
+	struct duoshm_segment **out)
+{
+	struct duoshm_segment *object;
+	int result = check_entry(entry, kind, min_size);
+
+	if (result < 0)
+		return result;
+	object = duoshm__object_new(ctx, backend);
+	if (!object)
+		return DUOSHM_ERR_NO_SPACE;
+	object->entry = *entry;
+	object->native = entry->native;
+	object->kind = entry->kind;
+	object->size = (size_t)entry->size;
+	object->generation = entry->generation;
+	object->n_bells = entry->bells;
+	object->read_only = (flags & DUOSHM_READ_ONLY) != 0;
+	result = map_object(object);
+	if (result == 0)
+		result = open_bells(object);
+	if (result == 0)
+		result = duoshm__object_join(object);
+	if (result < 0) {
+		duoshm__object_discard(object);
+		return result;
+	}
+	note_attach(object);
+	if (flags & DUOSHM_POPULATE)
+		duoshm__object_populate(object);
+	*out = object;
+	return 0;
+}
+
+/* NOT_FOUND: its builder is dead; TIMEOUT: it may still come. */
+static int half_built(struct duoshm *ctx, const struct duoshm__backend *backend,
+	const struct duoshm__entry *entry)
+{
+	struct duoshm__entry_lock lock;
+
+	if (entry->generation != 0) {
+		if (duoshm__life_of(ctx->registry.directory, entry->owner, &entry->creator) !=
+			DUOSHM__DEAD) {
+			duoshm__fail(DUOSHM_ERR_TIMEOUT,
+				"\"%s\" is still being built by process %lld", entry->name,
+				(long long)entry->creator.pid);
+			duoshm__set_cure("see whether process %lld is stopped",
+				(long long)entry->creator.pid);
+			return DUOSHM_ERR_TIMEOUT;
+		}
+	} else if (duoshm__entry_lock(&ctx->registry, entry->name, backend->name, &lock) < 0) {
+		return duoshm__fail(
+			DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built", entry->name);
+	} else {
+		duoshm__entry_unlock(&lock);
+	}
+	return duoshm__fail(DUOSHM_ERR_NOT_FOUND,
+		"\"%s\" was never finished: its creator, process %lld, died building it",
+		entry->name, (long long)entry->creator.pid);
+}
+
+static int try_open(struct duoshm *ctx, const struct duoshm__name *name, int kind, size_t min_size,
+	unsigned flags, struct duoshm_segment **out)
+{
+	const struct duoshm__backend *backend;
+	struct duoshm__entry entry;
+	int result = duoshm__context_find(ctx, name, &backend, &entry);
+
+	if (result < 0)
+		return result;
+	if (!entry.ready)
+		return half_built(ctx, backend, &entry);
+	return duoshm__object_attach(ctx, backend, &entry, kind, min_size, flags, out);
+}
+
+int duoshm__object_open(struct duoshm *ctx, const char *text, int kind, size_t min_size,
+	unsigned flags, int64_t timeout_ns, struct duoshm_segment **out)
+{
+	struct duoshm__name name;
+	int64_t deadline, pause = 100000;
+	int result = duoshm__context_check(ctx);
+
+	if (result < 0)
+		return result;
+	if (!out || timeout_ns < 0 || (flags & ~OPEN_FLAGS))
+		return duoshm__fail(DUOSHM_ERR_INVALID,
+			"open: flags 0x%x, timeout %lld ns: one of them, or the result's place, "
+			"cannot be",
+			flags, (long long)timeout_ns);
+	result = duoshm__name_parse(text, &name);
+	if (result < 0)
+		return result;
+	if (!ctx->lifeline && !(flags & DUOSHM_READ_ONLY)) {
+		duoshm__fail(DUOSHM_ERR_PERMISSION,
+			"%s is not writable: objects can be opened read-only alone",
+			ctx->registry.directory);
+		duoshm__set_cure("open it with DUOSHM_READ_ONLY");
+		return DUOSHM_ERR_PERMISSION;
+	}
+	deadline = duoshm__deadline(timeout_ns);
+	for (;;) {
+		int64_t left;
+
+		result = try_open(ctx, &name, kind, min_size, flags, out);
+		if (result != DUOSHM_ERR_NOT_FOUND && result != DUOSHM_ERR_OTHER_BACKEND &&
+			result != DUOSHM_ERR_TIMEOUT)
+			return result;
+		left = timeout_ns == 0 ? 0 : duoshm__remaining(deadline, pause);
+		if (left == 0)
+			return result;
+		duoshm__pause(left);
+		pause = pause < 1000000 ? pause * 2 : 2000000;
+	}
+}
+
+/* ---- close ---- */
+
+/* Unpublished: nobody but us has seen it, and nobody ever will. */
+static int withdraw(struct duoshm_segment *object)
+{
+	struct duoshm__entry entry = object->entry;
+
+	entry.ready = true; /* complete as far as the kernel is concerned */
+	return duoshm__object_destroy(object->ctx, object->backend, &object->creation, &entry);
+}
+
+int duoshm__object_close(struct duoshm_segment *object)
+{
+	int result = 0;
+
+	if (!object)
+		return 0;
+	if (object->forks != duoshm__forks()) {
+		result = duoshm__fail(DUOSHM_ERR_FORKED,
+			"the handle of \"%s\" belongs to the parent process; the memory of its "
+			"copy is freed",
+			object->entry.name);
+	} else if (object->creation.fd >= 0) {
+		result = withdraw(object);
+	} else if (object->header && !object->read_only) {
+		duoshm__store64(
+			&object->header->detached_ns, (uint64_t)duoshm__wall_time());
+	}
+	duoshm__object_discard(object);
+	return result;
+}
