@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Add a file of this folder here, headers too.
 libduoshm_core_la_SOURCES += \
+	src/core/backend_table.c \
+	src/core/bell.c \
 	src/core/clock.c \
 	src/core/clock.h \
+	src/core/context.c \
 	src/core/context.h \
 	src/core/entry.c \
 	src/core/entry_text.c \
@@ -12,14 +15,24 @@ libduoshm_core_la_SOURCES += \
 	src/core/file.c \
 	src/core/file.h \
 	src/core/header_layout.h \
+	src/core/inspect.c \
+	src/core/inspect.h \
+	src/core/kind.c \
+	src/core/kind.h \
 	src/core/life.c \
 	src/core/life.h \
 	src/core/lifeline.c \
 	src/core/lifeline.h \
 	src/core/lifeline_layout.h \
+	src/core/list.c \
+	src/core/lock.c \
+	src/core/lock_layout.h \
 	src/core/name.c \
 	src/core/name.h \
 	src/core/object.h \
+	src/core/object_create.c \
+	src/core/object_open.c \
+	src/core/object_remove.c \
 	src/core/presence.c \
 	src/core/process.c \
 	src/core/process.h \
@@ -29,4 +42,8 @@ libduoshm_core_la_SOURCES += \
 	src/core/random.h \
 	src/core/registry.c \
 	src/core/registry.h \
+	src/core/segment.c \
+	src/core/semaphore.c \
+	src/core/semaphore_layout.h \
+	src/core/sized.h \
 	src/core/word.h
