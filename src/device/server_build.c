@@ -355,10 +355,13 @@ static void fill_header(const struct duoshm__server *s, struct duoshm__device_he
 
 static void place_parts(struct duoshm__device_header *head, size_t capacity)
 {
-	head->descriptions_at = duoshm__line_up(sizeof *head);
-	head->table_at = duoshm__line_up(
-		head->descriptions_at + head->registers * sizeof(struct duoshm__description));
-	head->stream_at = duoshm__line_up(head->table_at + duoshm__table_bytes(head->registers));
+	size_t descriptions_at = duoshm__line_up(sizeof *head);
+	size_t table_at = duoshm__line_up(
+		descriptions_at + head->registers * sizeof(struct duoshm__description));
+
+	head->descriptions_at = descriptions_at;
+	head->table_at = table_at;
+	head->stream_at = duoshm__line_up(table_at + duoshm__table_bytes(head->registers));
 	head->stream_bytes = duoshm_broadcast_bytes(capacity);
 }
 
@@ -415,7 +418,8 @@ static int make_object(struct duoshm__server *s)
 	options.bells = 1;
 	options.mode = s->setup.mode;
 	result = duoshm_segment_create(
-		s->ctx, s->setup.name, head.stream_at + head.stream_bytes, &options, &s->segment);
+		s->ctx, s->setup.name, (size_t)(head.stream_at + head.stream_bytes), &options,
+		&s->segment);
 	if (result < 0)
 		return result;
 	duoshm__copy(s->lanes.family, sizeof s->lanes.family, duoshm_segment_backend(s->segment));
