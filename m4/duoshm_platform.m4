@@ -13,7 +13,7 @@ AC_CHECK_HEADERS([sys/param.h sys/sysctl.h sys/statvfs.h sys/user.h sys/proc.h s
 #include <sys/types.h>
 ])
 
-AC_CHECK_FUNCS([sem_timedwait sem_clockwait sem_getvalue semtimedop posix_fallocate \
+AC_CHECK_FUNCS([sem_timedwait sem_clockwait sem_clockwait_np sem_getvalue semtimedop posix_fallocate \
 	os_sync_wait_on_address clock_nanosleep getrandom arc4random_buf getentropy \
 	kqueue sysctlbyname pidfd_open memfd_create sched_setaffinity posix_madvise flock prctl syscall \
 	strerrordesc_np secure_getenv issetugid])

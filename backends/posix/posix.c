@@ -63,7 +63,10 @@ static int reap(const struct duoshm__native *native, const struct duoshm__claim 
 
 const struct duoshm__backend duoshm__posix_backend = {
 	.name = "posix",
-#if defined HAVE_SEM_CLOCKWAIT
+#if defined HAVE_SEM_CLOCKWAIT_NP
+	.bell_call = "sem_clockwait_np",
+	.abilities = DUOSHM_CAN_TIMED_WAIT,
+#elif defined HAVE_SEM_CLOCKWAIT
 	.bell_call = "sem_clockwait",
 	.abilities = DUOSHM_CAN_TIMED_WAIT,
 #elif defined HAVE_SEM_TIMEDWAIT

@@ -194,35 +194,40 @@ static int take(sem_t *semaphore)
 	return sem_trywait(semaphore) == 0 ? 0 : errno;
 }
 
-#if defined HAVE_SEM_CLOCKWAIT || defined HAVE_SEM_TIMEDWAIT
+#ifdef HAVE_SEM_CLOCKWAIT_NP
 
-/* An absolute time, its nanoseconds in range: not every system checks them. */
-static struct timespec time_from_now(clockid_t clock, int64_t ns)
+/* FreeBSD: the one that takes what is left, not a time of day. */
+static int take_within(sem_t *semaphore, int64_t timeout_ns)
 {
-	struct timespec at;
+	struct timespec left = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+		.tv_nsec = (long)(timeout_ns % 1000000000)};
 
-	clock_gettime(clock, &at);
-	at.tv_sec += (time_t)(ns / 1000000000);
-	at.tv_nsec += (long)(ns % 1000000000);
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
+	return sem_clockwait_np(semaphore, CLOCK_MONOTONIC, 0, &left, NULL) == 0 ? 0 : errno;
 }
+
+#elif defined HAVE_SEM_CLOCKWAIT || defined HAVE_SEM_TIMEDWAIT
+
+#ifdef HAVE_SEM_CLOCKWAIT
+#define WAIT_CLOCK               CLOCK_MONOTONIC
+#define wait_until(semaphore, at) sem_clockwait(semaphore, WAIT_CLOCK, at)
+#else
+/* A clock that is set back lengthens the wait on a system that keeps the absolute time. */
+#define WAIT_CLOCK               CLOCK_REALTIME
+#define wait_until(semaphore, at) sem_timedwait(semaphore, at)
+#endif
 
 static int take_within(sem_t *semaphore, int64_t timeout_ns)
 {
-#ifdef HAVE_SEM_CLOCKWAIT
-	struct timespec at = time_from_now(CLOCK_MONOTONIC, timeout_ns);
+	struct timespec at;
 
-	return sem_clockwait(semaphore, CLOCK_MONOTONIC, &at) == 0 ? 0 : errno;
-#else
-	/* A clock that is set back lengthens this wait where the kernel keeps the absolute time. */
-	struct timespec at = time_from_now(CLOCK_REALTIME, timeout_ns);
-
-	return sem_timedwait(semaphore, &at) == 0 ? 0 : errno;
-#endif
+	clock_gettime(WAIT_CLOCK, &at);
+	at.tv_sec += (time_t)(timeout_ns / 1000000000);
+	at.tv_nsec += (long)(timeout_ns % 1000000000);
+	if (at.tv_nsec >= 1000000000) { /* out of range is not refused everywhere */
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return wait_until(semaphore, &at) == 0 ? 0 : errno;
 }
 
 #else

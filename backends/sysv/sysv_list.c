@@ -8,11 +8,23 @@
  */
 #include "config.h"
 
+#if defined __FreeBSD__
+#define _WANT_SYSVSHM_INTERNALS
+#define _WANT_SYSVSEM_INTERNALS
+#endif
+
 #include "backends/sysv/sysv.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#if defined __FreeBSD__
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/sysctl.h>
+#endif
 
 #if defined __linux__ || defined __CYGWIN__
 
@@ -83,6 +95,96 @@ int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *w
 	int result = walk(SEGMENTS, parse_segment, fn, arg, why);
 
 	return result != 0 ? result : walk(SETS, parse_set, fn, arg, why);
+}
+
+#elif defined __FreeBSD__
+
+#define SEGMENT_ALLOCATED 0x0800 /* in the kernel's mode word; its own header hides the name */
+#define SET_ALLOCATED     SEM_ALLOC
+
+static int64_t make_id(size_t index, const struct ipc_perm *permission)
+{
+	return (int64_t)((unsigned)permission->seq << 16 | ((unsigned)index & 0xffff));
+}
+
+/* A copy of a kernel array, to be freed. */
+static void *fetch(const char *name, size_t *size, struct duoshm_failure *why)
+{
+	void *array = NULL;
+	size_t room = 0;
+
+	if (sysctlbyname(name, NULL, &room, NULL, 0) == 0 && (array = malloc(room)) != NULL) {
+		*size = room;
+		if (sysctlbyname(name, array, size, NULL, 0) == 0)
+			return array;
+	}
+	duoshm__native_failure(
+		why, DUOSHM_ERR_UNSUPPORTED, errno, "sysctlbyname(\"%s\")", name);
+	free(array);
+	return NULL;
+}
+
+static int walk_segments(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
+{
+	struct duoshm__native_item item;
+	const struct shmid_ds *status;
+	size_t i, size;
+	int result = 0;
+	struct shmid_kernel *array = fetch("kern.ipc.shmsegs", &size, why);
+
+	if (array == NULL)
+		return why->code;
+	for (i = 0; result == 0 && i < size / sizeof *array; i++) {
+		status = &array[i].u;
+		if ((status->shm_perm.mode & SEGMENT_ALLOCATED) == 0)
+			continue;
+		duoshm__sysv_key_text(status->shm_perm.key, item.native.text);
+		item.native.segment_id = make_id(i, &status->shm_perm);
+		item.native.bells_id = -1;
+		item.semaphore = false;
+		item.stat = (struct duoshm__native_stat){.size = status->shm_segsz,
+			.uid = status->shm_perm.uid, .gid = status->shm_perm.gid,
+			.mode = status->shm_perm.mode & 0777, .creator_pid = status->shm_cpid,
+			.last_pid = status->shm_lpid, .attached = status->shm_nattch};
+		result = fn(&item, arg);
+	}
+	free(array);
+	return result;
+}
+
+static int walk_sets(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
+{
+	struct duoshm__native_item item;
+	const struct semid_ds *status;
+	size_t i, size;
+	int result = 0;
+	struct semid_kernel *array = fetch("kern.ipc.sema", &size, why);
+
+	if (array == NULL)
+		return why->code;
+	for (i = 0; result == 0 && i < size / sizeof *array; i++) {
+		status = &array[i].u;
+		if ((status->sem_perm.mode & SET_ALLOCATED) == 0)
+			continue;
+		duoshm__sysv_key_text(status->sem_perm.key, item.native.text);
+		item.native.segment_id = -1;
+		item.native.bells_id = make_id(i, &status->sem_perm);
+		item.semaphore = true;
+		item.stat = (struct duoshm__native_stat){.size = status->sem_nsems,
+			.uid = status->sem_perm.uid, .gid = status->sem_perm.gid,
+			.mode = status->sem_perm.mode & 0777, .creator_pid = -1, .last_pid = -1,
+			.attached = -1};
+		result = fn(&item, arg);
+	}
+	free(array);
+	return result;
+}
+
+int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
+{
+	int result = walk_segments(fn, arg, why);
+
+	return result != 0 ? result : walk_sets(fn, arg, why);
 }
 
 #else
