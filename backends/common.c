@@ -126,8 +126,8 @@ void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__
 	unsigned abilities = backend->abilities;
 	int result = backend->create(native, TRIAL_SIZE, 0600, &map, &why);
 
-	abilities &= ~(unsigned)(DUOSHM_CAN_ATTACH_LATER | DUOSHM_CAN_KERNEL_LIST |
-				 DUOSHM_CAN_RESERVE);
+	abilities &=
+		~(unsigned)(DUOSHM_CAN_ATTACH_LATER | DUOSHM_CAN_KERNEL_LIST | DUOSHM_CAN_RESERVE);
 	if (result == 0) {
 		if (map.reserved)
 			abilities |= DUOSHM_CAN_RESERVE;
@@ -146,6 +146,6 @@ void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__
 	facts->abilities = result == 0 ? abilities : 0;
 	facts->reason[0] = '\0';
 	if (result < 0)
-		snprintf(facts->reason, sizeof facts->reason, "%.120s: %.130s", why.call,
-			why.cause);
+		snprintf(
+			facts->reason, sizeof facts->reason, "%.120s: %.130s", why.call, why.cause);
 }

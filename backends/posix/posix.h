@@ -57,8 +57,8 @@ int duoshm__posix_bells_open(const struct duoshm__native *native, unsigned n,
 	struct duoshm__bells **out, struct duoshm_failure *why);
 void duoshm__posix_bells_close(struct duoshm__bells *bells);
 int duoshm__posix_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why);
-int duoshm__posix_wait(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns,
-	struct duoshm_failure *why);
+int duoshm__posix_wait(
+	struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns, struct duoshm_failure *why);
 int duoshm__posix_remove_bells(
 	const struct duoshm__native *native, unsigned n, struct duoshm_failure *why);
 

@@ -85,15 +85,28 @@ bool duoshm__posix_has_room(size_t size)
 	return size <= (uint64_t)memory_available();
 }
 
-static int64_t process_limit(int which)
+/* -1: not known, INT64_MAX: none. */
+static int64_t bounded(int failed, const struct rlimit *limit)
+{
+	if (failed)
+		return -1;
+	return limit->rlim_cur == RLIM_INFINITY || (uintmax_t)limit->rlim_cur > INT64_MAX
+		       ? INT64_MAX
+		       : (int64_t)limit->rlim_cur;
+}
+
+static int64_t file_size_limit(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(which, &limit) < 0)
-		return -1;
-	return limit.rlim_cur > INT64_MAX || limit.rlim_cur == RLIM_INFINITY
-		? INT64_MAX
-		: (int64_t)limit.rlim_cur;
+	return bounded(getrlimit(RLIMIT_FSIZE, &limit), &limit);
+}
+
+static int64_t descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	return bounded(getrlimit(RLIMIT_NOFILE, &limit), &limit);
 }
 
 void duoshm__posix_limits(struct duoshm_facts *facts)
@@ -104,12 +117,11 @@ void duoshm__posix_limits(struct duoshm_facts *facts)
 	if (get_room(&room)) {
 		duoshm__limit(facts, "memory", "bytes", "statvfs(" PLACE ")", room.bytes,
 			room.bytes_used);
-		duoshm__limit(facts, "files", "files", "statvfs(" PLACE ")", room.files,
-			room.files_used);
+		duoshm__limit(
+			facts, "files", "files", "statvfs(" PLACE ")", room.files, room.files_used);
 	}
-	duoshm__limit(facts, "file size", "bytes", "RLIMIT_FSIZE", process_limit(RLIMIT_FSIZE), -1);
-	duoshm__limit(facts, "descriptors", "files", "RLIMIT_NOFILE", process_limit(RLIMIT_NOFILE),
-		-1);
+	duoshm__limit(facts, "file size", "bytes", "RLIMIT_FSIZE", file_size_limit(), -1);
+	duoshm__limit(facts, "descriptors", "files", "RLIMIT_NOFILE", descriptor_limit(), -1);
 	duoshm__limit(facts, "semaphores", "semaphores", "_SC_SEM_NSEMS_MAX",
 		semaphores < 0 ? INT64_MAX : semaphores, -1);
 	duoshm__limit(facts, "semaphore value", "units", "SEM_VALUE_MAX", SEM_VALUE_MAX, -1);
@@ -125,8 +137,9 @@ static int no_descriptor(struct duoshm_failure *why)
 		duoshm__native_cause(why, "the system has no file descriptor left");
 		duoshm__native_cure(why, "end programs that hold many open files");
 	} else {
-		duoshm__native_cause(why, "RLIMIT_NOFILE is %lld and all descriptors of the process are in use",
-			(long long)process_limit(RLIMIT_NOFILE));
+		duoshm__native_cause(why,
+			"RLIMIT_NOFILE is %lld and all descriptors of the process are in use",
+			(long long)descriptor_limit());
 		duoshm__native_cure(why, "raise it: ulimit -n, or close what is not needed");
 	}
 	return why->code;
@@ -137,12 +150,14 @@ static int no_room(struct duoshm_failure *why, const struct room *room, int64_t 
 	int64_t memory = memory_available();
 
 	if (size > room->bytes - room->bytes_used || size <= memory) {
-		duoshm__native_cause(why, PLACE " holds %lld bytes, %lld are in use and %lld more are asked for",
+		duoshm__native_cause(why,
+			PLACE " holds %lld bytes, %lld are in use and %lld more are asked for",
 			(long long)room->bytes, (long long)room->bytes_used, (long long)size);
 		duoshm__native_cure(why, "make it larger (mount -o remount,size=... " PLACE
 					 "), or remove what is not needed");
 	} else {
-		duoshm__native_cause(why, "the machine has %lld bytes of memory available and %lld are asked for",
+		duoshm__native_cause(why,
+			"the machine has %lld bytes of memory available and %lld are asked for",
 			(long long)memory, (long long)size);
 		duoshm__native_cure(why, "free memory, or ask for less");
 	}
@@ -158,7 +173,7 @@ int duoshm__posix_blame_segment(struct duoshm_failure *why, size_t size)
 		return no_descriptor(why);
 	if (why->system_error == EFBIG) {
 		duoshm__native_cause(why, "RLIMIT_FSIZE is %lld bytes and %zu are asked for",
-			(long long)process_limit(RLIMIT_FSIZE), size);
+			(long long)file_size_limit(), size);
 		duoshm__native_cure(why, "raise it: ulimit -f");
 		return why->code;
 	}
@@ -176,8 +191,10 @@ int duoshm__posix_blame_bell(struct duoshm_failure *why)
 	struct room room;
 
 	if (why->system_error == EMFILE && semaphores > 0) {
-		duoshm__native_cause(why, "a process can have %ld named semaphores open, or its %lld file descriptors are in use",
-			semaphores, (long long)process_limit(RLIMIT_NOFILE));
+		duoshm__native_cause(why,
+			"a process can have %ld named semaphores open, or its %lld file "
+			"descriptors are in use",
+			semaphores, (long long)descriptor_limit());
 		duoshm__native_cure(why, "close objects that are not needed, or raise ulimit -n");
 		return why->code;
 	}
@@ -186,7 +203,8 @@ int duoshm__posix_blame_bell(struct duoshm_failure *why)
 	if (why->system_error == ENOSPC && !get_room(&room)) {
 		why->code = DUOSHM_ERR_LIMIT;
 		duoshm__native_cause(why, "the system's count of named semaphores is reached");
-		duoshm__native_cure(why, "raise it: sysctl kern.posix.sem.max (macOS), kern.posix.semmax (NetBSD)");
+		duoshm__native_cure(why,
+			"raise it: sysctl kern.posix.sem.max (macOS), kern.posix.semmax (NetBSD)");
 		return why->code;
 	}
 	return duoshm__posix_blame_segment(why, sizeof(sem_t));

@@ -73,18 +73,21 @@ static bool describe(int directory, const char *file, const struct place *place,
 	snprintf(item->native.text, sizeof item->native.text, "/%s", name);
 	item->native.segment_id = -1;
 	item->native.bells_id = -1;
-	item->semaphore = place->semaphores ||
-		(place->mixed && (size_t)status.st_size == sizeof(sem_t));
-	item->stat = (struct duoshm__native_stat){
-		.size = item->semaphore ? 1 : (uint64_t)status.st_size,
-		.uid = (int64_t)status.st_uid, .gid = (int64_t)status.st_gid,
-		.mode = (int64_t)(status.st_mode & 0777), .creator_pid = -1, .last_pid = -1,
-		.attached = -1};
+	item->semaphore =
+		place->semaphores || (place->mixed && (size_t)status.st_size == sizeof(sem_t));
+	item->stat =
+		(struct duoshm__native_stat){.size = item->semaphore ? 1 : (uint64_t)status.st_size,
+			.uid = (int64_t)status.st_uid,
+			.gid = (int64_t)status.st_gid,
+			.mode = (int64_t)(status.st_mode & 0777),
+			.creator_pid = -1,
+			.last_pid = -1,
+			.attached = -1};
 	return true;
 }
 
-static int walk(const struct place *place, duoshm__native_fn *fn, void *arg,
-	struct duoshm_failure *why)
+static int walk(
+	const struct place *place, duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
 	struct duoshm__native_item item;
 	struct dirent *entry;
@@ -92,8 +95,8 @@ static int walk(const struct place *place, duoshm__native_fn *fn, void *arg,
 	DIR *directory = opendir(place->directory);
 
 	if (directory == NULL) {
-		duoshm__native_failure(why, DUOSHM_ERR_UNSUPPORTED, errno, "opendir(\"%s\")",
-			place->directory);
+		duoshm__native_failure(
+			why, DUOSHM_ERR_UNSUPPORTED, errno, "opendir(\"%s\")", place->directory);
 		duoshm__native_cause(why, "%s, where shared memory is kept, cannot be read: %s",
 			place->directory, strerror(why->system_error));
 		return DUOSHM_ERR_UNSUPPORTED;

@@ -35,7 +35,8 @@ static int gone(const char *name, int system_error, struct duoshm_failure *why)
 		why, DUOSHM_ERR_NOT_FOUND, system_error, "sem_open(\"%s\", 0)", name);
 	duoshm__native_cause(why,
 		system_error == ENOENT ? "there is no semaphore with name %s"
-				       : "the semaphore %s is not built yet", name);
+				       : "the semaphore %s is not built yet",
+		name);
 	return DUOSHM_ERR_NOT_FOUND;
 }
 
@@ -170,7 +171,7 @@ static int fail_operation(
 	int system_error, const char *call, unsigned bell, struct duoshm_failure *why)
 {
 	int code = system_error == EAGAIN || system_error == ETIMEDOUT ? DUOSHM_ERR_TIMEOUT
-		: system_error == EINTR				       ? DUOSHM_ERR_INTERRUPTED
+		   : system_error == EINTR                             ? DUOSHM_ERR_INTERRUPTED
 								       : DUOSHM_ERR_SYSTEM;
 
 	return duoshm__native_failure(why, code, system_error, "%s(bell %u)", call, bell);
@@ -181,7 +182,8 @@ int duoshm__posix_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm
 	if (bell >= bells->n)
 		return fail_operation(EDOM, "sem_post", bell, why);
 	while (sem_post(bells->semaphore[bell]) < 0) {
-		if (errno == EOVERFLOW) /* full of rings that nobody took: one more tells nothing new */
+		if (errno ==
+			EOVERFLOW) /* full of rings that nobody took: one more tells nothing new */
 			return 0;
 		if (errno != EINTR)
 			return fail_operation(errno, "sem_post", bell, why);
@@ -208,11 +210,11 @@ static int take_within(sem_t *semaphore, int64_t timeout_ns)
 #elif defined HAVE_SEM_CLOCKWAIT || defined HAVE_SEM_TIMEDWAIT
 
 #ifdef HAVE_SEM_CLOCKWAIT
-#define WAIT_CLOCK               CLOCK_MONOTONIC
+#define WAIT_CLOCK                CLOCK_MONOTONIC
 #define wait_until(semaphore, at) sem_clockwait(semaphore, WAIT_CLOCK, at)
 #else
 /* A clock that is set back lengthens the wait on a system that keeps the absolute time. */
-#define WAIT_CLOCK               CLOCK_REALTIME
+#define WAIT_CLOCK                CLOCK_REALTIME
 #define wait_until(semaphore, at) sem_timedwait(semaphore, at)
 #endif
 
@@ -242,9 +244,9 @@ static int attempt(void *arg)
 	struct attempt *one = arg;
 
 	one->system_error = take(one->semaphore);
-	return one->system_error == 0 ? 0
-		: one->system_error == EAGAIN ? DUOSHM_ERR_TIMEOUT
-					      : DUOSHM_ERR_SYSTEM;
+	return one->system_error == 0        ? 0
+	       : one->system_error == EAGAIN ? DUOSHM_ERR_TIMEOUT
+					     : DUOSHM_ERR_SYSTEM;
 }
 
 static int take_within(sem_t *semaphore, int64_t timeout_ns)
@@ -258,8 +260,8 @@ static int take_within(sem_t *semaphore, int64_t timeout_ns)
 
 #endif
 
-int duoshm__posix_wait(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns,
-	struct duoshm_failure *why)
+int duoshm__posix_wait(
+	struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns, struct duoshm_failure *why)
 {
 	int system_error;
 
@@ -279,8 +281,8 @@ int duoshm__posix_remove_bells(
 	for (i = 0; i < n; i++) {
 		duoshm__posix_bell_name(native, i, name);
 		if (sem_unlink(name) < 0 && errno != ENOENT)
-			return duoshm__native_failure(why, duoshm__posix_code(errno), errno,
-				"sem_unlink(\"%s\")", name);
+			return duoshm__native_failure(
+				why, duoshm__posix_code(errno), errno, "sem_unlink(\"%s\")", name);
 	}
 	return 0;
 }

@@ -27,8 +27,7 @@
 
 static int gone(const struct duoshm__native *native, struct duoshm_failure *why)
 {
-	duoshm__native_failure(
-		why, DUOSHM_ERR_NOT_FOUND, ENOENT, "shm_open(\"%s\")", native->text);
+	duoshm__native_failure(why, DUOSHM_ERR_NOT_FOUND, ENOENT, "shm_open(\"%s\")", native->text);
 	duoshm__native_cause(why, "there is no segment with name %s", native->text);
 	return DUOSHM_ERR_NOT_FOUND;
 }
@@ -140,7 +139,8 @@ int duoshm__posix_create(struct duoshm__native *native, size_t size, unsigned mo
 	if (fd < 0 && errno == ENOENT) {
 		duoshm__native_failure(why, DUOSHM_ERR_UNAVAILABLE, ENOENT,
 			"shm_open(\"%s\", O_RDWR | O_CREAT | O_EXCL, 0%o)", native->text, mode);
-		duoshm__native_cause(why, "the place where this system keeps shared memory is missing");
+		duoshm__native_cause(
+			why, "the place where this system keeps shared memory is missing");
 		return DUOSHM_ERR_UNAVAILABLE;
 	}
 	if (fd < 0)
@@ -185,7 +185,8 @@ static int map_segment(int fd, const struct duoshm__native *native, bool read_on
 	size = (size_t)status.st_size;
 	if ((uint64_t)status.st_size > SIZE_MAX)
 		return fail_build(ENOMEM, native, size, "mmap", why);
-	address = mmap(NULL, size, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	address =
+		mmap(NULL, size, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (address == MAP_FAILED)
 		return fail_build(errno, native, size, "mmap", why);
 	out->address = address;
@@ -210,8 +211,8 @@ int duoshm__posix_detach(const struct duoshm__map *map, struct duoshm_failure *w
 {
 	if (munmap(map->address, map->length) == 0)
 		return 0;
-	return duoshm__native_failure(why, DUOSHM_ERR_SYSTEM, errno, "munmap(%p, %zu)",
-		map->address, map->length);
+	return duoshm__native_failure(
+		why, DUOSHM_ERR_SYSTEM, errno, "munmap(%p, %zu)", map->address, map->length);
 }
 
 int duoshm__posix_stat(const struct duoshm__native *native, struct duoshm__native_stat *out,
@@ -243,8 +244,8 @@ int duoshm__posix_remove_segment(const struct duoshm__native *native, struct duo
 {
 	if (shm_unlink(native->text) == 0 || errno == ENOENT)
 		return 0;
-	return duoshm__native_failure(why, duoshm__posix_code(errno), errno, "shm_unlink(\"%s\")",
-		native->text);
+	return duoshm__native_failure(
+		why, duoshm__posix_code(errno), errno, "shm_unlink(\"%s\")", native->text);
 }
 
 /* Its maker is dead, so nobody writes the generation while it is read. */

@@ -54,8 +54,8 @@ int duoshm__sysv_bells_open(const struct duoshm__native *native, unsigned n,
 	struct duoshm__bells **out, struct duoshm_failure *why);
 void duoshm__sysv_bells_close(struct duoshm__bells *bells);
 int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why);
-int duoshm__sysv_wait(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns,
-	struct duoshm_failure *why);
+int duoshm__sysv_wait(
+	struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns, struct duoshm_failure *why);
 int duoshm__sysv_remove_bells(const struct duoshm__native *native, struct duoshm_failure *why);
 /* The same for the set that a dead creator left, if it is its: `whose` and `segment` as judged. */
 int duoshm__sysv_reap_bells(const struct duoshm__native *native, unsigned n, int whose,

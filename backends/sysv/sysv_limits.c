@@ -202,8 +202,8 @@ static void limit_label(enum limit which, char *out, size_t size)
 }
 
 /* True and the story told, if `more` on top of what is used is above the limit. */
-static bool exceeds(struct duoshm_failure *why, const struct usage *usage, enum limit which,
-	int64_t more)
+static bool exceeds(
+	struct duoshm_failure *why, const struct usage *usage, enum limit which, int64_t more)
 {
 	int64_t value = limit_value(which), used = usage->used[which];
 	const char *unit = limits[which].unit;
@@ -216,8 +216,9 @@ static bool exceeds(struct duoshm_failure *why, const struct usage *usage, enum 
 		duoshm__native_cause(why, "%s is %lld %s and %lld are asked for", label,
 			(long long)value, unit, (long long)more);
 	else if (more > 1)
-		duoshm__native_cause(why, "%s is %lld %s, %lld are in use and %lld more are asked for",
-			label, (long long)value, unit, (long long)used, (long long)more);
+		duoshm__native_cause(why,
+			"%s is %lld %s, %lld are in use and %lld more are asked for", label,
+			(long long)value, unit, (long long)used, (long long)more);
 	else
 		duoshm__native_cause(why, "%s is %lld and %lld %s are in use", label,
 			(long long)value, (long long)used, unit);
@@ -233,9 +234,11 @@ static int no_limit_found(struct duoshm_failure *why)
 		duoshm__native_cure(why, "free memory, or ask for less");
 		return why->code;
 	}
-	duoshm__native_cause(why, "a limit of the system on System V objects, which of them it does not say: %s",
+	duoshm__native_cause(why,
+		"a limit of the system on System V objects, which of them it does not say: %s",
 		strerror(why->system_error));
-	duoshm__native_cure(why, "compare with what ipcs -l or sysctl shows, and remove what is not needed");
+	duoshm__native_cure(
+		why, "compare with what ipcs -l or sysctl shows, and remove what is not needed");
 	return why->code;
 }
 

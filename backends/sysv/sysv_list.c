@@ -43,8 +43,12 @@ static bool parse_segment(const char *line, struct duoshm__native_item *item)
 	duoshm__sysv_key_text((key_t)key, item->native.text);
 	item->native.segment_id = id;
 	item->native.bells_id = -1;
-	item->stat = (struct duoshm__native_stat){.size = size, .uid = uid, .gid = gid,
-		.mode = (int64_t)(mode & 0777), .creator_pid = creator, .last_pid = last,
+	item->stat = (struct duoshm__native_stat){.size = size,
+		.uid = uid,
+		.gid = gid,
+		.mode = (int64_t)(mode & 0777),
+		.creator_pid = creator,
+		.last_pid = last,
 		.attached = attached};
 	item->semaphore = false;
 	return true;
@@ -61,8 +65,13 @@ static bool parse_set(const char *line, struct duoshm__native_item *item)
 	duoshm__sysv_key_text((key_t)key, item->native.text);
 	item->native.segment_id = -1;
 	item->native.bells_id = id;
-	item->stat = (struct duoshm__native_stat){.size = count, .uid = uid, .gid = gid,
-		.mode = (int64_t)(mode & 0777), .creator_pid = -1, .last_pid = -1, .attached = -1};
+	item->stat = (struct duoshm__native_stat){.size = count,
+		.uid = uid,
+		.gid = gid,
+		.mode = (int64_t)(mode & 0777),
+		.creator_pid = -1,
+		.last_pid = -1,
+		.attached = -1};
 	item->semaphore = true;
 	return true;
 }
@@ -76,8 +85,7 @@ static int walk(const char *path, bool (*parse)(const char *, struct duoshm__nat
 	FILE *table = fopen(path, "re");
 
 	if (table == NULL) {
-		duoshm__native_failure(
-			why, DUOSHM_ERR_UNSUPPORTED, errno, "open(\"%s\")", path);
+		duoshm__native_failure(why, DUOSHM_ERR_UNSUPPORTED, errno, "open(\"%s\")", path);
 		duoshm__native_cause(why, "the kernel's table %s cannot be read: %s", path,
 			strerror(why->system_error));
 		return DUOSHM_ERR_UNSUPPORTED;
@@ -118,8 +126,7 @@ static void *fetch(const char *name, size_t *size, struct duoshm_failure *why)
 		if (sysctlbyname(name, array, size, NULL, 0) == 0)
 			return array;
 	}
-	duoshm__native_failure(
-		why, DUOSHM_ERR_UNSUPPORTED, errno, "sysctlbyname(\"%s\")", name);
+	duoshm__native_failure(why, DUOSHM_ERR_UNSUPPORTED, errno, "sysctlbyname(\"%s\")", name);
 	free(array);
 	return NULL;
 }
@@ -143,9 +150,12 @@ static int walk_segments(duoshm__native_fn *fn, void *arg, struct duoshm_failure
 		item.native.bells_id = -1;
 		item.semaphore = false;
 		item.stat = (struct duoshm__native_stat){.size = status->shm_segsz,
-			.uid = status->shm_perm.uid, .gid = status->shm_perm.gid,
-			.mode = status->shm_perm.mode & 0777, .creator_pid = status->shm_cpid,
-			.last_pid = status->shm_lpid, .attached = status->shm_nattch};
+			.uid = status->shm_perm.uid,
+			.gid = status->shm_perm.gid,
+			.mode = status->shm_perm.mode & 0777,
+			.creator_pid = status->shm_cpid,
+			.last_pid = status->shm_lpid,
+			.attached = status->shm_nattch};
 		result = fn(&item, arg);
 	}
 	free(array);
@@ -171,8 +181,11 @@ static int walk_sets(duoshm__native_fn *fn, void *arg, struct duoshm_failure *wh
 		item.native.bells_id = make_id(i, &status->sem_perm);
 		item.semaphore = true;
 		item.stat = (struct duoshm__native_stat){.size = status->sem_nsems,
-			.uid = status->sem_perm.uid, .gid = status->sem_perm.gid,
-			.mode = status->sem_perm.mode & 0777, .creator_pid = -1, .last_pid = -1,
+			.uid = status->sem_perm.uid,
+			.gid = status->sem_perm.gid,
+			.mode = status->sem_perm.mode & 0777,
+			.creator_pid = -1,
+			.last_pid = -1,
 			.attached = -1};
 		result = fn(&item, arg);
 	}
@@ -195,7 +208,8 @@ int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *w
 	(void)arg;
 	duoshm__native_failure(why, DUOSHM_ERR_UNSUPPORTED, 0, "list");
 	duoshm__native_cause(why, "how this system's kernel lists its objects is not known here");
-	duoshm__native_cure(why, "ipcs -m -s shows them; objects of this library stand in the registry");
+	duoshm__native_cure(
+		why, "ipcs -m -s shows them; objects of this library stand in the registry");
 	return DUOSHM_ERR_UNSUPPORTED;
 }
 

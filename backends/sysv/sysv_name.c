@@ -40,10 +40,10 @@ int duoshm__sysv_derive(const struct duoshm__naming *naming, unsigned attempt,
 		out->bells_id = -1;
 		return 0;
 	}
-	duoshm__native_failure(why, DUOSHM_ERR_COLLISION, 0, "ftok(\"%s\", 1..%d)",
-		naming->entry_path, LAST_ID);
-	duoshm__native_cause(why, "each of the %d keys of \"%s\" is taken by another object", LAST_ID,
-		naming->name);
+	duoshm__native_failure(
+		why, DUOSHM_ERR_COLLISION, 0, "ftok(\"%s\", 1..%d)", naming->entry_path, LAST_ID);
+	duoshm__native_cause(why, "each of the %d keys of \"%s\" is taken by another object",
+		LAST_ID, naming->name);
 	duoshm__native_cure(why, "see what is there: ipcs -m -s; or use another name");
 	return DUOSHM_ERR_COLLISION;
 }
@@ -71,8 +71,8 @@ bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key, int *id)
 		number = strtol(text + 3, &end, 10);
 		*id = end != text + 3 && *end == '\0' && errno == 0 && number >= 0 &&
 				      number <= INT_MAX
-			? (int)number
-			: -1;
+			      ? (int)number
+			      : -1;
 		return false;
 	}
 	if (strncmp(text, "0x", 2) != 0)

@@ -62,8 +62,8 @@ static int find(const struct duoshm__native *native)
 
 static int gone(const struct duoshm__native *native, int system_error, struct duoshm_failure *why)
 {
-	duoshm__native_failure(why, DUOSHM_ERR_NOT_FOUND, system_error, "semget(%s, 0, 0)",
-		native->text);
+	duoshm__native_failure(
+		why, DUOSHM_ERR_NOT_FOUND, system_error, "semget(%s, 0, 0)", native->text);
 	duoshm__native_cause(why, "there is no set of semaphores with key %s", native->text);
 	return DUOSHM_ERR_NOT_FOUND;
 }
@@ -186,8 +186,8 @@ static int outcome(int system_error)
 static int fail_operation(int system_error, const struct duoshm__bells *bells, unsigned bell,
 	int change, struct duoshm_failure *why)
 {
-	duoshm__native_failure(why, outcome(system_error), system_error,
-		"semop(%d, {%u, %+d})", bells->id, bell, change);
+	duoshm__native_failure(why, outcome(system_error), system_error, "semop(%d, {%u, %+d})",
+		bells->id, bell, change);
 	if (why->code == DUOSHM_ERR_REMOVED)
 		duoshm__native_cause(why, "the set of semaphores %d was removed", bells->id);
 	return why->code;
@@ -200,7 +200,8 @@ int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_
 	if (bell >= bells->n)
 		return fail_operation(EDOM, bells, bell, 1, why);
 	while (semop(bells->id, &up, 1) < 0) {
-		if (errno == ERANGE) /* full of rings that nobody took: one more tells nothing new */
+		if (errno ==
+			ERANGE) /* full of rings that nobody took: one more tells nothing new */
 			return 0;
 		if (errno != EINTR)
 			return fail_operation(errno, bells, bell, 1, why);
@@ -253,8 +254,8 @@ static int take_within(struct duoshm__bells *bells, unsigned bell, int64_t timeo
 
 #endif
 
-int duoshm__sysv_wait(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns,
-	struct duoshm_failure *why)
+int duoshm__sysv_wait(
+	struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns, struct duoshm_failure *why)
 {
 	int system_error;
 
@@ -299,7 +300,7 @@ int duoshm__sysv_reap_bells(const struct duoshm__native *native, unsigned n, int
 	if (id < 0 || n == 0 || semctl(id, 0, IPC_STAT, argument) < 0)
 		return 0;
 	ours = whose == DUOSHM__SYSV_OURS || id == native->bells_id ||
-		(whose == DUOSHM__SYSV_ABSENT && status.sem_otime == 0);
+	       (whose == DUOSHM__SYSV_ABSENT && status.sem_otime == 0);
 	if (!ours || status.sem_nsems != n || (int64_t)status.sem_perm.uid != maker)
 		return 0;
 	return remove_set(id, native, why);

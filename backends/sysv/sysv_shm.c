@@ -35,8 +35,8 @@ static int find(const struct duoshm__native *native)
 
 static int gone(const struct duoshm__native *native, int system_error, struct duoshm_failure *why)
 {
-	duoshm__native_failure(why, DUOSHM_ERR_NOT_FOUND, system_error, "shmget(%s, 0, 0)",
-		native->text);
+	duoshm__native_failure(
+		why, DUOSHM_ERR_NOT_FOUND, system_error, "shmget(%s, 0, 0)", native->text);
 	duoshm__native_cause(why, "there is no segment with key %s", native->text);
 	return DUOSHM_ERR_NOT_FOUND;
 }
@@ -126,8 +126,7 @@ int duoshm__sysv_detach(const struct duoshm__map *map, struct duoshm_failure *wh
 {
 	if (shmdt(map->address) == 0)
 		return 0;
-	return duoshm__native_failure(
-		why, DUOSHM_ERR_SYSTEM, errno, "shmdt(%p)", map->address);
+	return duoshm__native_failure(why, DUOSHM_ERR_SYSTEM, errno, "shmdt(%p)", map->address);
 }
 
 static void fill(const struct shmid_ds *status, struct duoshm__native_stat *out)
@@ -176,8 +175,8 @@ int duoshm__sysv_remove_segment(const struct duoshm__native *native, struct duos
 static bool made_by(const struct shmid_ds *status, const struct duoshm__claim *claim)
 {
 	return (int64_t)status->shm_cpid == claim->creator_pid &&
-		(size_t)status->shm_segsz == claim->size &&
-		(int64_t)status->shm_ctime >= claim->since_ns / 1000000000 - 1;
+	       (size_t)status->shm_segsz == claim->size &&
+	       (int64_t)status->shm_ctime >= claim->since_ns / 1000000000 - 1;
 }
 
 /* Its maker is dead, so nobody writes the generation while it is read. */
