@@ -5,9 +5,23 @@
 noinst_LTLIBRARIES += libduoshm-tools.la
 libduoshm_tools_la_SOURCES = src/tools/common.c src/tools/common.h src/tools/json.c \
 	src/tools/json.h src/tools/table.c src/tools/table.h src/tools/units.c
-tool_libs = libduoshm-tools.la libduoshm-core.la $(JANSSON_LIBS)
+tool_libs = libduoshm-tools.la libduoshm-core.la $(JANSSON_LIBS) -lm
 
 if WITH_TOOLS
-bin_PROGRAMS +=
-dist_man_MANS +=
+bin_PROGRAMS += client detach
+noinst_PROGRAMS += src/tools/recording
+dist_man_MANS += src/tools/client.1 src/tools/detach.1
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = src/tools/completion/duoshm-client \
+	src/tools/completion/duoshm-compare src/tools/completion/duoshm-detach \
+	src/tools/completion/duoshm-device
+client_SOURCES = src/tools/client.c src/tools/client.h src/tools/client_capture.c \
+	src/tools/client_file.c src/tools/client_monitor.c src/tools/client_registers.c \
+	src/tools/client_show.c
+client_LDADD = $(tool_libs) $(SNDFILE_LIBS)
+detach_SOURCES = src/tools/detach.c
+detach_LDADD = $(tool_libs)
+src_tools_recording_SOURCES = src/tools/recording.c
+src_tools_recording_LDADD = $(tool_libs) $(SNDFILE_LIBS)
+EXTRA_DIST += src/tools/demo.sh
 endif

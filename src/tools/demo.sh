@@ -1,0 +1,215 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# make demo [FILE=recording.wav]: the main job on each family in turn. A device replays a recording; two followers watch
+# it live, a command is acknowledged, and a lossless capture is compared with the original, sample for sample. Then both
+# families side by side, and the proof that nothing is left.
+
+build=${DUOSHM_BUILD_DIR:-.}
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/duoshm-demo.XXXXXX") || exit 1
+DUOSHM_DIR=$scratch/registry
+export DUOSHM_DIR
+unset DUOSHM_BACKEND
+name=demo.$$
+started=
+faults=0
+
+end() {
+	for pid in $started; do
+		kill "$pid" 2> /dev/null && wait "$pid" 2> /dev/null
+	done
+	"$build/detach" -q --all --force > /dev/null 2>&1
+	rm -rf "$scratch"
+}
+trap end EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
+
+say() { printf '%s\n' "$*"; }
+fault() {
+	faults=$((faults + 1))
+	say "*** $*"
+}
+
+# shown COMMAND...: prints it as a user would type it, and runs it.
+shown() {
+	printf '$ ./%s' "$1"
+	program=$1
+	shift
+	for word in "$@"; do
+		printf ' %s' "$(echo "$word" | sed "s|^$scratch/||; s|=$scratch/|=|")"
+	done
+	printf '\n'
+	"$build/$program" "$@"
+}
+
+# until_true SECONDS COMMAND...
+until_true() {
+	tries=$(($1 * 20))
+	shift
+	while ! "$@" > /dev/null 2>&1; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
+
+# ---- the recording ----
+
+has_library() { "$build/client" -V | grep -q -w "$1"; }
+
+# system_sound: a WAV file of the system of 1 to 10 seconds or so.
+system_sound() {
+	for folder in /usr/share/sounds/alsa /usr/share/sounds /usr/local/share/sounds; do
+		[ -d "$folder" ] || continue
+		find "$folder" -name '*.wav' -type f -size +40k -size -2000k 2> /dev/null | sort | head -n 1
+	done | head -n 1
+}
+
+# A sum of sines, 200 Hz for two seconds.
+make_csv() {
+	awk 'BEGIN {
+		print "t_s,LEFT (V),RIGHT (V)"
+		for (i = 0; i < 400; i++)
+			printf "%.3f,%.9f,%.9f\n", i / 200, sin(i / 7) + 0.3 * sin(i / 2.3), cos(i / 11)
+	}' > "$1"
+}
+
+choose_recording() {
+	if [ -n "${FILE-}" ]; then
+		original=$FILE
+		[ -r "$original" ] || { say "*** $original cannot be read"; exit 1; }
+		say "The recording is yours: $original"
+	elif ! has_library sndfile; then
+		original=$scratch/generated.csv
+		make_csv "$original"
+		say "The recording is generated, as CSV since this is built without libsndfile: generated.csv"
+	elif original=$(system_sound) && [ -n "$original" ]; then
+		say "The recording is one of the system's sound files: $original"
+	else
+		original=$scratch/generated.wav
+		"$build/src/tools/recording" make "$original" 16 2 96000 48000 || exit 1
+		say 'The recording is generated, since the system has no sound files: generated.wav (2 s, stereo)'
+	fi
+	case $original in
+	*.csv | *.CSV) suffix=csv ;;
+	*) suffix=wav ;;
+	esac
+}
+
+# numbers FILE: the channels of a CSV file, one number a line as it reads.
+numbers() {
+	awk -F '[,;\t]' '
+	/^#/ || /^[ \t\r]*$/ { next }
+	!names++ {
+		for (i = 1; i <= NF; i++) {
+			head = tolower($i); gsub(/[ \t"\r]/, "", head)
+			if (head ~ /^(t|time)([_(\[].*)?$/ || head ~ /^(frame|sample|index|seq)$/) left[i] = 1
+		}
+		if ($1 !~ /^[ \t"]*[-+0-9.]/) next
+	}
+	{ for (i = 1; i <= NF; i++) if (!(i in left)) printf "%.15g\n", $i }' "$1"
+}
+
+same_csv() {
+	numbers "$1" > "$scratch/a"
+	numbers "$2" > "$scratch/b"
+	cmp "$scratch/a" "$scratch/b" && say "$(wc -l < "$scratch/a" | tr -d ' ') samples identical"
+}
+
+same() {
+	if [ "$suffix" = csv ]; then
+		same_csv "$1" "$2"
+	else
+		"$build/src/tools/recording" same "$1" "$2"
+	fi
+}
+
+# ---- what lies in the kernel ----
+
+segments() { ipcs -m 2> /dev/null | awk '$2 ~ /^[0-9]+$/ { print "segment " $2 }'; }
+sets() { ipcs -s 2> /dev/null | awk '$2 ~ /^[0-9]+$/ { print "semaphore set " $2 }'; }
+files() { find /dev/shm -type f 2> /dev/null; }
+in_kernel() { { segments; sets; files; } | sort; }
+# new_and_dead: is something there that was not, and whose creator has ended? Other programs may be at work meanwhile.
+new_and_dead() {
+	in_kernel > "$scratch/after"
+	comm -13 "$scratch/before" "$scratch/after" > "$scratch/new"
+	grep -q "$name" "$scratch/new" && return 0
+	sed -n "s/^segment //p" "$scratch/new" > "$scratch/ids"
+	while read -r id; do
+		creator=$(ipcs -m -p 2> /dev/null | awk -v id="$id" '$1 == id { print $3 }')
+		[ -z "$creator" ] || kill -0 "$creator" 2> /dev/null || return 0
+	done < "$scratch/ids"
+	return 1
+}
+in_registry() { "$build/detach" --list --noheadings; }
+
+# ---- one family ----
+
+device_ready() { "$build/client" -n "$name" -w 0 ping; }
+follower_ready() { grep -q Monitoring "$scratch/follower$1"; }
+
+# follow NUMBER
+follow() {
+	"$build/client" -n "$name" monitor --banner > "$scratch/follower$1" 2> "$scratch/follower$1.err" &
+	eval "follower$1=\$!"
+	started="$started $!"
+	until_true 5 follower_ready "$1" || fault "follower $1 does not begin"
+}
+
+# followed NUMBER: waits for its end, tells what it saw.
+followed() {
+	eval "wait \"\$follower$1\"" || fault "follower $1 failed: $(cat "$scratch/follower$1.err")"
+	missed=$(awk '/missed/ { for (i = 1; i <= NF; i++) if ($i == "missed") sum += $(i + 1) }
+		END { print sum + 0 }' "$scratch/follower$1.err")
+	say "follower $1 saw $(($(wc -l < "$scratch/follower$1") - 1)) samples live, missed $missed; the last one:"
+	tail -n 1 "$scratch/follower$1" | sed 's/^/    /'
+}
+
+one_family() {
+	copy=$scratch/copy-$1.$suffix
+	say
+	say "---- $1 ----"
+	say "\$ ./device -n $name --backend=$1 --replay=$(basename "$original")"
+	"$build/device" -n "$name" --backend="$1" --replay="$original" < /dev/null 2>&1 &
+	device=$!
+	started="$started $device"
+	until_true 10 device_ready || { fault "the device does not come up on $1"; return; }
+	follow 1
+	follow 2
+	shown client -n "$name" cmd status || fault 'the command was not acknowledged'
+	shown client -n "$name" capture -o "$copy" || fault 'the capture failed'
+	followed 1
+	followed 2
+	same "$original" "$copy" || fault "on $1 the copy is not the original"
+	shown client -n "$name" cmd exit || fault 'exit was not acknowledged'
+	wait "$device" || fault "the device ended with status $?"
+}
+
+# ---- all of it ----
+
+say 'duoshm: one interface over System V and POSIX shared memory'
+in_kernel > "$scratch/before"
+choose_recording
+families=$("$build/client" -V | sed -n 's/^families: *//p')
+for family in $families; do
+	one_family "$family"
+done
+
+say
+say '---- side by side ----'
+shown compare info || fault 'compare info failed'
+
+say
+say '---- what is left ----'
+in_registry > "$scratch/left"
+new_and_dead && fault 'something is left in the kernel'
+for what in segment 'semaphore set' /dev/shm; do
+	say "$what: $(grep -c "^$what" "$scratch/before") before, $(grep -c "^$what" "$scratch/after") after"
+done
+say "registry: $(wc -l < "$scratch/left" | tr -d ' ') objects"
+[ ! -s "$scratch/left" ] || fault "left in the registry: $(cat "$scratch/left")"
+[ ! -s "$scratch/new" ] || { say 'new since the beginning:'; cat "$scratch/new"; }
+[ -s "$scratch/left" ] || [ -s "$scratch/new" ] || say 'nothing is left'
+[ "$faults" -eq 0 ] || say "$faults faults"
+[ "$faults" -eq 0 ]
