@@ -41,6 +41,9 @@
 	X("segment-id", native.segment_id, int64_t, "%" PRIi64)                                    \
 	X("bells-id", native.bells_id, int64_t, "%" PRIi64)
 
+#define NUMBER_FORMAT(key, member, type, format) key " " format "\n"
+#define NUMBER_VALUE(key, member, type, format)  (uint64_t)entry->member,
+
 /* FNV-1a, 64 bits. */
 static uint64_t sum_of(const char *text, size_t size)
 {
@@ -67,18 +70,9 @@ int duoshm__entry_format(const struct duoshm__entry *entry, char text[DUOSHM__EN
 	if (!is_word(entry->name) || !is_word(entry->backend) || !is_word(native))
 		return duoshm__fail(DUOSHM_ERR_INVALID, "a name of the entry cannot be written");
 	char made[DUOSHM__ENTRY_TEXT_SIZE];
-	/* In parentheses: where snprintf is a macro, no directive may stand in its arguments. */
-	int length = (snprintf)(made, BODY_SIZE,
-		VERSION_LINE "name %s\nbackend %s\nnative %s\n"
-#define DUOSHM_X(key, member, type, format) key " " format "\n"
-			NUMBERS(DUOSHM_X)
-#undef DUOSHM_X
-				"%s",
-		entry->name, entry->backend, native,
-#define DUOSHM_X(key, member, type, format) (uint64_t)entry->member,
-		NUMBERS(DUOSHM_X)
-#undef DUOSHM_X
-			"");
+	int length = snprintf(made, BODY_SIZE,
+		VERSION_LINE "name %s\nbackend %s\nnative %s\n" NUMBERS(NUMBER_FORMAT) "%s",
+		entry->name, entry->backend, native, NUMBERS(NUMBER_VALUE) "");
 	if (length < 0 || length >= BODY_SIZE)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "the entry does not fit its file");
 	memset(made + length, ' ', (size_t)(BODY_SIZE - length));
@@ -133,12 +127,11 @@ static bool take_names(const char **at, struct duoshm__entry *out)
 static bool take_numbers(const char **at, struct duoshm__entry *out)
 {
 	uint64_t number;
-#define DUOSHM_X(key, member, type, format)                                                        \
+#define NUMBER_TAKE(key, member, type, format)                                                     \
 	if (!take_number(at, key, &number) || (uint64_t)(type)number != number)                    \
 		return false;                                                                      \
 	out->member = (type)number;
-	NUMBERS(DUOSHM_X)
-#undef DUOSHM_X
+	NUMBERS(NUMBER_TAKE)
 	return out->bells <= DUOSHM_BELLS_MAX && out->kind >= 0;
 }
 

@@ -122,7 +122,8 @@ int duoshm__code_of_errno(int system_error)
 #endif
 		return DUOSHM_ERR_NO_SPACE;
 	case EMFILE:
-	case ENFILE: return DUOSHM_ERR_LIMIT;
+	case ENFILE:
+	case EFBIG: return DUOSHM_ERR_LIMIT;
 	case ENOENT: return DUOSHM_ERR_NOT_FOUND;
 	default: return DUOSHM_ERR_SYSTEM;
 	}

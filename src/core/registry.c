@@ -91,10 +91,11 @@ static int make_absolute(const char *directory, char *out, size_t size)
 	while (length > 1 && directory[length - 1] == '/')
 		length--;
 	const char *slash = directory[0] == '/' || strcmp(here, "/") == 0 ? "" : "/";
-	int made = snprintf(NULL, 0, "%s%s%.*s", here, slash, (int)length, directory);
-	if (length > PATH_MAX || made < 0 || (size_t)made >= size)
+	int made = -1;
+	if (length < PATH_MAX)
+		made = snprintf(out, size, "%s%s%.*s", here, slash, (int)length, directory);
+	if (made < 0 || (size_t)made >= size)
 		return refuse(directory, "the path is too long", "choose a shorter one with --dir");
-	snprintf(out, size, "%s%s%.*s", here, slash, (int)length, directory);
 	return 0;
 }
 
