@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Add tests here; ../local.mk says which list.
+unit_tests += \
+	tests/unit/test_lifeline \
+	tests/unit/test_name \
+	tests/unit/test_process

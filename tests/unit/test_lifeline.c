@@ -1,0 +1,650 @@
+/* SPDX-License-Identifier: MIT */
+/* Lifelines: who is proven dead, who is not, and what the living have attached. */
+#include "config.h"
+
+#include "core/failure.h"
+#include "core/file.h"
+#include "core/life.h"
+#include "core/lifeline_layout.h"
+#include "harness/harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define PROGRAM_THAT_STAYS "cat" /* until its standard input ends */
+
+/* A new, private directory for each case. */
+static const char *directory;
+static void begin(const char *stem)
+{
+	directory = harness_path(stem);
+	CU_ASSERT_EQUAL(mkdir(directory, 0700), 0);
+}
+
+static bool has_file(uint64_t id)
+{
+	char path[DUOSHM__PATH_SIZE];
+	struct stat file;
+	duoshm__life_path(directory, id, path);
+	return lstat(path, &file) == 0;
+}
+
+/* What a child tells of itself, in memory that it shares with its parent. */
+struct told {
+	uint64_t id;
+	struct duoshm__process process;
+	struct harness_gate ready, go;
+	int how;
+};
+enum { STAY, EXEC, CLOSE_ALL, FORK_AND_STAY, LEAVE_CLEANLY, STOP_OWNING };
+
+static struct told *share(int how)
+{
+	struct told *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CU_ASSERT_FATAL(told != MAP_FAILED);
+	harness_gate(&told->ready);
+	harness_gate(&told->go);
+	told->how = how;
+	return told;
+}
+
+static void unshare_told(struct told *told)
+{
+	harness_gate_close(&told->ready);
+	harness_gate_close(&told->go);
+	munmap(told, sizeof *told);
+}
+
+static int grandchild(void *arg)
+{
+	struct told *told = arg;
+	harness_gate_open(&told->ready);
+	for (;;)
+		pause();
+	return 0;
+}
+
+static void close_all(const struct told *told)
+{
+	for (int fd = 3; fd < 1024; fd++) {
+		if (fd != told->ready.fds[1])
+			close(fd);
+	}
+}
+
+static int live(void *arg)
+{
+	struct told *told = arg;
+	struct duoshm__lifeline *lifeline;
+	HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == 0);
+	told->id = duoshm__lifeline_id(lifeline);
+	duoshm__process_self(&told->process);
+	if (told->how == LEAVE_CLEANLY || told->how == STOP_OWNING)
+		duoshm__lifeline_close(lifeline);
+	if (told->how == LEAVE_CLEANLY)
+		return 0;
+	if (told->how == CLOSE_ALL)
+		close_all(told);
+	if (told->how == FORK_AND_STAY) {
+		HARNESS_CHILD(harness_fork(grandchild, told) > 0);
+		for (;;)
+			pause();
+	}
+	if (told->how == EXEC) {
+		HARNESS_CHILD(dup2(told->go.fds[0], STDIN_FILENO) == STDIN_FILENO);
+		execlp(PROGRAM_THAT_STAYS, PROGRAM_THAT_STAYS, (char *)NULL);
+		return 127;
+	}
+	harness_gate_open(&told->ready);
+	for (;;)
+		pause();
+	return 0;
+}
+
+static enum duoshm__life life(uint64_t id)
+{
+	return duoshm__life_of(directory, id, NULL);
+}
+
+static bool is_mapped(uint64_t id)
+{
+	char path[DUOSHM__PATH_SIZE];
+	struct duoshm__life_head head = {0};
+	duoshm__life_path(directory, id, path);
+	int fd = duoshm__file_open(path, O_RDONLY, 0);
+	duoshm__file_read(fd, &head, sizeof head, 0);
+	close(fd);
+	return (head.flags & DUOSHM__LIFE_MAPPED) != 0;
+}
+
+static void one_for_a_process(void)
+{
+	begin("one");
+	struct duoshm__lifeline *first, *second, *third;
+	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &first), 0);
+	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &second), 0);
+	CU_ASSERT_PTR_EQUAL(first, second);
+	uint64_t id = duoshm__lifeline_id(first);
+	CU_ASSERT(id != 0 && id >> DUOSHM__LIFE_ID_BITS == 0);
+	CU_ASSERT(life(id) == DUOSHM__ALIVE);
+	CU_ASSERT(has_file(id));
+	duoshm__lifeline_close(second);
+	CU_ASSERT(has_file(id));
+	CU_ASSERT(life(id) == DUOSHM__ALIVE);
+	duoshm__lifeline_close(first);
+	CU_ASSERT_FALSE(has_file(id));
+	CU_ASSERT(life(id) == DUOSHM__DEAD);
+	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &third), 0);
+	CU_ASSERT_NOT_EQUAL(duoshm__lifeline_id(third), id);
+	duoshm__lifeline_close(third);
+	CU_ASSERT_EQUAL(rmdir(directory), 0); /* nothing else is left */
+}
+
+static void modes_of_files(void)
+{
+	struct duoshm__lifeline *lifeline;
+	char path[DUOSHM__PATH_SIZE];
+	struct stat file = {0};
+	static const struct {
+		const char *stem;
+		unsigned of_directory, of_file;
+	} modes[] = {{"private", 0700, 0600}, {"shared", 01777, 0644}, {"group", 0750, 0644}};
+	mode_t before = umask(077);
+	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+		begin(modes[i].stem);
+		CU_ASSERT_EQUAL(chmod(directory, modes[i].of_directory), 0);
+		CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
+		duoshm__life_path(directory, duoshm__lifeline_id(lifeline), path);
+		CU_ASSERT_EQUAL(lstat(path, &file), 0);
+		CU_ASSERT_EQUAL(file.st_mode & 07777, modes[i].of_file);
+		duoshm__lifeline_close(lifeline);
+	}
+	umask(before);
+}
+
+static pid_t start(struct told *told)
+{
+	pid_t pid = harness_fork(live, told);
+	CU_ASSERT_FATAL(harness_gate_pass(&told->ready));
+	return pid;
+}
+
+static void life_and_death(void)
+{
+	begin("death");
+	struct told *told = share(STAY);
+	pid_t pid = start(told);
+	CU_ASSERT(life(told->id) == DUOSHM__ALIVE);
+	harness_stop(pid);
+	CU_ASSERT(life(told->id) == DUOSHM__ALIVE);
+	CU_ASSERT(has_file(told->id));
+	kill(pid, SIGKILL);
+	siginfo_t info;
+	waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+	CU_ASSERT(life(told->id) == DUOSHM__DEAD); /* a zombie */
+	harness_kill(pid);
+	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	/* the next one sweeps */
+	CU_ASSERT(has_file(told->id));
+	struct duoshm__lifeline *lifeline;
+	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
+	CU_ASSERT_FALSE(has_file(told->id));
+	CU_ASSERT(has_file(duoshm__lifeline_id(lifeline)));
+	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	duoshm__lifeline_close(lifeline);
+	unshare_told(told);
+}
+
+static void clean_exit(void)
+{
+	begin("clean");
+	struct told *told = share(LEAVE_CLEANLY);
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(live, told)), 0);
+	CU_ASSERT_FALSE(has_file(told->id));
+	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	CU_ASSERT(duoshm__life_of(directory, told->id, &told->process) == DUOSHM__DEAD);
+	unshare_told(told);
+}
+
+static void labels_can_only_veto(void)
+{
+	begin("label");
+	struct told *told = share(STOP_OWNING);
+	pid_t pid = start(told);
+	CU_ASSERT_FALSE(has_file(told->id));
+	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	CU_ASSERT(duoshm__life_of(directory, told->id, &told->process) == DUOSHM__UNPROVEN);
+	struct duoshm__process other = told->process;
+	other.start++;
+	CU_ASSERT(duoshm__life_of(directory, told->id, &other) == DUOSHM__DEAD);
+	harness_kill(pid);
+	CU_ASSERT(duoshm__life_of(directory, told->id, &told->process) == DUOSHM__DEAD);
+	unshare_told(told);
+	told = share(STAY);
+	pid = start(told);
+	struct duoshm__process nobody = {0};
+	CU_ASSERT(duoshm__life_of(directory, told->id, &nobody) == DUOSHM__ALIVE);
+	harness_kill(pid);
+	unshare_told(told);
+}
+
+static void exec_ends_a_life(void)
+{
+	begin("exec");
+	struct told *told = share(EXEC);
+	pid_t pid = harness_fork(live, told);
+	/* the program has begun when the gate's end that closes on exec is closed */
+	close(told->ready.fds[1]);
+	char byte;
+	CU_ASSERT_EQUAL(read(told->ready.fds[0], &byte, 1), 0);
+	CU_ASSERT_EQUAL(waitpid(pid, NULL, WNOHANG), 0);
+	CU_ASSERT(has_file(told->id));
+	CU_ASSERT(life(told->id) == (is_mapped(told->id) ? DUOSHM__DEAD : DUOSHM__UNPROVEN));
+	harness_kill(pid);
+	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	unshare_told(told);
+}
+
+static void closing_all_ends_no_life(void)
+{
+	begin("closefrom");
+	struct told *told = share(CLOSE_ALL);
+	pid_t pid = start(told);
+	CU_ASSERT(life(told->id) == (is_mapped(told->id) ? DUOSHM__ALIVE : DUOSHM__UNPROVEN));
+	struct duoshm__lifeline *lifeline;
+	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
+	CU_ASSERT(has_file(told->id)); /* not swept */
+	duoshm__lifeline_close(lifeline);
+	harness_kill(pid);
+	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	unshare_told(told);
+}
+
+static void children_keep_no_parent_alive(void)
+{
+	begin("fork");
+	struct told *told = share(FORK_AND_STAY);
+	pid_t pid = start(told);
+	CU_ASSERT(life(told->id) == DUOSHM__ALIVE);
+	harness_kill(pid);
+	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	unshare_told(told);
+}
+
+static struct duoshm__lifeline *inherited;
+static int use_in_child(void *arg)
+{
+	(void)arg;
+	struct duoshm__lifeline *own;
+	unsigned slot;
+	uint64_t parent = duoshm__lifeline_id(inherited);
+	HARNESS_CHILD(life(parent) == DUOSHM__ALIVE);
+	HARNESS_CHILD(duoshm__lifeline_attach(inherited, 7, &slot) == DUOSHM_ERR_FORKED);
+	duoshm__lifeline_detach(inherited, 0);
+	HARNESS_CHILD(duoshm__lifeline_open(directory, &own) == 0);
+	HARNESS_CHILD(duoshm__lifeline_id(own) != parent);
+	HARNESS_CHILD(life(duoshm__lifeline_id(own)) == DUOSHM__ALIVE);
+	duoshm__lifeline_close(inherited);
+	HARNESS_CHILD(has_file(parent));
+	HARNESS_CHILD(life(parent) == DUOSHM__ALIVE);
+	HARNESS_CHILD(duoshm__lifeline_attach(own, 7, &slot) == 0);
+	uint64_t id = duoshm__lifeline_id(own);
+	duoshm__lifeline_close(own);
+	HARNESS_CHILD(!has_file(id));
+	return 0;
+}
+
+struct count {
+	uint64_t generation;
+	unsigned times, others;
+	int64_t pid;
+};
+static void count_one(uint64_t generation, int64_t pid, void *arg)
+{
+	struct count *count = arg;
+	if (generation != count->generation) {
+		count->others++;
+		return;
+	}
+	count->times++;
+	count->pid = pid;
+}
+
+static struct count scan(uint64_t generation)
+{
+	struct count count = {.generation = generation};
+	unsigned unreadable = 99;
+	CU_ASSERT_EQUAL(duoshm__lifeline_scan(directory, count_one, &count, &unreadable), 0);
+	CU_ASSERT_EQUAL(unreadable, 0);
+	return count;
+}
+
+static void a_child_gets_its_own(void)
+{
+	begin("child");
+	unsigned slot;
+	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &inherited), 0);
+	CU_ASSERT_EQUAL(duoshm__lifeline_attach(inherited, 5, &slot), 0);
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(use_in_child, NULL)), 0);
+	CU_ASSERT(has_file(duoshm__lifeline_id(inherited)));
+	CU_ASSERT_EQUAL(scan(5).times, 1);
+	duoshm__lifeline_close(inherited);
+}
+
+/* ---- attachments ------------------------------------------------------------------------------- */
+
+static int attach_and_stay(void *arg)
+{
+	struct told *told = arg;
+	struct duoshm__lifeline *lifeline;
+	unsigned slot;
+	HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == 0);
+	HARNESS_CHILD(duoshm__lifeline_attach(lifeline, 42, &slot) == 0);
+	harness_gate_open(&told->ready);
+	for (;;)
+		pause();
+	return 0;
+}
+
+static void counts_attachments(void)
+{
+	begin("count");
+	struct told *told = share(STAY);
+	struct duoshm__lifeline *lifeline;
+	unsigned first, second, third;
+	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
+	CU_ASSERT_EQUAL(scan(42).times, 0);
+	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 42, &first), 0);
+	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 43, &second), 0);
+	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 42, &third), 0);
+	CU_ASSERT(first != second && second != third && first != third);
+	struct count count = scan(42);
+	CU_ASSERT_EQUAL(count.times, 1); /* once for a process, whatever the handles */
+	CU_ASSERT_EQUAL(count.others, 1);
+	CU_ASSERT_EQUAL(count.pid, getpid());
+	pid_t pid = harness_fork(attach_and_stay, told);
+	CU_ASSERT_FATAL(harness_gate_pass(&told->ready));
+	CU_ASSERT_EQUAL(scan(42).times, 2);
+	duoshm__lifeline_detach(lifeline, first);
+	CU_ASSERT_EQUAL(scan(42).times, 2);
+	duoshm__lifeline_detach(lifeline, third);
+	CU_ASSERT_EQUAL(scan(42).times, 1);
+	CU_ASSERT_EQUAL(scan(42).pid, pid);
+	harness_kill(pid);
+	CU_ASSERT_EQUAL(scan(42).times, 0);
+	CU_ASSERT_EQUAL(scan(43).times, 1);
+	duoshm__lifeline_close(lifeline);
+	unshare_told(told);
+}
+
+static void fills_the_file(void)
+{
+	begin("full");
+	struct duoshm__lifeline *lifeline;
+	unsigned slot = 0, kept;
+	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
+	unsigned failed = 0;
+	for (unsigned i = 0; i < DUOSHM__LIFE_SLOTS; i++)
+		failed += duoshm__lifeline_attach(lifeline, i + 1, &slot) != 0;
+	CU_ASSERT_EQUAL(failed, 0);
+	kept = slot;
+	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 9, &slot), DUOSHM_ERR_LIMIT);
+	CU_ASSERT_EQUAL(slot, kept);
+	CU_ASSERT(duoshm_failure()->cure[0] != '\0');
+	CU_ASSERT_EQUAL(scan(DUOSHM__LIFE_SLOTS).times, 1);
+	CU_ASSERT_EQUAL(scan(1).others, DUOSHM__LIFE_SLOTS - 1);
+	duoshm__lifeline_detach(lifeline, kept);
+	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 9, &slot), 0);
+	CU_ASSERT_EQUAL(slot, kept);
+	duoshm__lifeline_close(lifeline);
+}
+
+/* No room for the next page of the file: an error, and no SIGBUS. */
+static int attach_without_room(void *arg)
+{
+	(void)arg;
+	struct duoshm__lifeline *lifeline;
+	struct rlimit limit;
+	unsigned slot, n = 0;
+	signal(SIGXFSZ, SIG_IGN);
+	HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == 0);
+	HARNESS_CHILD(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+	rlim_t before = limit.rlim_cur;
+	limit.rlim_cur = 16384;
+	HARNESS_CHILD(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	while (duoshm__lifeline_attach(lifeline, 1, &slot) == 0)
+		HARNESS_CHILD(++n < DUOSHM__LIFE_SLOTS);
+	HARNESS_CHILD(duoshm_failure()->code == DUOSHM_ERR_LIMIT);
+	HARNESS_CHILD(duoshm_failure()->system_error == EFBIG);
+	struct duoshm__lifeline *other;
+	HARNESS_CHILD(duoshm__lifeline_open(harness_path("other"), &other) == DUOSHM_ERR_LIMIT);
+	HARNESS_CHILD(rmdir(harness_path("other")) == 0); /* nothing half-made is left */
+	limit.rlim_cur = before;
+	HARNESS_CHILD(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	HARNESS_CHILD(duoshm__lifeline_attach(lifeline, 1, &slot) == 0);
+	duoshm__lifeline_close(lifeline);
+	return 0;
+}
+
+static void no_room_is_an_error(void)
+{
+	begin("room");
+	CU_ASSERT_EQUAL(mkdir(harness_path("other"), 0700), 0);
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(attach_without_room, NULL)), 0);
+	CU_ASSERT_EQUAL(rmdir(directory), 0);
+}
+
+static void *attach_often(void *arg)
+{
+	for (unsigned i = 0; i < 5000; i++) {
+		unsigned slots[3];
+		for (unsigned n = 0; n < 3; n++) {
+			if (duoshm__lifeline_attach(arg, i + 1, &slots[n]) != 0)
+				return arg;
+		}
+		for (unsigned n = 0; n < 3; n++)
+			duoshm__lifeline_detach(arg, slots[n]);
+	}
+	return NULL;
+}
+
+static void threads_share_it(void)
+{
+	begin("threads");
+	enum { THREADS = 4 };
+	pthread_t threads[THREADS];
+	struct duoshm__lifeline *lifeline;
+	unsigned slot;
+	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
+	for (int i = 0; i < THREADS; i++)
+		CU_ASSERT_EQUAL_FATAL(
+			pthread_create(&threads[i], NULL, attach_often, lifeline), 0);
+	for (int i = 0; i < THREADS; i++) {
+		void *failed = lifeline;
+		pthread_join(threads[i], &failed);
+		CU_ASSERT_PTR_NULL(failed);
+	}
+	CU_ASSERT_EQUAL(scan(1).others + scan(1).times, 0);
+	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 77, &slot), 0);
+	CU_ASSERT(slot < 3 * THREADS); /* slots are used again */
+	duoshm__lifeline_close(lifeline);
+}
+
+/* ---- what others may have put there ----------------------------------------------------------- */
+
+static void write_file(uint64_t id, const void *bytes, size_t size)
+{
+	char path[DUOSHM__PATH_SIZE];
+	duoshm__life_path(directory, id, path);
+	int fd = duoshm__file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	CU_ASSERT_EQUAL(duoshm__file_write(fd, bytes, size, 0), (ssize_t)size);
+	close(fd);
+}
+
+/* Files whose lock is free, as on systems where a closed descriptor gave it back. */
+static void free_locks_need_a_second_proof(void)
+{
+	begin("free");
+	struct told *told = share(STAY);
+	pid_t pid = start(told);
+	struct duoshm__life_head head = {.magic = DUOSHM__LIFE_MAGIC,
+		.layout = DUOSHM__LIFE_LAYOUT,
+		.pid = told->process.pid,
+		.start = told->process.start,
+		.boot = told->process.boot};
+	write_file(11, &head, sizeof head);
+	CU_ASSERT(life(11) == DUOSHM__UNPROVEN);
+	struct duoshm__life_head other = head;
+	other.start++;
+	write_file(12, &other, sizeof other);
+	CU_ASSERT(life(12) == DUOSHM__DEAD);
+	other = head;
+	other.boot++;
+	write_file(13, &other, sizeof other);
+	CU_ASSERT(life(13) == (head.boot != 0 ? DUOSHM__DEAD : DUOSHM__UNPROVEN));
+	other = head;
+	other.flags = DUOSHM__LIFE_MAPPED;
+	write_file(14, &other, sizeof other);
+	CU_ASSERT(life(14) == DUOSHM__DEAD);
+	duoshm__life_sweep(directory);
+	CU_ASSERT(has_file(11) && !has_file(12) && !has_file(14));
+	harness_kill(pid);
+	CU_ASSERT(life(11) == DUOSHM__DEAD);
+	unshare_told(told);
+}
+
+static void damaged_files_prove_nothing(void)
+{
+	begin("damaged");
+	struct count count = {.generation = 1};
+	unsigned unreadable = 0;
+	char path[DUOSHM__PATH_SIZE];
+	write_file(21, "", 0);
+	write_file(22, "garbage", 7);
+	CU_ASSERT(life(21) == DUOSHM__UNPROVEN);
+	CU_ASSERT(life(22) == DUOSHM__UNPROVEN);
+	duoshm__life_path(directory, 23, path);
+	CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
+	duoshm__life_path(directory, 24, path);
+	CU_ASSERT_EQUAL(symlink("/etc/passwd", path), 0);
+	duoshm__life_path(directory, 25, path);
+	CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
+	for (uint64_t id = 23; id <= 25; id++)
+		CU_ASSERT(life(id) == DUOSHM__UNPROVEN);
+	CU_ASSERT_EQUAL(duoshm__lifeline_scan(directory, count_one, &count, &unreadable), 0);
+	CU_ASSERT_EQUAL(unreadable, 5);
+	CU_ASSERT_EQUAL(count.times + count.others, 0);
+	duoshm__life_sweep(directory);
+	for (uint64_t id = 21; id <= 25; id++)
+		CU_ASSERT(has_file(id));
+}
+
+/* Held by us, so alive; its content claims more than there is. */
+static void content_is_bounded(void)
+{
+	begin("hostile");
+	struct {
+		struct duoshm__life_head head;
+		uint64_t slots[2];
+	} file = {.head = {.magic = DUOSHM__LIFE_MAGIC, .layout = DUOSHM__LIFE_LAYOUT, .pid = 1},
+		.slots = {5, 6}};
+	duoshm__store32(&file.head.used, UINT32_MAX);
+	write_file(31, &file, sizeof file - 3); /* cut amid a slot */
+	char path[DUOSHM__PATH_SIZE];
+	duoshm__life_path(directory, 31, path);
+	int fd = duoshm__file_open(path, O_RDWR, 0);
+	CU_ASSERT_EQUAL(flock(fd, LOCK_EX), 0);
+	CU_ASSERT_EQUAL(scan(5).times, 1);
+	CU_ASSERT_EQUAL(scan(5).others, 0);
+	CU_ASSERT_EQUAL(ftruncate(fd, 1 << 30), 0); /* sparse, and huge */
+	CU_ASSERT_EQUAL(scan(5).times, 1);
+	CU_ASSERT_EQUAL(scan(5).others, 1);
+	close(fd);
+}
+
+static int open_without_rights(void *arg)
+{
+	(void)arg;
+	struct duoshm__lifeline *lifeline = NULL;
+	if (geteuid() == 0)
+		HARNESS_CHILD(setuid(65534) == 0);
+	HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == DUOSHM_ERR_PERMISSION);
+	HARNESS_CHILD(lifeline == NULL);
+	HARNESS_CHILD(duoshm_failure()->system_error == EACCES);
+	return 0;
+}
+
+static void needs_a_writable_directory(void)
+{
+	begin("readonly");
+	CU_ASSERT_EQUAL(chmod(directory, 0555), 0);
+	CU_ASSERT_EQUAL(chmod(harness_scratch_dir(), 0755), 0);
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(open_without_rights, NULL)), 0);
+	CU_ASSERT_EQUAL(chmod(directory, 0700), 0);
+}
+
+static int open_and_close_often(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 40; i++) {
+		struct duoshm__lifeline *lifeline;
+		HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == 0);
+		HARNESS_CHILD(has_file(duoshm__lifeline_id(lifeline)));
+		struct duoshm__registry registry = {.fd = -1};
+		snprintf(registry.directory, sizeof registry.directory, "%s", directory);
+		duoshm__registry_sweep(&registry);
+		HARNESS_CHILD(has_file(duoshm__lifeline_id(lifeline)));
+		duoshm__lifeline_close(lifeline);
+	}
+	return 0;
+}
+
+/* Makers and sweepers at once: nobody is swept away, and nothing is left. */
+static void survives_sweepers(void)
+{
+	begin("sweep");
+	enum { PROCESSES = 6 };
+	pid_t pids[PROCESSES];
+	for (int i = 0; i < PROCESSES; i++)
+		pids[i] = harness_fork(open_and_close_often, NULL);
+	for (int i = 0; i < PROCESSES; i++)
+		CU_ASSERT_EQUAL(harness_wait(pids[i]), 0);
+	CU_ASSERT_EQUAL(rmdir(directory), 0);
+}
+
+static const struct harness_case cases[] = {
+	{"one for a process and directory", one_for_a_process},
+	{"modes of the files", modes_of_files},
+	{"life and death: killed, stopped, zombie", life_and_death},
+	{"life and death: clean exit", clean_exit},
+	{"life and death: labels can only veto", labels_can_only_veto},
+	{"life and death: exec", exec_ends_a_life},
+	{"life and death: all descriptors closed", closing_all_ends_no_life},
+	{"life and death: a child outlives its parent", children_keep_no_parent_alive},
+	{"life and death: a child gets its own", a_child_gets_its_own},
+	{"life and death: free locks need a second proof", free_locks_need_a_second_proof},
+	{"attachments: counted once for a process", counts_attachments},
+	{"attachments: as many as the file holds", fills_the_file},
+	{"attachments: no room on the disk", no_room_is_an_error},
+	{"attachments: by several threads", threads_share_it},
+	{"files of others: damaged", damaged_files_prove_nothing},
+	{"files of others: lengths are bounded", content_is_bounded},
+	{"makers and sweepers at once", survives_sweepers},
+	{"a directory that cannot be written", needs_a_writable_directory},
+	{NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	return harness_run(argc, argv, "lifelines", cases);
+}
