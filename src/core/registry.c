@@ -44,9 +44,13 @@
 #define HOLD_PAUSE 2000000
 #define OTHER_CURE "remove it or choose another with --dir"
 
+/* A long path is cut, so that what follows it in the cause is not. */
+#define DIRECTORY        "registry directory %.130s%s: "
+#define SHOWN(directory) (directory), strlen(directory) > 130 ? "..." : ""
+
 static int refuse(const char *directory, const char *cause, const char *cure)
 {
-	duoshm__fail(DUOSHM_ERR_REGISTRY, "registry directory %s: %s", directory, cause);
+	duoshm__fail(DUOSHM_ERR_REGISTRY, DIRECTORY "%s", SHOWN(directory), cause);
 	duoshm__set_cure("%s", cure);
 	return DUOSHM_ERR_REGISTRY;
 }
@@ -57,7 +61,7 @@ static int fail_errno(const char *call, const char *directory, int error)
 	if (code == DUOSHM_ERR_NOT_FOUND || code == DUOSHM_ERR_SYSTEM)
 		code = DUOSHM_ERR_REGISTRY;
 	duoshm__fail_call(code, error, "%s(\"%s\")", call, directory);
-	duoshm__set_cause("registry directory %s: %s", directory,
+	duoshm__set_cause(DIRECTORY "%s", SHOWN(directory),
 		error == ENOENT   ? "the directory above it does not exist"
 		: error == EACCES ? "this user may not use it"
 		                  : duoshm_failure()->cause);
@@ -146,8 +150,8 @@ static int check_directory(int fd, const char *directory)
 		return fail_errno("fstat", directory, errno);
 	if (found.st_uid != geteuid() && found.st_uid != 0) {
 		duoshm__fail(DUOSHM_ERR_REGISTRY,
-			"registry directory %s: belongs to user %lu, not to this user (%lu) or root",
-			directory, (unsigned long)found.st_uid, (unsigned long)geteuid());
+			DIRECTORY "belongs to user %lu, not to this user (%lu) or root",
+			SHOWN(directory), (unsigned long)found.st_uid, (unsigned long)geteuid());
 		duoshm__set_cure("run as that user, or choose another directory with --dir");
 		return DUOSHM_ERR_REGISTRY;
 	}

@@ -3,4 +3,5 @@
 unit_tests += \
 	tests/unit/test_lifeline \
 	tests/unit/test_name \
-	tests/unit/test_process
+	tests/unit/test_process \
+	tests/unit/test_registry
