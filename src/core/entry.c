@@ -44,7 +44,8 @@ static void describe_damage(int code, const char *path)
 static int fail_open(const char *name, const char *path, int error)
 {
 	if (error == ENOENT)
-		return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "no object \"%s\": no entry %s", name, path);
+		return duoshm__fail(
+			DUOSHM_ERR_NOT_FOUND, "no object \"%s\": no entry %s", name, path);
 	if (error == ELOOP || error == EMLINK) {
 		duoshm__fail(DUOSHM_ERR_CORRUPT, "registry entry %s: is a symbolic link", path);
 		duoshm__set_cure("remove it");
@@ -77,8 +78,8 @@ static int read_text(int fd, struct duoshm__entry *out)
 		if (length == 0)
 			return 0;
 		result = (size_t)length == sizeof text
-		                 ? duoshm__entry_parse(text, out)
-		                 : duoshm__fail(DUOSHM_ERR_CORRUPT, "it is cut short");
+				 ? duoshm__entry_parse(text, out)
+				 : duoshm__fail(DUOSHM_ERR_CORRUPT, "it is cut short");
 		if (result == 0)
 			return 0;
 		duoshm__pause(READ_PAUSE);
@@ -86,8 +87,8 @@ static int read_text(int fd, struct duoshm__entry *out)
 	return result;
 }
 
-static int read_open(int fd, const char *path, const char *name, const char *backend,
-	struct duoshm__entry *out)
+static int read_open(
+	int fd, const char *path, const char *name, const char *backend, struct duoshm__entry *out)
 {
 	struct stat file;
 	int result = look(fd, path, &file);
@@ -123,7 +124,8 @@ int duoshm__entry_read(const struct duoshm__registry *registry, const char *name
 	return result;
 }
 
-static void fill_lock(int fd, const char *path, const struct stat *file, struct duoshm__entry_lock *out)
+static void fill_lock(
+	int fd, const char *path, const struct stat *file, struct duoshm__entry_lock *out)
 {
 	out->fd = fd;
 	snprintf(out->path, sizeof out->path, "%s", path);
@@ -132,8 +134,8 @@ static void fill_lock(int fd, const char *path, const struct stat *file, struct 
 	out->gid = (unsigned)file->st_gid;
 }
 
-static int create_once(const char *directory, const char *path, unsigned mode,
-	struct duoshm__entry_lock *out)
+static int create_once(
+	const char *directory, const char *path, unsigned mode, struct duoshm__entry_lock *out)
 {
 	struct duoshm__new_file file;
 	int result = duoshm__file_make(directory, mode, &file);
@@ -207,9 +209,9 @@ static int lock_once(
 		return result;
 	}
 	if (duoshm__file_lock(fd, LOCK_EX | LOCK_NB) != 0)
-		result = errno == EWOULDBLOCK
-		                 ? fail_busy(fd, path, name, backend)
-		                 : duoshm__fail_call(DUOSHM_ERR_SYSTEM, errno, "flock(\"%s\")", path);
+		result = errno == EWOULDBLOCK ? fail_busy(fd, path, name, backend)
+					      : duoshm__fail_call(DUOSHM_ERR_SYSTEM, errno,
+							"flock(\"%s\")", path);
 	else if (!duoshm__file_is(fd, path))
 		result = 1;
 	if (result == 0)
@@ -249,8 +251,8 @@ int duoshm__entry_write(const struct duoshm__entry_lock *lock, const struct duos
 	if (result == 0)
 		result = check_held(lock);
 	if (result == 0 && duoshm__file_write(lock->fd, text, sizeof text, 0) < 0)
-		result = duoshm__fail_call(duoshm__code_of_errno(errno), errno, "pwrite(\"%s\", %zu)",
-			lock->path, sizeof text);
+		result = duoshm__fail_call(duoshm__code_of_errno(errno), errno,
+			"pwrite(\"%s\", %zu)", lock->path, sizeof text);
 	return result;
 }
 

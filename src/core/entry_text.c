@@ -42,7 +42,7 @@
 	X("bells-id", native.bells_id, int64_t, "%" PRIi64)
 
 #define NUMBER_FORMAT(key, member, type, format) key " " format "\n"
-#define NUMBER_VALUE(key, member, type, format)  (uint64_t)entry->member,
+#define NUMBER_VALUE(key, member, type, format)  (uint64_t) entry->member,
 
 /* FNV-1a, 64 bits. */
 static uint64_t sum_of(const char *text, size_t size)
@@ -148,7 +148,8 @@ int duoshm__entry_parse(const char text[DUOSHM__ENTRY_TEXT_SIZE], struct duoshm_
 	struct duoshm__entry made = *out;
 	const char *at = body + strlen(VERSION_LINE);
 	if (!take_names(&at, &made) || !take_numbers(&at, &made))
-		return duoshm__fail(DUOSHM_ERR_CORRUPT, "a line of it is missing or makes no sense");
+		return duoshm__fail(
+			DUOSHM_ERR_CORRUPT, "a line of it is missing or makes no sense");
 	*out = made;
 	return 0;
 }

@@ -22,7 +22,8 @@ int duoshm__file_open(const char *path, int flags, unsigned mode)
 {
 	int fd;
 	do
-		fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, (mode_t)mode);
+		fd = open(
+			path, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, (mode_t)mode);
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0 || fd > STDERR_FILENO)
 		return fd;
@@ -68,8 +69,7 @@ ssize_t duoshm__file_write(int fd, const void *bytes, size_t size, off_t at)
 {
 	size_t done = 0;
 	while (done < size) {
-		ssize_t put = pwrite(
-			fd, (const char *)bytes + done, size - done, at + (off_t)done);
+		ssize_t put = pwrite(fd, (const char *)bytes + done, size - done, at + (off_t)done);
 		if (put > 0)
 			done += (size_t)put;
 		else if (put == 0 || errno != EINTR)
@@ -97,8 +97,7 @@ static int make_once(const char *directory, unsigned mode, struct duoshm__new_fi
 	if (result != 0)
 		return result;
 	struct duoshm__new_file made;
-	int length =
-		snprintf(made.path, sizeof made.path, "%s/.t.%016" PRIx64, directory, number);
+	int length = snprintf(made.path, sizeof made.path, "%s/.t.%016" PRIx64, directory, number);
 	if (length < 0 || (size_t)length >= sizeof made.path)
 		return duoshm__fail(DUOSHM_ERR_REGISTRY, "the path of the registry is too long");
 	made.fd = duoshm__file_open(made.path, O_RDWR | O_CREAT | O_EXCL, mode);
@@ -141,10 +140,11 @@ int duoshm__file_publish(struct duoshm__new_file *file, const char *path)
 		result = duoshm__fail(DUOSHM_ERR_BUSY, "%s was swept away", file->path);
 	} else {
 		int code = errno == EPERM || errno == EOPNOTSUPP ? DUOSHM_ERR_REGISTRY
-		                                                 : duoshm__code_of_errno(errno);
+								 : duoshm__code_of_errno(errno);
 		result = duoshm__fail_call(code, errno, "link(\"%s\", \"%s\")", file->path, path);
 		if (code == DUOSHM_ERR_REGISTRY)
-			duoshm__set_cure("choose a directory on a file system that has hard links, with --dir");
+			duoshm__set_cure("choose a directory on a file system that has hard links, "
+					 "with --dir");
 	}
 	duoshm__file_discard(file);
 	return result;

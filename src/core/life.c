@@ -69,8 +69,7 @@ static enum duoshm__life judge_head(int fd)
 		return DUOSHM__UNPROVEN;
 	if ((head.flags & DUOSHM__LIFE_MAPPED) != 0)
 		return DUOSHM__DEAD;
-	struct duoshm__process process = {
-		.pid = head.pid, .start = head.start, .boot = head.boot};
+	struct duoshm__process process = {.pid = head.pid, .start = head.start, .boot = head.boot};
 	return of_running(duoshm__process_running(&process));
 }
 
@@ -192,8 +191,8 @@ static int tell_slots(const char *path, int fd, const struct duoshm__life_head *
 {
 	uint64_t *generations = malloc(count * sizeof *generations);
 	if (generations == NULL)
-		return duoshm__fail_call(DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc(%zu)",
-			count * sizeof *generations);
+		return duoshm__fail_call(
+			DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc(%zu)", count * sizeof *generations);
 	int result = 0;
 	ssize_t length =
 		duoshm__file_read(fd, generations, count * sizeof *generations, sizeof *head);

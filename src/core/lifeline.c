@@ -102,7 +102,8 @@ static int fill_file(const struct duoshm__new_file *file, const char *directory)
 		.pid = self.pid,
 		.start = self.start,
 		.boot = self.boot};
-	if (set_mode(file->fd, directory) != 0 || ftruncate(file->fd, DUOSHM__LIFE_FILE_SIZE) != 0 ||
+	if (set_mode(file->fd, directory) != 0 ||
+		ftruncate(file->fd, DUOSHM__LIFE_FILE_SIZE) != 0 ||
 		write_zeros(file->fd, 0, FIRST_REAL) != 0 ||
 		duoshm__file_write(file->fd, &head, sizeof head, 0) < 0)
 		return fail_write(file->path, errno);
@@ -111,8 +112,8 @@ static int fill_file(const struct duoshm__new_file *file, const char *directory)
 
 static int map_file(struct duoshm__lifeline *made, const struct duoshm__new_file *file)
 {
-	void *map = mmap(
-		NULL, DUOSHM__LIFE_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+	void *map =
+		mmap(NULL, DUOSHM__LIFE_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
 	if (map == MAP_FAILED)
 		return duoshm__fail_call(duoshm__code_of_errno(errno), errno,
 			"mmap(\"%s\", MAP_SHARED)", file->path);
@@ -142,9 +143,10 @@ static int hand_lock_to_mapping(struct duoshm__lifeline *made, struct duoshm__ne
 		return 0;
 	int second = duoshm__file_open(file->path, O_RDWR, 0);
 	if (second < 0)
-		return errno == ENOENT ? duoshm__fail(DUOSHM_ERR_BUSY, "%s was swept away", file->path)
-		                       : duoshm__fail_call(duoshm__code_of_errno(errno), errno,
-						 "open(\"%s\")", file->path);
+		return errno == ENOENT
+			       ? duoshm__fail(DUOSHM_ERR_BUSY, "%s was swept away", file->path)
+			       : duoshm__fail_call(duoshm__code_of_errno(errno), errno,
+					 "open(\"%s\")", file->path);
 	int result = duoshm__fd_keep(second);
 	if (result != 0) {
 		close(second);
@@ -237,7 +239,7 @@ static int make(const char *directory, struct duoshm__lifeline **out)
 	made->free = calloc(slots_in(FIRST_REAL), sizeof *made->free);
 	snprintf(made->directory, sizeof made->directory, "%s", directory);
 	int result = made->free == NULL ? duoshm__fail_call(DUOSHM_ERR_NO_SPACE, ENOMEM, "calloc()")
-	                                : DUOSHM_ERR_BUSY;
+					: DUOSHM_ERR_BUSY;
 	for (int i = 0; (result == DUOSHM_ERR_BUSY || result == DUOSHM_ERR_EXISTS) &&
 			i < DUOSHM__FILE_TRIES;
 		i++)
@@ -329,8 +331,7 @@ static int make_real(struct duoshm__lifeline *lifeline, uint32_t from, uint32_t 
 {
 	int fd = duoshm__file_open(lifeline->path, O_RDWR, 0);
 	if (fd < 0)
-		return duoshm__fail_call(
-			DUOSHM_ERR_SYSTEM, errno, "open(\"%s\")", lifeline->path);
+		return duoshm__fail_call(DUOSHM_ERR_SYSTEM, errno, "open(\"%s\")", lifeline->path);
 	int result = 0;
 	if (write_zeros(fd, from, to) != 0)
 		result = fail_write(lifeline->path, errno);

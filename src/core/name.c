@@ -52,7 +52,8 @@ static int refuse(const char *name, const char *what)
 	char shown[100];
 	show(name, shown, sizeof shown);
 	duoshm__fail(DUOSHM_ERR_NAME, "\"%s\" is no name: %s", shown, what);
-	duoshm__set_cure("use 1 to %d of a-z 0-9 . _ - and no dot at the beginning", DUOSHM_NAME_MAX);
+	duoshm__set_cure(
+		"use 1 to %d of a-z 0-9 . _ - and no dot at the beginning", DUOSHM_NAME_MAX);
 	return DUOSHM_ERR_NAME;
 }
 

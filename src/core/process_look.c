@@ -40,7 +40,7 @@
 
 #ifdef TOLD_BY_SYSCTL
 
-#define MICROSECONDS(seconds, micro) ((uint64_t)(seconds) * 1000000u + (uint64_t)(micro))
+#define MICROSECONDS(seconds, micro) ((uint64_t)(seconds)*1000000u + (uint64_t)(micro))
 
 #if defined HAVE_STRUCT_KINFO_PROC2_P_USTART_SEC
 typedef struct kinfo_proc2 process_record;
@@ -176,10 +176,11 @@ bool duoshm__process_look(int64_t pid, struct duoshm__process_look *out)
 	char state;
 	long threads;
 	uint64_t start;
-	if (rest == NULL || sscanf(rest,
-				    ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-				    "%*s %ld %*s %" SCNu64,
-				    &state, &threads, &start) != 3)
+	if (rest == NULL ||
+		sscanf(rest,
+			") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			"%*s %ld %*s %" SCNu64,
+			&state, &threads, &start) != 3)
 		return false;
 	out->start = start;
 	out->finished = (state == 'Z' || state == 'X' || state == 'x') && threads <= 1;

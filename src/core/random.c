@@ -53,7 +53,8 @@ int duoshm__random(unsigned bits, uint64_t *out)
 	uint64_t number = 0;
 	while (number == 0) {
 		if (fill(&number, sizeof number) != 0)
-			return duoshm__fail_call(DUOSHM_ERR_SYSTEM, errno, "read(\"/dev/urandom\")");
+			return duoshm__fail_call(
+				DUOSHM_ERR_SYSTEM, errno, "read(\"/dev/urandom\")");
 		number >>= 64 - bits;
 	}
 	*out = number;

@@ -64,7 +64,7 @@ static int fail_errno(const char *call, const char *directory, int error)
 	duoshm__set_cause(DIRECTORY "%s", SHOWN(directory),
 		error == ENOENT   ? "the directory above it does not exist"
 		: error == EACCES ? "this user may not use it"
-		                  : duoshm_failure()->cause);
+				  : duoshm_failure()->cause);
 	duoshm__set_cure("choose another with --dir or DUOSHM_DIR");
 	return code;
 }
@@ -187,7 +187,8 @@ static int hold(int fd, const char *directory)
 		if (errno != EWOULDBLOCK) {
 			duoshm__fail_call(
 				DUOSHM_ERR_REGISTRY, errno, "flock(\"%s\", LOCK_SH)", directory);
-			duoshm__set_cure("choose a directory on a file system that has flock, with --dir");
+			duoshm__set_cure(
+				"choose a directory on a file system that has flock, with --dir");
 			return DUOSHM_ERR_REGISTRY;
 		}
 		if (i == HOLD_TRIES)
@@ -366,8 +367,8 @@ void duoshm__registry_sweep(const struct duoshm__registry *registry)
 	const struct dirent *file;
 	while ((file = readdir(dir)) != NULL) {
 		char path[DUOSHM__PATH_SIZE];
-		int length = snprintf(
-			path, sizeof path, "%s/%s", registry->directory, file->d_name);
+		int length =
+			snprintf(path, sizeof path, "%s/%s", registry->directory, file->d_name);
 		if (strncmp(file->d_name, ".t.", 3) == 0 && (size_t)length < sizeof path)
 			sweep_file(path);
 	}

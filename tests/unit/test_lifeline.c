@@ -49,8 +49,8 @@ enum { STAY, EXEC, CLOSE_ALL, FORK_AND_STAY, LEAVE_CLEANLY, STOP_OWNING };
 
 static struct told *share(int how)
 {
-	struct told *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct told *told =
+		mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CU_ASSERT_FATAL(told != MAP_FAILED);
 	harness_gate(&told->ready);
 	harness_gate(&told->go);
@@ -467,8 +467,7 @@ static void threads_share_it(void)
 	unsigned slot;
 	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
 	for (int i = 0; i < THREADS; i++)
-		CU_ASSERT_EQUAL_FATAL(
-			pthread_create(&threads[i], NULL, attach_often, lifeline), 0);
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, attach_often, lifeline), 0);
 	for (int i = 0; i < THREADS; i++) {
 		void *failed = lifeline;
 		pthread_join(threads[i], &failed);

@@ -102,8 +102,7 @@ static void refuses_directories(void)
 	end();
 	CU_ASSERT_EQUAL(symlink(harness_path("good"), harness_path("link")), 0);
 	expect_refusal(harness_path("link"), "/link: is a symbolic link");
-	CU_ASSERT_STRING_EQUAL(
-		duoshm_failure()->cure, "remove it or choose another with --dir");
+	CU_ASSERT_STRING_EQUAL(duoshm_failure()->cure, "remove it or choose another with --dir");
 	snprintf(path, sizeof path, "%s/", harness_path("link"));
 	expect_refusal(path, "is a symbolic link");
 	close(open(harness_path("file"), O_WRONLY | O_CREAT, 0600));
@@ -306,7 +305,10 @@ static int note_entry(const struct duoshm__entry *entry, int result, void *arg)
 	struct walk *walk = arg;
 	size_t used = strlen(walk->seen);
 	snprintf(walk->seen + used, sizeof walk->seen - used, "%s@%s%s ", entry->name,
-		entry->backend, result == 0 ? "" : result == DUOSHM_ERR_CORRUPT ? "!" : "?");
+		entry->backend,
+		result == 0                    ? ""
+		: result == DUOSHM_ERR_CORRUPT ? "!"
+					       : "?");
 	return --walk->stop_after == 0 ? 5 : 0;
 }
 
@@ -366,8 +368,7 @@ static void the_dead_give_back_their_locks(void)
 		pid_t pid = harness_fork(create_and_stay, written ? &ready : NULL);
 		CU_ASSERT_FATAL(harness_gate_pass(&ready));
 		harness_stop(pid);
-		CU_ASSERT_EQUAL(
-			duoshm__entry_lock(&registry, "x", "one", &lock), DUOSHM_ERR_BUSY);
+		CU_ASSERT_EQUAL(duoshm__entry_lock(&registry, "x", "one", &lock), DUOSHM_ERR_BUSY);
 		snprintf(pid_text, sizeof pid_text, "process %ld", (long)pid);
 		CU_ASSERT_EQUAL(cause_has(pid_text), written);
 		harness_kill(pid);
@@ -420,7 +421,7 @@ static int compete(void *arg)
 	for (long i = 0; i < rounds; i++) {
 		struct duoshm__entry_lock lock;
 		int result = i % 2 == 0 ? duoshm__entry_create(&registry, "x", "one", 0600, &lock)
-		                        : duoshm__entry_lock(&registry, "x", "one", &lock);
+					: duoshm__entry_lock(&registry, "x", "one", &lock);
 		if (result != 0) {
 			HARNESS_CHILD(result == DUOSHM_ERR_EXISTS || result == DUOSHM_ERR_BUSY ||
 				      result == DUOSHM_ERR_NOT_FOUND);
