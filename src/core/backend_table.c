@@ -84,8 +84,8 @@ int duoshm__backend_unknown(const char *name)
 
 		snprintf(built + used, sizeof built - used, "%s%s", used ? " " : "", *n);
 	}
-	duoshm__fail(DUOSHM_ERR_NO_BACKEND, "there is no backend \"%.32s\"; built in: %s", name,
-		built);
+	duoshm__fail(
+		DUOSHM_ERR_NO_BACKEND, "there is no backend \"%.32s\"; built in: %s", name, built);
 	duoshm__set_cure("name one of: %s auto", built);
 	return DUOSHM_ERR_NO_BACKEND;
 }

@@ -12,6 +12,7 @@
 #include "core/object.h"
 
 #define LOOK_EVERY_NS 500000000
+#define POLL_NS       1000000 /* who has no bells (read-only, or none made) looks this often */
 
 static int fail_removed(const struct duoshm_segment *object)
 {
@@ -45,6 +46,10 @@ int duoshm__object_sleep(struct duoshm_segment *object, unsigned bell, int64_t d
 		return fail_removed(object);
 	if (left <= 0)
 		return DUOSHM_ERR_TIMEOUT;
+	if (!object->bells) {
+		duoshm__pause(left < POLL_NS ? left : POLL_NS);
+		return removed_outside(object) ? fail_removed(object) : 0;
+	}
 	result = object->backend->wait(object->bells, bell, left, &why);
 	if (result == 0)
 		return 0;
@@ -62,8 +67,11 @@ int duoshm__object_sleep(struct duoshm_segment *object, unsigned bell, int64_t d
 int duoshm__object_ring(struct duoshm_segment *object, unsigned bell)
 {
 	struct duoshm_failure why = {0};
-	int result = object->backend->ring(object->bells, bell, &why);
+	int result;
 
+	if (!object->bells)
+		return 0;
+	result = object->backend->ring(object->bells, bell, &why);
 	if (result == DUOSHM_ERR_REMOVED) /* nobody sleeps on what is no more */
 		return 0;
 	return result < 0 ? duoshm__fail_native(&why) : 0;
@@ -107,7 +115,8 @@ int duoshm_segment_sleep(struct duoshm_segment *segment, unsigned bell, int64_t 
 	if (result < 0)
 		return result;
 	if (timeout_ns < 0)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "a timeout of %lld ns", (long long)timeout_ns);
+		return duoshm__fail(
+			DUOSHM_ERR_INVALID, "a timeout of %lld ns", (long long)timeout_ns);
 	for (;;) {
 		struct duoshm_failure why = {0};
 		int64_t left = duoshm__remaining(deadline, DUOSHM__SLICE_NS);

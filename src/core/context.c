@@ -100,8 +100,8 @@ int duoshm_free(struct duoshm *ctx)
 	duoshm__registry_close(&ctx->registry);
 	free(ctx);
 	if (forked)
-		return duoshm__fail(DUOSHM_ERR_FORKED,
-			"the context was made by the parent process; its memory in this one is freed");
+		return duoshm__fail(DUOSHM_ERR_FORKED, "the context was made by the parent "
+						       "process; its memory in this one is freed");
 	return 0;
 }
 
@@ -140,9 +140,8 @@ static int asked_for(const struct duoshm *ctx, const struct duoshm__name *name,
 
 static bool proven_dead(struct duoshm *ctx, const struct duoshm__entry *entry)
 {
-	return !entry->persistent &&
-	       duoshm__life_of(ctx->registry.directory, entry->owner, &entry->creator) ==
-		       DUOSHM__DEAD;
+	return !entry->persistent && duoshm__life_of(ctx->registry.directory, entry->owner,
+					     &entry->creator) == DUOSHM__DEAD;
 }
 
 /* Any family: the first that has the name, unless only a later one's object lives. */
@@ -167,8 +166,8 @@ static int find_anywhere(struct duoshm *ctx, const char *name,
 		*entry = other;
 	}
 	if (found == DUOSHM_ERR_NOT_FOUND)
-		return duoshm__fail(found, "there is no object \"%s\" in %s", name,
-			ctx->registry.directory);
+		return duoshm__fail(
+			found, "there is no object \"%s\" in %s", name, ctx->registry.directory);
 	return found;
 }
 

@@ -158,7 +158,8 @@ static int read_memory(const struct duoshm__backend *backend, const struct duosh
 #if defined __GNUC__
 __attribute__((format(printf, 3, 4)))
 #endif
-static void judge(struct duoshm_stat *out, int state, const char *why, ...)
+static void
+judge(struct duoshm_stat *out, int state, const char *why, ...)
 {
 	va_list arguments;
 
@@ -182,7 +183,8 @@ static void judge_half_built(
 	else if (life == DUOSHM__DEAD)
 		judge(out, DUOSHM_ORPHAN, "half-built, and its creator %lld is dead", pid);
 	else
-		judge(out, DUOSHM_UNKNOWN, "half-built; whether pid %lld lives cannot be proven", pid);
+		judge(out, DUOSHM_UNKNOWN, "half-built; whether pid %lld lives cannot be proven",
+			pid);
 }
 
 static void judge_absent(struct duoshm_stat *out, enum duoshm__life life)
@@ -192,8 +194,9 @@ static void judge_absent(struct duoshm_stat *out, enum duoshm__life life)
 	if (life == DUOSHM__DEAD)
 		judge(out, DUOSHM_ORPHAN, "an entry without object; creator %lld is dead", pid);
 	else
-		judge(out, DUOSHM_UNKNOWN, "an entry without object: removed from outside; creator %lld %s",
-			pid, life == DUOSHM__ALIVE ? "is alive" : "cannot be judged");
+		judge(out, DUOSHM_UNKNOWN,
+			"an entry without object: removed from outside; creator %lld %s", pid,
+			life == DUOSHM__ALIVE ? "is alive" : "cannot be judged");
 }
 
 static void judge_present(struct duoshm_stat *out, enum duoshm__life life, int memory, bool removed)
@@ -212,7 +215,8 @@ static void judge_present(struct duoshm_stat *out, enum duoshm__life life, int m
 	else if (life == DUOSHM__DEAD)
 		judge(out, DUOSHM_ORPHAN, "creator %lld is dead", pid);
 	else
-		judge(out, DUOSHM_UNKNOWN, "whether creator %lld lives cannot be proven%s", pid, damage);
+		judge(out, DUOSHM_UNKNOWN, "whether creator %lld lives cannot be proven%s", pid,
+			damage);
 }
 
 void duoshm__inspect(struct duoshm *ctx, const struct duoshm__backend *backend,

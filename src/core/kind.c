@@ -13,8 +13,8 @@
 
 const char *duoshm_kind_name(int kind)
 {
-	static const char *const names[] = {"any", "segment", "semaphore", "lock", "queue",
-		"broadcast", "device", "lane"};
+	static const char *const names[] = {
+		"any", "segment", "semaphore", "lock", "queue", "broadcast", "device", "lane"};
 
 	return kind < 0 || kind > DUOSHM_KIND_LANE ? "?" : names[kind];
 }
@@ -64,8 +64,7 @@ void duoshm__kind_stat(int kind, const void *payload, size_t size, struct duoshm
 	const struct duoshm__semaphore *semaphore = payload;
 
 	if (kind == DUOSHM_KIND_SEMAPHORE && size >= sizeof *semaphore) {
-		uint32_t value =
-			duoshm__load32(&semaphore->word) & DUOSHM__SEMAPHORE_VALUE;
+		uint32_t value = duoshm__load32(&semaphore->word) & DUOSHM__SEMAPHORE_VALUE;
 
 		out->value = value <= DUOSHM_VALUE_MAX ? (int64_t)value : -1;
 	}

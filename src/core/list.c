@@ -21,10 +21,10 @@
 
 static int gone(const struct duoshm_stat *found)
 {
-	duoshm__fail(DUOSHM_ERR_NOT_FOUND, "\"%s\" is %s (%s)", found->name, found->why,
-		found->native);
-	duoshm__set_cure("create it anew, or clean up with: detach -n %s:%s", found->backend,
-		found->name);
+	duoshm__fail(
+		DUOSHM_ERR_NOT_FOUND, "\"%s\" is %s (%s)", found->name, found->why, found->native);
+	duoshm__set_cure(
+		"create it anew, or clean up with: detach -n %s:%s", found->backend, found->name);
 	return DUOSHM_ERR_NOT_FOUND;
 }
 
@@ -66,7 +66,8 @@ struct walk {
 	duoshm_list_fn *fn;
 	void *arg;
 	int stopped; /* what fn said, if it ended the walk */
-	struct duoshm__native *known; /* the kernel's names of what the registry has; sorted by text */
+	struct duoshm__native
+		*known; /* the kernel's names of what the registry has; sorted by text */
 	size_t n_known, room;
 	const struct duoshm__backend *backend; /* whose kernel objects are being listed */
 };
@@ -129,9 +130,9 @@ static const struct duoshm__native *find_known(const struct walk *walk, const ch
 	struct duoshm__native wanted;
 
 	snprintf(wanted.text, sizeof wanted.text, "%s", text);
-	return walk->n_known == 0 ? NULL
-				  : bsearch(&wanted, walk->known, walk->n_known,
-					    sizeof *walk->known, by_text);
+	return walk->n_known == 0
+		       ? NULL
+		       : bsearch(&wanted, walk->known, walk->n_known, sizeof *walk->known, by_text);
 }
 
 /* Bells that have names of their own are called like their segment, with ".0" to ".3" behind. */
@@ -215,8 +216,10 @@ int duoshm_list(struct duoshm *ctx, unsigned flags, duoshm_list_fn *fn, void *ar
 	if (result < 0)
 		return result;
 	if (!fn || (flags & ~DUOSHM_SYSTEM))
-		return duoshm__fail(DUOSHM_ERR_INVALID, "list: flags 0x%x, of which SYSTEM is known; "
-			"and a function is needed", flags);
+		return duoshm__fail(DUOSHM_ERR_INVALID,
+			"list: flags 0x%x, of which SYSTEM is known; "
+			"and a function is needed",
+			flags);
 	result = duoshm__census_take(ctx, &walk.census);
 	if (result < 0)
 		return result;
@@ -248,12 +251,10 @@ static bool remove_orphan(struct cleaning *cleaning, const struct duoshm__backen
 	if (duoshm__entry_lock(&ctx->registry, seen->name, backend->name, &lock) < 0)
 		return false;
 	if (duoshm__entry_read(&ctx->registry, seen->name, backend->name, &entry) == 0) {
-		duoshm__inspect(
-			ctx, backend, &entry, &cleaning->walk.census, true, found, NULL);
+		duoshm__inspect(ctx, backend, &entry, &cleaning->walk.census, true, found, NULL);
 		done = found->state == DUOSHM_ORPHAN;
 	}
-	if (done && !cleaning->dry &&
-		duoshm__object_destroy(ctx, backend, &lock, &entry) < 0) {
+	if (done && !cleaning->dry && duoshm__object_destroy(ctx, backend, &lock, &entry) < 0) {
 		duoshm__log(ctx, DUOSHM_LOG_WARNING, "%s:%s: could not remove it: %s",
 			backend->name, entry.name, duoshm_failure()->cause);
 		done = false;
@@ -283,18 +284,19 @@ static int reclaim_entry(const struct duoshm__entry *entry, int result, void *ar
 
 int duoshm_reclaim(struct duoshm *ctx, unsigned flags, duoshm_list_fn *fn, void *arg)
 {
-	struct cleaning cleaning = {.walk = {.ctx = ctx, .fn = fn, .arg = arg},
-		.dry = (flags & DUOSHM_DRY_RUN) != 0};
+	struct cleaning cleaning = {
+		.walk = {.ctx = ctx, .fn = fn, .arg = arg}, .dry = (flags & DUOSHM_DRY_RUN) != 0};
 	int result = duoshm__context_check(ctx);
 
 	if (result < 0)
 		return result;
 	if (flags & ~DUOSHM_DRY_RUN)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "reclaim: flags 0x%x, of which DRY_RUN is known", flags);
+		return duoshm__fail(DUOSHM_ERR_INVALID,
+			"reclaim: flags 0x%x, of which DRY_RUN is known", flags);
 	if (!ctx->lifeline && !cleaning.dry)
 		return duoshm__fail(DUOSHM_ERR_PERMISSION,
-			"%s is not writable: nothing can be removed there", ctx->registry.directory);
+			"%s is not writable: nothing can be removed there",
+			ctx->registry.directory);
 	result = duoshm__census_take(ctx, &cleaning.walk.census);
 	if (result < 0)
 		return result;
@@ -321,8 +323,8 @@ static int count_orphan(const struct duoshm__entry *entry, int result, void *arg
 
 	if (result == 0 && !entry->persistent &&
 		strcmp(entry->backend, orphans->backend->name) == 0 &&
-		duoshm__life_of(orphans->ctx->registry.directory, entry->owner,
-			&entry->creator) == DUOSHM__DEAD)
+		duoshm__life_of(orphans->ctx->registry.directory, entry->owner, &entry->creator) ==
+			DUOSHM__DEAD)
 		orphans->count++;
 	return 0;
 }

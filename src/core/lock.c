@@ -51,8 +51,8 @@ static int take_handle(unsigned *out)
 		*out = i;
 		return 0;
 	}
-	duoshm__fail(DUOSHM_ERR_LIMIT, "this process has %u locks open, which is the most",
-		HANDLES_MAX);
+	duoshm__fail(
+		DUOSHM_ERR_LIMIT, "this process has %u locks open, which is the most", HANDLES_MAX);
 	duoshm__set_cure("close locks that are not used");
 	return DUOSHM_ERR_LIMIT;
 }
@@ -105,8 +105,8 @@ int duoshm_lock_create(struct duoshm *ctx, const char *name, const struct duoshm
 	int result;
 
 	if (!out || (options && (options->flags & DUOSHM_UNPUBLISHED)))
-		return duoshm__fail(DUOSHM_ERR_INVALID,
-			"lock_create: no place for the result, or UNPUBLISHED, which is for segments");
+		return duoshm__fail(DUOSHM_ERR_INVALID, "lock_create: no place for the result, or "
+							"UNPUBLISHED, which is for segments");
 	lock = allocate();
 	if (!lock)
 		return duoshm_failure()->code;
@@ -127,12 +127,13 @@ int duoshm_lock_open(struct duoshm *ctx, const char *name, unsigned flags, int64
 
 	if (!out || (flags & (DUOSHM_ANY_KIND | DUOSHM_READ_ONLY)))
 		return duoshm__fail(DUOSHM_ERR_INVALID,
-			"lock_open: flags 0x%x; a lock cannot be held by who may not write it", flags);
+			"lock_open: flags 0x%x; a lock cannot be held by who may not write it",
+			flags);
 	lock = allocate();
 	if (!lock)
 		return duoshm_failure()->code;
-	result = duoshm__object_open(ctx, name, DUOSHM_KIND_LOCK, sizeof(struct duoshm__lock), flags,
-		timeout_ns, &lock->object);
+	result = duoshm__object_open(ctx, name, DUOSHM_KIND_LOCK, sizeof(struct duoshm__lock),
+		flags, timeout_ns, &lock->object);
 	if (result < 0) {
 		discard(lock);
 		return result;
@@ -296,8 +297,8 @@ static int acquire_slowly(struct duoshm_lock *lock, int64_t timeout_ns)
 			continue;
 		if (result != SLEEP)
 			return result;
-		result = duoshm__object_sleep(
-			lock->object, BELL, deadline, DUOSHM__SLICE_NS, false);
+		result =
+			duoshm__object_sleep(lock->object, BELL, deadline, DUOSHM__SLICE_NS, false);
 		slept = true;
 		if (result < 0 && result != DUOSHM_ERR_TIMEOUT) {
 			if (result == DUOSHM_ERR_REMOVED)

@@ -35,7 +35,8 @@ struct duoshm__lock {
 };
 
 _Static_assert(sizeof(struct duoshm__lock) == 64, "one cache line");
-_Static_assert(DUOSHM__LIFE_ID_BITS + DUOSHM__LOCK_ID_SHIFT == 64, "id, handle and flags fill the word");
+_Static_assert(
+	DUOSHM__LIFE_ID_BITS + DUOSHM__LOCK_ID_SHIFT == 64, "id, handle and flags fill the word");
 
 struct duoshm__lock_label {
 	struct duoshm__process process;

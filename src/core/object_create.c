@@ -133,8 +133,7 @@ static int make_native(struct duoshm_segment *object)
 
 	for (unsigned attempt = 0;; attempt++) {
 		struct duoshm_failure why = {0};
-		int result = object->backend->derive(
-			&naming, attempt, &object->entry.native, &why);
+		int result = object->backend->derive(&naming, attempt, &object->entry.native, &why);
 
 		if (result < 0)
 			return duoshm__fail_native(&why);
@@ -163,18 +162,28 @@ static void add_cure(struct making *m)
 	duoshm__set_cure("`detach` would free %u%s%s", orphans, cure[0] ? "; or: " : "", cure);
 }
 
+/* Takes back what was made under the creation lock, the entry last; the failure record stays. */
+static void unmake(struct duoshm_segment *object)
+{
+	struct duoshm_failure kept = *duoshm_failure(), ignored;
+
+	if (object->map.address)
+		object->backend->remove(&object->entry.native, object->n_bells, &ignored);
+	duoshm__presence_unlink(&object->creation);
+	duoshm__entry_unlink(&object->creation);
+	duoshm__fail_native(&kept);
+}
+
 /* The lock is held by object->creation. On failure nothing is left, not even the entry. */
 static int build(struct making *m)
 {
 	struct duoshm_segment *object = m->object;
-	struct duoshm_failure ignored, kept;
-	int result;
+	int result = describe(m);
 
-	result = describe(m);
 	if (result == 0)
 		result = make_native(object);
 	if (result < 0)
-		goto unlink_entry;
+		goto unmake;
 	if (m->options.flags & DUOSHM_POPULATE)
 		duoshm__object_populate(object);
 	if (m->recipe->fill)
@@ -184,14 +193,8 @@ static int build(struct making *m)
 		result = duoshm__object_publish(object);
 	if (result == 0)
 		return 0;
-	kept = *duoshm_failure();
-	object->backend->remove(&object->native, object->n_bells, &ignored);
-	duoshm__presence_unlink(&object->creation);
-	duoshm__fail_native(&kept);
-unlink_entry:
-	kept = *duoshm_failure();
-	duoshm__entry_unlink(&object->creation);
-	duoshm__fail_native(&kept);
+unmake:
+	unmake(object);
 	if (result == DUOSHM_ERR_LIMIT || result == DUOSHM_ERR_NO_SPACE)
 		add_cure(m);
 	return result;
@@ -202,8 +205,8 @@ int duoshm__object_publish(struct duoshm_segment *object)
 	int result;
 
 	if (object->creation.fd < 0)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "\"%s\" is published already",
-			object->entry.name);
+		return duoshm__fail(
+			DUOSHM_ERR_INVALID, "\"%s\" is published already", object->entry.name);
 	duoshm__presence_create(&object->creation);
 	/* Release: an opener that reads the mark (acquire) sees the header and the payload. */
 	duoshm__store64_release(&object->header->ready, DUOSHM__MAGIC);
@@ -235,8 +238,7 @@ static int exists(const struct duoshm__entry *entry)
 {
 	duoshm__fail(DUOSHM_ERR_EXISTS, "the %s %s \"%s\" exists, made by process %lld%s",
 		entry->backend, duoshm_kind_name(entry->kind), entry->name,
-		(long long)entry->creator.pid,
-		entry->persistent ? ", and is persistent" : "");
+		(long long)entry->creator.pid, entry->persistent ? ", and is persistent" : "");
 	duoshm__set_cure("take another name, open it, or remove it: detach -n %s:%s",
 		entry->backend, entry->name);
 	return DUOSHM_ERR_EXISTS;
@@ -269,8 +271,8 @@ static int clear_locked(struct making *m, const struct duoshm__entry_lock *lock)
 		return result;
 	m->replaced = true;
 	duoshm__log(m->ctx, DUOSHM_LOG_NOTICE,
-		"%s: replaced what process %lld left, which is dead or lost it", entry.name,
-		(long long)entry.creator.pid);
+		"%s:%s: removed what was left of it (creator: process %lld), to make it anew",
+		entry.backend, entry.name, (long long)entry.creator.pid);
 	return 0;
 }
 

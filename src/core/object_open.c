@@ -2,9 +2,11 @@
 /*
  * Opening and closing of objects, and the check that what was attached is what the registry tells of.
  *
- * The path of a ready object takes no lock and a fixed number of system calls: the entry's open, fstat, pread and close,
- * the family's attach (3 or 4), and the bells' open where there are some. What an opener attaches may have been written to
- * by anybody who was let in: every field of the header is loaded once, and trusted only where it agrees with the registry.
+ * The path of a ready object takes no lock and a fixed number of system calls. Open and close of a segment without bells
+ * on Linux: POSIX 10 (the entry's open, fstat, pread, close; shm_open with 2, fstat, mmap, close; munmap), System V 8 (the
+ * entry's 4; shmget, shmctl, shmat; shmdt). The bells add 1 for a System V set, and 3 or 4 of the C library's for each
+ * POSIX semaphore. What an opener attaches may have been written to by anybody who was let in: every field of the
+ * header is loaded once, and trusted only where it agrees with the registry.
  */
 #include "config.h"
 
@@ -89,8 +91,8 @@ int duoshm__object_join(struct duoshm_segment *object)
 
 	if (ctx->lifeline)
 		return duoshm__lifeline_attach(ctx->lifeline, object->generation, &object->slot);
-	object->presence_fd = duoshm__presence_hold(
-		&ctx->registry, object->entry.name, object->backend->name);
+	object->presence_fd =
+		duoshm__presence_hold(&ctx->registry, object->entry.name, object->backend->name);
 	return 0;
 }
 
@@ -147,8 +149,8 @@ static int check_version(const struct duoshm__header *header, const struct duosh
 	return 0;
 }
 
-static int disagree(const struct duoshm__entry *entry, const char *what, uint64_t memory,
-	uint64_t registry)
+static int disagree(
+	const struct duoshm__entry *entry, const char *what, uint64_t memory, uint64_t registry)
 {
 	return duoshm__fail(DUOSHM_ERR_CORRUPT,
 		"\"%s\": the memory says %s %llu, the registry says %llu", entry->name, what,
@@ -185,8 +187,8 @@ int duoshm__header_check(const struct duoshm__map *map, const struct duoshm__ent
 	memcpy(name, header->name, sizeof name);
 	name[sizeof name - 1] = '\0';
 	if (strcmp(name, entry->name) != 0)
-		return duoshm__fail(DUOSHM_ERR_CORRUPT,
-			"the memory of \"%s\" bears another name", entry->name);
+		return duoshm__fail(
+			DUOSHM_ERR_CORRUPT, "the memory of \"%s\" bears another name", entry->name);
 	return 0;
 }
 
@@ -222,8 +224,7 @@ static int map_object(struct duoshm_segment *object)
 {
 	const struct duoshm__entry *entry = &object->entry;
 	struct duoshm_failure why = {0};
-	int result = object->backend->attach(
-		&entry->native, object->read_only, &object->map, &why);
+	int result = object->backend->attach(&entry->native, object->read_only, &object->map, &why);
 
 	if (result == DUOSHM_ERR_NOT_FOUND)
 		return gone(entry);
@@ -235,8 +236,7 @@ static int map_object(struct duoshm_segment *object)
 	object->header = object->map.address;
 	object->payload = (unsigned char *)object->map.address + DUOSHM__HEADER_SIZE;
 	if (duoshm__object_removed(object))
-		return duoshm__fail(
-			DUOSHM_ERR_NOT_FOUND, "\"%s\" is being removed", entry->name);
+		return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "\"%s\" is being removed", entry->name);
 	return 0;
 }
 
@@ -247,21 +247,20 @@ static int open_bells(struct duoshm_segment *object)
 
 	if (object->n_bells == 0 || object->read_only)
 		return 0;
-	result = object->backend->bells_open(
-		&object->native, object->n_bells, &object->bells, &why);
+	result =
+		object->backend->bells_open(&object->native, object->n_bells, &object->bells, &why);
 	if (result == DUOSHM_ERR_NOT_FOUND)
 		return gone(&object->entry);
 	return result < 0 ? duoshm__fail_native(&why) : 0;
 }
 
-static void note_attach(struct duoshm_segment *object)
+/* The statistics are for people: relaxed, and by those alone who may write. */
+static void note(struct duoshm_segment *object, struct duoshm__word64 *stamp)
 {
 	struct duoshm__process self;
 
-	if (object->read_only)
-		return;
 	duoshm__process_self(&self);
-	duoshm__store64(&object->header->attached_ns, (uint64_t)duoshm__wall_time());
+	duoshm__store64(stamp, (uint64_t)duoshm__wall_time());
 	duoshm__store64(&object->header->last_pid, (uint64_t)self.pid);
 }
 
@@ -293,7 +292,8 @@ int duoshm__object_attach(struct duoshm *ctx, const struct duoshm__backend *back
 		duoshm__object_discard(object);
 		return result;
 	}
-	note_attach(object);
+	if (!object->read_only)
+		note(object, &object->header->attached_ns);
 	if (flags & DUOSHM_POPULATE)
 		duoshm__object_populate(object);
 	*out = object;
@@ -317,8 +317,7 @@ static int half_built(struct duoshm *ctx, const struct duoshm__backend *backend,
 			return DUOSHM_ERR_TIMEOUT;
 		}
 	} else if (duoshm__entry_lock(&ctx->registry, entry->name, backend->name, &lock) < 0) {
-		return duoshm__fail(
-			DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built", entry->name);
+		return duoshm__fail(DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built", entry->name);
 	} else {
 		duoshm__entry_unlock(&lock);
 	}
@@ -406,8 +405,7 @@ int duoshm__object_close(struct duoshm_segment *object)
 	} else if (object->creation.fd >= 0) {
 		result = withdraw(object);
 	} else if (object->header && !object->read_only) {
-		duoshm__store64(
-			&object->header->detached_ns, (uint64_t)duoshm__wall_time());
+		note(object, &object->header->detached_ns);
 	}
 	duoshm__object_discard(object);
 	return result;

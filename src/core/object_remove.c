@@ -45,8 +45,10 @@ int duoshm__object_gone(const struct duoshm_segment *object)
 /* Whoever cannot be told by its memory or its bells finds out by asking the kernel. */
 static void tell_attached(const struct duoshm__backend *backend, const struct duoshm__entry *entry)
 {
-	struct duoshm_segment object = {.backend = backend, .native = entry->native,
-		.kind = entry->kind, .size = (size_t)entry->size};
+	struct duoshm_segment object = {.backend = backend,
+		.native = entry->native,
+		.kind = entry->kind,
+		.size = (size_t)entry->size};
 	struct duoshm_failure ignored;
 
 	if (backend->attach(&entry->native, false, &object.map, &ignored) < 0)
@@ -78,7 +80,8 @@ static int remove_native(const struct duoshm__backend *backend, const struct duo
 	struct duoshm_failure why = {0};
 	int result;
 
-	if (entry->generation == 0) /* its builder died before it had a name to ask the kernel for */
+	if (entry->generation ==
+		0) /* its builder died before it had a name to ask the kernel for */
 		return 0;
 	if (entry->ready)
 		tell_attached(backend, entry);
@@ -93,8 +96,8 @@ int duoshm__object_destroy(struct duoshm *ctx, const struct duoshm__backend *bac
 	int result;
 
 	if (lock->uid != (unsigned)geteuid() && geteuid() != 0) {
-		duoshm__fail(DUOSHM_ERR_PERMISSION, "\"%s\" belongs to user %u", entry->name,
-			lock->uid);
+		duoshm__fail(
+			DUOSHM_ERR_PERMISSION, "\"%s\" belongs to user %u", entry->name, lock->uid);
 		duoshm__set_cure("remove it as that user, or as root");
 		return DUOSHM_ERR_PERMISSION;
 	}
@@ -104,8 +107,8 @@ int duoshm__object_destroy(struct duoshm *ctx, const struct duoshm__backend *bac
 	duoshm__presence_unlink(lock);
 	result = duoshm__entry_unlink(lock);
 	if (result == 0)
-		duoshm__log(ctx, DUOSHM_LOG_DEBUG, "%s:%s: removed (%s)", backend->name, entry->name,
-			entry->native.text);
+		duoshm__log(ctx, DUOSHM_LOG_DEBUG, "%s:%s: removed (%s)", backend->name,
+			entry->name, entry->native.text);
 	return result;
 }
 
@@ -137,9 +140,8 @@ bool duoshm__object_is_remains(struct duoshm *ctx, const struct duoshm__backend 
 
 	if (!entry->ready)
 		return locked;
-	if (!entry->persistent &&
-		duoshm__life_of(ctx->registry.directory, entry->owner, &entry->creator) ==
-			DUOSHM__DEAD)
+	if (!entry->persistent && duoshm__life_of(ctx->registry.directory, entry->owner,
+					  &entry->creator) == DUOSHM__DEAD)
 		return true;
 	if (backend->stat(&entry->native, &ignored, &why) == DUOSHM_ERR_NOT_FOUND)
 		return true;
@@ -172,7 +174,8 @@ static int remove_locked(struct duoshm *ctx, const char *name,
 
 	if (result == DUOSHM_ERR_CORRUPT) { /* what it stood for, nobody can tell any more */
 		duoshm__log(ctx, DUOSHM_LOG_WARNING,
-			"%s:%s: the registry entry is damaged; removed it alone", backend->name, name);
+			"%s:%s: the registry entry is damaged; removed it alone", backend->name,
+			name);
 		return duoshm__entry_unlink(lock);
 	}
 	if (result < 0)
@@ -194,8 +197,7 @@ int duoshm_remove(struct duoshm *ctx, const char *text)
 		result = duoshm__context_find(ctx, &name, &backend, &entry);
 	if (result < 0 && result != DUOSHM_ERR_CORRUPT)
 		return result;
-	result = lock_to_remove(
-		ctx, name.text, backend, result == 0 ? entry.ready : false, &lock);
+	result = lock_to_remove(ctx, name.text, backend, result == 0 ? entry.ready : false, &lock);
 	if (result < 0)
 		return result;
 	result = remove_locked(ctx, name.text, backend, &lock);

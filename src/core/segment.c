@@ -25,8 +25,9 @@ int duoshm_segment_create(struct duoshm *ctx, const char *name, size_t size,
 	recipe.bells = known.bells;
 	if (known.kind != DUOSHM_KIND_SEGMENT && known.kind != DUOSHM_KIND_DEVICE &&
 		known.kind != DUOSHM_KIND_LANE)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "segment_create: kind %d (%s) is no segment",
-			known.kind, duoshm_kind_name(known.kind));
+		return duoshm__fail(DUOSHM_ERR_INVALID,
+			"segment_create: kind %d (%s) is no segment", known.kind,
+			duoshm_kind_name(known.kind));
 	return duoshm__object_create(ctx, name, &recipe, &known, out);
 }
 
@@ -65,8 +66,8 @@ static int parse_native(const struct duoshm *ctx, const char *text,
 		}
 	}
 	if (!*backend || !text || text[0] == '\0' || strlen(text) >= sizeof out->text) {
-		duoshm__fail(DUOSHM_ERR_NAME,
-			"\"%.80s\" does not name a segment of the kernel's", text ? text : "");
+		duoshm__fail(DUOSHM_ERR_NAME, "\"%.80s\" does not name a segment of the kernel's",
+			text ? text : "");
 		duoshm__set_cure("write FAMILY:NAME, FAMILY:0xKEY or FAMILY:id:NUMBER");
 		return DUOSHM_ERR_NAME;
 	}
@@ -79,8 +80,8 @@ static int parse_native(const struct duoshm *ctx, const char *text,
 static int attach_raw(struct duoshm_segment *segment)
 {
 	struct duoshm_failure why = {0};
-	int result = segment->backend->attach(
-		&segment->native, segment->read_only, &segment->map, &why);
+	int result =
+		segment->backend->attach(&segment->native, segment->read_only, &segment->map, &why);
 
 	if (result < 0)
 		return duoshm__fail_native(&why);
@@ -101,8 +102,8 @@ int duoshm_segment_adopt(
 	if (result < 0)
 		return result;
 	if (!out || (flags & ~DUOSHM_READ_ONLY))
-		return duoshm__fail(DUOSHM_ERR_INVALID, "adopt: flags 0x%x, of which READ_ONLY is known",
-			flags);
+		return duoshm__fail(DUOSHM_ERR_INVALID,
+			"adopt: flags 0x%x, of which READ_ONLY is known", flags);
 	result = parse_native(ctx, text, &backend, &native);
 	if (result < 0)
 		return result;
@@ -170,14 +171,15 @@ int duoshm_segment_owner_alive(const struct duoshm_segment *segment)
 		return result;
 	if (!segment->header)
 		return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
-			"%s was not made by this library: nobody knows its owner", segment->native.text);
+			"%s was not made by this library: nobody knows its owner",
+			segment->native.text);
 	switch (duoshm__object_life(segment, segment->entry.owner, &segment->entry.creator)) {
 	case DUOSHM__ALIVE: return 1;
 	case DUOSHM__DEAD: return 0;
 	case DUOSHM__UNPROVEN: break;
 	}
-	return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
-		"whether process %lld lives cannot be proven", (long long)segment->entry.creator.pid);
+	return duoshm__fail(DUOSHM_ERR_UNSUPPORTED, "whether process %lld lives cannot be proven",
+		(long long)segment->entry.creator.pid);
 }
 
 int duoshm_segment_close(struct duoshm_segment *segment)

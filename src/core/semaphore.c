@@ -70,8 +70,8 @@ int duoshm_semaphore_create(struct duoshm *ctx, const char *name, unsigned value
 	int result;
 
 	if (!out || value > DUOSHM_VALUE_MAX)
-		return duoshm__fail(DUOSHM_ERR_INVALID,
-			"semaphore_create: value %u, of at most %d", value, DUOSHM_VALUE_MAX);
+		return duoshm__fail(DUOSHM_ERR_INVALID, "semaphore_create: value %u, of at most %d",
+			value, DUOSHM_VALUE_MAX);
 	if (options && (options->flags & DUOSHM_UNPUBLISHED))
 		return duoshm__fail(
 			DUOSHM_ERR_INVALID, "semaphore_create: UNPUBLISHED is for segments");
@@ -145,8 +145,10 @@ static int fail_removed(const struct duoshm_semaphore *semaphore)
 
 static int fail_corrupt(const struct duoshm_semaphore *semaphore, uint32_t word)
 {
-	return duoshm__fail(DUOSHM_ERR_CORRUPT, "the semaphore \"%s\" holds 0x%08x, which no call "
-		"of this library writes", semaphore->object->entry.name, word);
+	return duoshm__fail(DUOSHM_ERR_CORRUPT,
+		"the semaphore \"%s\" holds 0x%08x, which no call "
+		"of this library writes",
+		semaphore->object->entry.name, word);
 }
 
 static bool is_sane(uint32_t word)

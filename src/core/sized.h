@@ -21,7 +21,8 @@ static inline size_t duoshm__sized_room(const void *given, size_t least)
 }
 
 /* Fills the caller's struct, whose size stays as it is; what this version does not know becomes zero. */
-static inline void duoshm__sized_give(void *given, size_t size, const void *known, size_t known_size)
+static inline void duoshm__sized_give(
+	void *given, size_t size, const void *known, size_t known_size)
 {
 	size_t common = size < known_size ? size : known_size;
 
