@@ -102,14 +102,6 @@ static void show_change(const struct duoshm_register *reg, const struct duoshm_v
 	}
 }
 
-static int refused(const char *name, int code)
-{
-	char what[160];
-
-	snprintf(what, sizeof what, "%s: %s", client.name, name);
-	return tool_failed(what, code);
-}
-
 /* The new value is read back: what the device made of it, not what was asked for. */
 static int put(struct duoshm_device *device, const char *name, const char *text)
 {
@@ -126,7 +118,7 @@ static int put(struct duoshm_device *device, const char *name, const char *text)
 		return client_failed(code);
 	code = duoshm_device_write(device, index, text, tool.wait_ns);
 	if (code < 0)
-		return refused(reg.name, code);
+		return client_failed(code);
 	code = duoshm_device_read(device, index, &after);
 	if (code < 0)
 		return client_failed(code);

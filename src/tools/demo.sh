@@ -4,7 +4,7 @@
 # it live, a command is acknowledged, and a lossless capture is compared with the original, sample for sample. Then both
 # families side by side, and the proof that nothing is left.
 
-build=${DUOSHM_BUILD_DIR:-.}
+build=$(cd "${DUOSHM_BUILD_DIR:-.}" && pwd) || exit 1
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/duoshm-demo.XXXXXX") || exit 1
 DUOSHM_DIR=$scratch/registry
 export DUOSHM_DIR
@@ -35,9 +35,7 @@ shown() {
 	printf '$ ./%s' "$1"
 	program=$1
 	shift
-	for word in "$@"; do
-		printf ' %s' "$(echo "$word" | sed "s|^$scratch/||; s|=$scratch/|=|")"
-	done
+	printf ' %s' "$@"
 	printf '\n'
 	"$build/$program" "$@"
 }
@@ -76,8 +74,8 @@ make_csv() {
 
 choose_recording() {
 	if [ -n "${FILE-}" ]; then
-		original=$FILE
-		[ -r "$original" ] || { say "*** $original cannot be read"; exit 1; }
+		[ -r "$FILE" ] || { say "*** $FILE cannot be read"; exit 1; }
+		original=$(cd "$(dirname "$FILE")" && pwd)/$(basename "$FILE")
 		say "The recording is yours: $original"
 	elif ! has_library sndfile; then
 		original=$scratch/generated.csv
@@ -162,12 +160,13 @@ followed() {
 	eval "wait \"\$follower$1\"" || fault "follower $1 failed: $(cat "$scratch/follower$1.err")"
 	missed=$(awk '/missed/ { for (i = 1; i <= NF; i++) if ($i == "missed") sum += $(i + 1) }
 		END { print sum + 0 }' "$scratch/follower$1.err")
-	say "follower $1 saw $(($(wc -l < "$scratch/follower$1") - 1)) samples live, missed $missed; the last one:"
-	tail -n 1 "$scratch/follower$1" | sed 's/^/    /'
+	seen=$(($(wc -l < "$scratch/follower$1") - 1))
+	say "follower $1 saw $seen samples live, missed $missed; one of the middle:"
+	sed -n "$((seen / 2 + 1))p" "$scratch/follower$1" | sed 's/^/    /'
 }
 
 one_family() {
-	copy=$scratch/copy-$1.$suffix
+	copy=copy-$1.$suffix
 	say
 	say "---- $1 ----"
 	say "\$ ./device -n $name --backend=$1 --replay=$(basename "$original")"
@@ -191,6 +190,7 @@ one_family() {
 say 'duoshm: one interface over System V and POSIX shared memory'
 in_kernel > "$scratch/before"
 choose_recording
+cd "$scratch" || exit 1
 families=$("$build/client" -V | sed -n 's/^families: *//p')
 for family in $families; do
 	one_family "$family"
