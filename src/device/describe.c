@@ -14,7 +14,6 @@
 #include "device/text.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -301,7 +300,7 @@ struct reading {
 	const char *path;
 	FILE *file;
 	int line; /* of what is being looked at */
-	int code;
+	int code, fault_line;
 };
 
 /* libinih tells no line to its handler in every build, so that the reader counts them itself. */
@@ -345,6 +344,7 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 	r->code = take_key(r, section, key, value);
 	if (!r->code)
 		return 1;
+	r->fault_line = r->line;
 	duoshm__copy(cause, sizeof cause, duoshm_failure()->cause);
 	duoshm__fail(r->code, "%s:%d: %s", r->path, r->line, cause);
 	return 0;
@@ -356,12 +356,12 @@ int duoshm__setup_read(struct duoshm__setup *setup, const char *path)
 	int line, failed;
 
 	if (!r.file)
-		return duoshm__fail_call(
-			duoshm__code_of_errno(errno), errno, "fopen(\"%s\", \"r\")", path);
+		return duoshm__fail_file(path);
 	line = ini_parse_stream(next_line, &r, handle, &r);
 	failed = ferror(r.file);
 	fclose(r.file);
-	if (r.code)
+	/* a broken line makes faults of lines behind it */
+	if (r.code && (line <= 0 || line >= r.fault_line))
 		return r.code;
 	if (failed)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: cannot be read", path);

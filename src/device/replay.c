@@ -9,8 +9,8 @@
 
 #include "core/failure.h"
 #include "device/signal.h"
+#include "device/text.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,8 +44,7 @@ static int choose_source(const char *path, const struct duoshm__source **out)
 	int sound = has_suffix(path, ".wav");
 
 	if (!file)
-		return duoshm__fail_call(
-			duoshm__code_of_errno(errno), errno, "fopen(\"%s\", \"r\")", path);
+		return duoshm__fail_file(path);
 	if (fstat(fileno(file), &st) == 0 && !S_ISREG(st.st_mode)) {
 		fclose(file);
 		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: is not a regular file", path);

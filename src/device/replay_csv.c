@@ -13,7 +13,6 @@
 #include "core/failure.h"
 #include "device/text.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,8 +248,7 @@ static int read_lines(struct csv *csv, FILE *file, struct duoshm_format *format)
 		begun = 1;
 	}
 	if (!err && ferror(file))
-		err = duoshm__fail_call(
-			duoshm__code_of_errno(errno), errno, "read(\"%s\")", csv->path);
+		err = duoshm__fail_file(csv->path);
 	free(line);
 	if (!err && csv->frames == 0)
 		err = duoshm__fail(DUOSHM_ERR_INVALID, "%s: holds no samples", csv->path);
@@ -284,8 +282,7 @@ static int csv_open(const char *path, struct duoshm_format *format, void **state
 	int err;
 
 	if (!file)
-		return duoshm__fail_call(
-			duoshm__code_of_errno(errno), errno, "fopen(\"%s\", \"r\")", path);
+		return duoshm__fail_file(path);
 	csv = calloc(1, sizeof *csv);
 	if (!csv) {
 		fclose(file);

@@ -372,7 +372,8 @@ static int lay_out(struct duoshm__server *s, const struct duoshm__device_header 
 	int err;
 
 	memcpy(payload, head, sizeof *head);
-	duoshm__registers_describe(&s->registers, (void *)(payload + (size_t)head->descriptions_at));
+	duoshm__registers_describe(
+		&s->registers, (void *)(payload + (size_t)head->descriptions_at));
 	s->table = (void *)(payload + (size_t)head->table_at);
 	err = duoshm_broadcast_format(
 		s->segment, (size_t)head->stream_at, (size_t)head->stream_bytes);

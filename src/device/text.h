@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Copying text into fixed fields, where cutting it off is meant. */
+/* Copying text into fixed fields, where cutting it off is meant; failures of files. */
 #ifndef DUOSHM_DEVICE_TEXT_H
 #define DUOSHM_DEVICE_TEXT_H
 
+#include "core/failure.h"
+
+#include <errno.h>
 #include <string.h>
 
 static inline void duoshm__copy(char *to, size_t size, const char *from)
@@ -13,6 +16,15 @@ static inline void duoshm__copy(char *to, size_t size, const char *from)
 		length = size - 1;
 	memcpy(to, from, length);
 	to[length] = '\0';
+}
+
+/* Of opening or reading it, by errno: "PATH: No such file or directory". */
+static inline int duoshm__fail_file(const char *path)
+{
+	int code = duoshm__fail_call(duoshm__code_of_errno(errno), errno, "open(\"%s\")", path);
+
+	duoshm__set_cause("%s: %s", path, strerror(duoshm_failure()->system_error));
+	return code;
 }
 
 #endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Registers: alarms, texts, limits; and that the table never shows half a moment, even of a stopped writer. */
+#include "config.h"
+
+#include "device/registers.h"
+#include "harness/harness.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+
+static const struct duoshm_register volt = {.name = "VOLT",
+	.unit = "V",
+	.type = DUOSHM_TYPE_REAL,
+	.writable = 1,
+	.precision = 3,
+	.low = -10,
+	.high = 10,
+	.lolo = -9,
+	.low_alarm = -8,
+	.high_alarm = 8,
+	.hihi = 9};
+
+static void alarms(void)
+{
+	static const struct {
+		double value;
+		int severity, alarm;
+	} levels[] = {
+		{0, DUOSHM_NO_ALARM, DUOSHM_ALARM_NONE},
+		{7.99, DUOSHM_NO_ALARM, DUOSHM_ALARM_NONE},
+		{8, DUOSHM_MINOR, DUOSHM_ALARM_HIGH},
+		{9, DUOSHM_MAJOR, DUOSHM_ALARM_HIHI},
+		{-8, DUOSHM_MINOR, DUOSHM_ALARM_LOW},
+		{-9.5, DUOSHM_MAJOR, DUOSHM_ALARM_LOLO},
+		{NAN, DUOSHM_INVALID, DUOSHM_ALARM_READ},
+	};
+	struct duoshm__registers r = {0};
+
+	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &volt), 0);
+	CU_ASSERT_EQUAL(duoshm__registers_seal(&r), 0);
+	CU_ASSERT_EQUAL(r.value[0].alarm, DUOSHM_ALARM_UDF);
+	CU_ASSERT_EQUAL(r.value[0].severity, DUOSHM_INVALID);
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+		duoshm__registers_real(&r, 0, levels[i].value, 5, 100, 200);
+		CU_ASSERT_EQUAL(r.value[0].severity, levels[i].severity);
+		CU_ASSERT_EQUAL(r.value[0].alarm, levels[i].alarm);
+		CU_ASSERT_EQUAL(r.value[0].sequence, i + 1);
+	}
+	CU_ASSERT_EQUAL(r.value[0].t_sample_ns, 100);
+	CU_ASSERT_EQUAL(r.value[0].t_update_ns, 200);
+	duoshm__registers_free(&r);
+}
+
+static void finding(void)
+{
+	struct duoshm__registers r = {0};
+	struct duoshm_register other = volt;
+
+	strcpy(other.name, "OTHER");
+	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &volt), 0);
+	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &other), 1);
+	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &volt), DUOSHM_ERR_INVALID);
+	CU_ASSERT_EQUAL(duoshm__registers_find(&r, "other"), 1);
+	CU_ASSERT_EQUAL(duoshm__registers_find(&r, "OTHE"), DUOSHM_ERR_NOT_FOUND);
+	duoshm__registers_free(&r);
+}
+
+static void parsing(void)
+{
+	struct duoshm_register about = volt;
+	struct duoshm_value value = {0};
+	char text[64];
+
+	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "500mV", &value), 0);
+	CU_ASSERT_EQUAL(value.real, 0.5);
+	duoshm__value_text(&about, &value, text, sizeof text);
+	CU_ASSERT_STRING_EQUAL(text, "0.5 V");
+	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "10.5", &value), DUOSHM_ERR_INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(duoshm_failure()->cause, "VOLT: 10.5 is beyond its limits"));
+	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "on", &value), DUOSHM_ERR_INVALID);
+	CU_ASSERT_EQUAL(value.real, 0.5); /* untouched */
+	about.type = DUOSHM_TYPE_BOOLEAN;
+	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "ON", &value), 0);
+	CU_ASSERT_EQUAL(value.integer, 1);
+	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "2", &value), DUOSHM_ERR_INVALID);
+	about.type = DUOSHM_TYPE_INTEGER;
+	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "-7", &value), 0);
+	CU_ASSERT_EQUAL(value.integer, -7);
+	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "11", &value), DUOSHM_ERR_INVALID);
+	about.type = DUOSHM_TYPE_TEXT;
+	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "any thing", &value), 0);
+	CU_ASSERT_STRING_EQUAL(value.text, "any thing");
+}
+
+static void rows_keep_everything(void)
+{
+	struct duoshm_value value = {.type = DUOSHM_TYPE_TEXT,
+		.real = -0.1,
+		.integer = INT64_MIN,
+		.text = "sixty-three characters at most",
+		.sequence = UINT64_MAX,
+		.t_sample_ns = -1,
+		.t_update_ns = INT64_MAX,
+		.severity = DUOSHM_INVALID,
+		.alarm = DUOSHM_ALARM_UDF};
+	struct duoshm_value back;
+	struct duoshm__plain_row row;
+
+	duoshm__row_encode(&value, &row);
+	duoshm__row_decode(&row, DUOSHM_TYPE_TEXT, &back);
+	CU_ASSERT_EQUAL(memcmp(&value, &back, sizeof value), 0);
+	/* a row of another process may hold anything */
+	memset(&row, 0xff, sizeof row);
+	duoshm__row_decode(&row, DUOSHM_TYPE_TEXT, &back);
+	CU_ASSERT_EQUAL(strlen(back.text), 63);
+	CU_ASSERT(back.severity <= DUOSHM_INVALID && back.alarm <= DUOSHM_ALARM_UDF);
+}
+
+#define ROWS 40
+
+static struct duoshm__table *make_table(void)
+{
+	void *memory = mmap(NULL, duoshm__table_bytes(ROWS - DUOSHM__EXTRA_ROWS),
+		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CU_ASSERT_NOT_EQUAL_FATAL(memory, MAP_FAILED);
+	return memory;
+}
+
+static void drop_table(struct duoshm__table *table)
+{
+	munmap(table, duoshm__table_bytes(ROWS - DUOSHM__EXTRA_ROWS));
+}
+
+/* Writes moments until it is killed: every word of every row is the number of the moment. */
+static int write_moments(void *arg)
+{
+	static struct duoshm__plain_row rows[ROWS];
+	unsigned char dirty[ROWS];
+
+	for (uint64_t moment = 1;; moment++) {
+		for (size_t i = 0; i < ROWS * DUOSHM__ROW_WORDS; i++)
+			rows[i / DUOSHM__ROW_WORDS].word[i % DUOSHM__ROW_WORDS] = moment;
+		memset(dirty, 1, sizeof dirty);
+		duoshm__table_write(arg, ROWS, rows, dirty);
+	}
+	return 0;
+}
+
+/* Words that differ from the first one. */
+static size_t torn_words(const struct duoshm__plain_row *rows)
+{
+	size_t torn = 0;
+
+	for (size_t i = 0; i < ROWS; i++)
+		for (size_t w = 0; w < DUOSHM__ROW_WORDS; w++)
+			torn += rows[i].word[w] != rows[0].word[0];
+	return torn;
+}
+
+static void snapshots_are_of_one_moment(void)
+{
+	static struct duoshm__plain_row rows[ROWS];
+	struct duoshm__table *table = make_table();
+	pid_t writer = harness_fork(write_moments, table);
+	long reads = harness_scale(300, 3000, 100000);
+	size_t torn = 0, busy = 0;
+	uint64_t last = 0;
+
+	for (long i = 0; i < reads; i++) {
+		if (duoshm__table_read(table, ROWS, 0, ROWS, rows) < 0) {
+			busy++;
+			continue;
+		}
+		torn += torn_words(rows);
+		CU_ASSERT(rows[0].word[0] >= last); /* never back in time */
+		last = rows[0].word[0];
+	}
+	CU_ASSERT_EQUAL(torn, 0);
+	CU_ASSERT(busy < (size_t)reads / 2);
+	harness_kill(writer);
+	drop_table(table);
+}
+
+/* Wherever the writer was stopped, a reader gets a whole moment at the first try. */
+static void a_stopped_writer_blocks_nobody(void)
+{
+	static struct duoshm__plain_row rows[ROWS];
+	struct duoshm__table *table = make_table();
+
+	for (long i = 0; i < harness_scale(10, 60, 500); i++) {
+		pid_t writer = harness_fork(write_moments, table);
+
+		while (duoshm__load32(&table->latch) < 100)
+			duoshm__relax();
+		harness_stop(writer);
+		CU_ASSERT_EQUAL(duoshm__table_read(table, ROWS, 0, ROWS, rows), 0);
+		CU_ASSERT_EQUAL(torn_words(rows), 0);
+		harness_kill(writer);
+		memset(table, 0, duoshm__table_bytes(ROWS - DUOSHM__EXTRA_ROWS));
+	}
+	drop_table(table);
+}
+
+static const struct harness_case cases[] = {
+	{"alarm levels", alarms},
+	{"names are found, and are unique", finding},
+	{"texts to values, within limits", parsing},
+	{"a row keeps everything", rows_keep_everything},
+	{"a snapshot is of one moment", snapshots_are_of_one_moment},
+	{"a stopped writer blocks nobody", a_stopped_writer_blocks_nobody},
+	{NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	return harness_run(argc, argv, "registers", cases);
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* Recordings: what comes out is what is in the file, and what is wrong with a file is said. */
+#include "config.h"
+
+#include "device/replay.h"
+#include "harness/harness.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct duoshm__replay *replay;
+
+static void write_file(const char *stem, const void *bytes, size_t length)
+{
+	FILE *file = fopen(harness_path(stem), "wb");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	CU_ASSERT_EQUAL(fwrite(bytes, 1, length, file), length);
+	fclose(file);
+}
+
+static void write_text(const char *stem, const char *text)
+{
+	write_file(stem, text, strlen(text));
+}
+
+static int open_it(const char *stem, unsigned bits, double rate)
+{
+	replay = NULL;
+	return duoshm__replay_open(harness_path(stem), bits, rate, &replay);
+}
+
+/* The file is refused, and the cause holds both its name and `why`. */
+static void refused(const char *stem, int code, const char *why)
+{
+	CU_ASSERT_EQUAL(open_it(stem, 0, 0), code);
+	CU_ASSERT_PTR_NULL(replay);
+	CU_ASSERT_PTR_NOT_NULL(strstr(duoshm_failure()->cause, why));
+}
+
+/* ---- CSV ---- */
+
+static void csv_plain(void)
+{
+	const struct duoshm_format *format;
+	double samples[8];
+
+	write_text("plain.csv", "1,2\n3,4.5\n-1e-3,0x10\n");
+	CU_ASSERT_EQUAL_FATAL(open_it("plain.csv", 0, 0), 0);
+	format = duoshm__replay_format(replay);
+	CU_ASSERT_EQUAL(format->channels, 2);
+	CU_ASSERT_EQUAL(format->total_frames, 3);
+	CU_ASSERT_EQUAL(format->sample_type, DUOSHM_SAMPLE_REAL64);
+	CU_ASSERT_EQUAL(format->rate_hz, 10);
+	CU_ASSERT_STRING_EQUAL(format->names[1], "CH2");
+	CU_ASSERT_STRING_EQUAL(format->source, "csv");
+	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 2), 2);
+	CU_ASSERT(samples[0] == 1 && samples[1] == 2 && samples[2] == 3 && samples[3] == 4.5);
+	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 2), 1);
+	CU_ASSERT(samples[0] == -1e-3 && samples[1] == 16);
+	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 2), 0);
+	CU_ASSERT_EQUAL(duoshm__replay_rewind(replay), 0);
+	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 4), 3);
+	duoshm__replay_close(replay);
+}
+
+static void csv_named(void)
+{
+	const struct duoshm_format *format;
+	double samples[4];
+
+	write_text("named.csv", "\357\273\277# a recording\r\n\r\n"
+				"time_ms;frame;VOLT (V);\"TEMP [degC]\"\r\n"
+				"0.0;0;1.5;20\r\n0.5;1;-1.5;21\r\n1.0;2;1.5;22\r\n");
+	CU_ASSERT_EQUAL_FATAL(open_it("named.csv", 0, 0), 0);
+	format = duoshm__replay_format(replay);
+	CU_ASSERT_EQUAL(format->channels, 2);
+	CU_ASSERT_EQUAL(format->rate_hz, 2000);
+	CU_ASSERT_STRING_EQUAL(format->names[0], "VOLT");
+	CU_ASSERT_STRING_EQUAL(format->names[1], "TEMP");
+	CU_ASSERT_STRING_EQUAL(format->unit, "V");
+	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 2), 2);
+	CU_ASSERT(samples[0] == 1.5 && samples[1] == 20 && samples[2] == -1.5);
+	duoshm__replay_close(replay);
+	CU_ASSERT_EQUAL_FATAL(open_it("named.csv", 0, 44100), 0);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->rate_hz, 44100);
+	duoshm__replay_close(replay);
+}
+
+static void csv_refused(void)
+{
+	static const struct {
+		const char *text, *why;
+	} wrong[] = {
+		{"a,b\n", "holds no samples"},
+		{"# nothing\n", "holds no samples"},
+		{"1,2\n3\n", "line 2: 1 columns instead of 2"},
+		{"1,2\n3,4\n5,", "line 3: \"\" is not a number"},
+		{"1,2\n3,x4\n", "line 2: \"x4\" is not a number"},
+		{"time,a\n0,1\n1,2\n1,3\n", "line 4: the time does not go on"},
+		{"time\n0\n1\n", "1 to 64 columns"},
+	};
+
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		write_text("wrong.csv", wrong[i].text);
+		refused("wrong.csv", DUOSHM_ERR_INVALID, wrong[i].why);
+	}
+}
+
+static void files_refused(void)
+{
+	write_text("empty.wav", "");
+	refused("empty.wav", DUOSHM_ERR_INVALID, "is empty");
+	refused("missing.wav", DUOSHM_ERR_NOT_FOUND, "missing.wav");
+	write_file("zeros.csv", "1,2\n\0\0\0", 7);
+	refused("zeros.csv", DUOSHM_ERR_INVALID, "neither a sound file nor CSV");
+	CU_ASSERT_EQUAL(
+		duoshm__replay_open(harness_scratch_dir(), 0, 0, &replay), DUOSHM_ERR_INVALID);
+	CU_ASSERT_PTR_NOT_NULL(strstr(duoshm_failure()->cause, "not a regular file"));
+}
+
+/* ---- WAV ---- */
+
+static void put(unsigned char **at, uint32_t value, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		*(*at)++ = (unsigned char)(value >> 8 * i);
+}
+
+/* A WAV of `bits`-bit PCM (format 1) or IEEE (3); `announced` bytes of data, `there` of them. */
+static size_t make_wav(unsigned char *file, unsigned kind, unsigned channels, unsigned bits,
+	const void *data, size_t announced, size_t there)
+{
+	unsigned char *at = file;
+	uint32_t frame = channels * bits / 8;
+
+	memcpy(at, "RIFF", 4), at += 4;
+	put(&at, (uint32_t)(36 + announced), 4);
+	memcpy(at, "WAVEfmt ", 8), at += 8;
+	put(&at, 16, 4);
+	put(&at, kind, 2);
+	put(&at, channels, 2);
+	put(&at, 44100, 4);
+	put(&at, 44100 * frame, 4);
+	put(&at, frame, 2);
+	put(&at, bits, 2);
+	memcpy(at, "data", 4), at += 4;
+	put(&at, (uint32_t)announced, 4);
+	memcpy(at, data, there);
+	return (size_t)(at - file) + there;
+}
+
+static unsigned char wav[4096];
+
+#ifdef HAVE_SNDFILE
+static void wav_integers(void)
+{
+	static const unsigned char samples[] = {
+		0x00, 0x80, 0xff, 0x7f, 0x01, 0x00, 0xff, 0xff, 0x34, 0x12, 0x00, 0x00};
+	int32_t out[8] = {0};
+
+	write_file("pcm16.wav", wav, make_wav(wav, 1, 2, 16, samples, 12, 12));
+	CU_ASSERT_EQUAL_FATAL(open_it("pcm16.wav", 0, 0), 0);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->channels, 2);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 16);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->rate_hz, 44100);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->total_frames, 3);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->sample_type, DUOSHM_SAMPLE_INT32);
+	CU_ASSERT_EQUAL(duoshm__replay_read(replay, out, 4), 3);
+	CU_ASSERT_EQUAL(out[0], INT32_MIN);
+	CU_ASSERT_EQUAL(out[1], 0x7fff0000);
+	CU_ASSERT_EQUAL(out[2], 0x00010000);
+	CU_ASSERT_EQUAL(out[3], -0x10000);
+	CU_ASSERT_EQUAL(out[4], 0x12340000);
+	duoshm__replay_close(replay);
+
+	write_file("pcm24.wav", wav, make_wav(wav, 1, 1, 24, samples, 12, 12));
+	CU_ASSERT_EQUAL_FATAL(open_it("pcm24.wav", 0, 0), 0);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 24);
+	CU_ASSERT_EQUAL(duoshm__replay_read(replay, out, 1), 1);
+	CU_ASSERT_EQUAL(out[0], INT32_MIN + (int32_t)0x7f800000); /* 0xff8000 << 8 */
+	duoshm__replay_close(replay);
+}
+
+static void wav_reals(void)
+{
+	static const float samples[] = {0.1f, -1.5f, 1e-30f, 3.0f};
+	double out[4] = {0};
+
+	write_file("float.wav", wav, make_wav(wav, 3, 1, 32, samples, 16, 16));
+	CU_ASSERT_EQUAL_FATAL(open_it("float.wav", 0, 0), 0);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 32);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->sample_type, DUOSHM_SAMPLE_REAL64);
+	CU_ASSERT_EQUAL(duoshm__replay_read(replay, out, 4), 4);
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(out[i], (double)samples[i]);
+	duoshm__replay_close(replay);
+}
+
+static void fewer_bits(void)
+{
+	static const int16_t samples[] = {0, 100, 127, 128, 255, -128, -129, INT16_MAX, INT16_MIN};
+	static const int wanted[] = {
+		0, 0, 0, 1, 1, 0, -1, 127, -128}; /* of 8 bits, to the nearest */
+	int32_t out[9] = {0};
+
+	write_file("less.wav", wav, make_wav(wav, 1, 1, 16, samples, 18, 18));
+	CU_ASSERT_EQUAL_FATAL(open_it("less.wav", 8, 0), 0);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 8);
+	CU_ASSERT_EQUAL(duoshm__replay_read(replay, out, 9), 9);
+	for (int i = 0; i < 9; i++)
+		CU_ASSERT_EQUAL(out[i], wanted[i] * (INT32_C(1) << 24));
+	duoshm__replay_close(replay);
+	/* more bits than there are change nothing */
+	CU_ASSERT_EQUAL_FATAL(open_it("less.wav", 24, 0), 0);
+	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 16);
+	duoshm__replay_close(replay);
+}
+
+static void wav_refused(void)
+{
+	static const unsigned char samples[64] = {0};
+
+	write_file("cut.wav", wav, make_wav(wav, 1, 1, 16, samples, 64, 20));
+	refused("cut.wav", DUOSHM_ERR_INVALID, "truncated: 64 bytes of samples announced, 20");
+	write_file("cut.wav", wav, 20);
+	refused("cut.wav", DUOSHM_ERR_INVALID, "no sound file");
+	write_text("text.wav", "1,2\n3,4\n");
+	refused("text.wav", DUOSHM_ERR_INVALID, "no sound file");
+	write_file("none.wav", wav, make_wav(wav, 1, 1, 16, samples, 0, 0));
+	refused("none.wav", DUOSHM_ERR_INVALID, "holds no samples");
+	write_file("wide.wav", wav, make_wav(wav, 1, 65, 8, samples, 64, 64));
+	refused("wide.wav", DUOSHM_ERR_UNSUPPORTED, "65 channels");
+}
+#else
+static void without_sndfile(void)
+{
+	write_file("any.wav", wav, make_wav(wav, 1, 1, 16, "abcd", 4, 4));
+	refused("any.wav", DUOSHM_ERR_UNSUPPORTED, "without libsndfile");
+}
+#endif
+
+static const struct harness_case cases[] = {
+	{"CSV of numbers", csv_plain},
+	{"CSV with names, units, times", csv_named},
+	{"CSV that is wrong, with its line", csv_refused},
+	{"files that are missing, empty, of another kind", files_refused},
+#ifdef HAVE_SNDFILE
+	{"WAV of integers, bit for bit", wav_integers},
+	{"WAV of reals, unscaled", wav_reals},
+	{"fewer bits round and saturate", fewer_bits},
+	{"WAV that is wrong", wav_refused},
+#else
+	{"WAV without libsndfile", without_sndfile},
+#endif
+	{NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	return harness_run(argc, argv, "replay", cases);
+}
