@@ -47,8 +47,6 @@ other_logs += $(unit_tests:=.log) $(c_tests:=.log)
 check_PROGRAMS += $(unit_tests) $(c_tests) $(test_helpers)
 endif
 if WITH_EXAMPLES
-other_tests += $(example_programs)
-other_logs += $(example_programs:=.log)
 check_PROGRAMS += $(example_programs)
 endif
 TESTS += $(other_tests) tests/lint/nothing_left.sh

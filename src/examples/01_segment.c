@@ -2,6 +2,8 @@
 /*
  * A segment between two processes: one makes it, fills it and publishes it; the other waits for it to come into being and reads.
  * Run it as it is, or with DUOSHM_BACKEND=sysv and =posix: it prints the same.
+ *
+ * Argument: the object's name (default: example).
  */
 #include <duoshm.h>
 
@@ -52,10 +54,9 @@ static int writer(const char *name, pid_t child)
 	return duoshm_free(ctx) < 0 || status != 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	char name[32];
-	snprintf(name, sizeof name, "example-%ld", (long)getpid());
+	const char *name = argc > 1 ? argv[1] : "example";
 	/* Fork first, then open: a child does not inherit its parent's handles. */
 	pid_t child = fork();
 	if (child == 0)

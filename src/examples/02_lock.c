@@ -2,6 +2,8 @@
 /*
  * A lock that survives its holder. A child takes the lock, begins to change the data, and is killed. The next taker is told
  * (DUOSHM_OWNER_DEAD), mends the data, and goes on: nobody hangs.
+ *
+ * Argument: the object's name (default: example).
  */
 #include <duoshm.h>
 
@@ -26,13 +28,12 @@ static void holder(const char *name)
 	_exit(1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	char name[32];
+	const char *name = argc > 1 ? argv[1] : "example";
 	struct duoshm *ctx;
 	struct duoshm_lock *lock;
 
-	snprintf(name, sizeof name, "example-%ld", (long)getpid());
 	pid_t child = fork();
 	if (child == 0)
 		holder(name);

@@ -2,6 +2,8 @@
 /*
  * A queue from one process to another: the producer builds each message in place, and finishes; the consumer reads in place
  * until END.
+ *
+ * Argument: the object's name (default: example).
  */
 #include <duoshm.h>
 
@@ -39,9 +41,9 @@ static int produce(const char *name)
 	return duoshm_free(ctx) < 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	char name[32];
+	const char *name = argc > 1 ? argv[1] : "example";
 	struct duoshm *ctx;
 	struct duoshm_queue *queue;
 	const void *message;
@@ -49,7 +51,6 @@ int main(void)
 	ssize_t length;
 	int status = 1;
 
-	snprintf(name, sizeof name, "example-%ld", (long)getpid());
 	pid_t child = fork();
 	if (child == 0)
 		return produce(name);
