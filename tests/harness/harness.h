@@ -55,7 +55,7 @@ bool harness_instrumented(void);
 
 /* The directory for anything; removed with all it holds when the program ends. */
 const char *harness_scratch_dir(void);
-/* "DIR/stem" in the scratch directory. Like harness_name: the same stem, the same result; at most 64 stems. */
+/* "DIR/stem" in the scratch directory. Like harness_name: the same stem, the same result; at most 256 stems. */
 const char *harness_path(const char *stem);
 /* A name for an object: unique on the machine, the same for the same stem, also in children. */
 const char *harness_name(const char *stem);

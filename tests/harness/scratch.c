@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { TEXTS_MAX = 64, TEXT_SIZE = 320 };
+enum { TEXTS_MAX = 256, TEXT_SIZE = 320 };
 
 static char scratch[200];
 static char prefix[24];

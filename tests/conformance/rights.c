@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* C4: who may do what. */
+#include "config.h"
+
+#include "conformance/conformance.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { NOBODY = 65534 };
+
+static struct duoshm_segment *make_with_mode(struct duoshm *ctx, const char *stem, unsigned mode)
+{
+	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm_segment *segment = NULL;
+
+	options.mode = mode;
+	options.bells = 1;
+	EXPECT_FATAL(duoshm_segment_create(ctx, harness_name(stem), 64, &options, &segment),
+		DUOSHM_CREATED);
+	return segment;
+}
+
+/* Mode of the one entry in the registry. */
+static unsigned entry_mode(const char *directory)
+{
+	DIR *open_directory = opendir(directory);
+	unsigned mode = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(open_directory);
+	for (struct dirent *entry; (entry = readdir(open_directory)) != NULL;) {
+		char path[600];
+		struct stat info;
+		snprintf(path, sizeof(path), "%s/%.250s", directory, entry->d_name);
+		if (entry->d_name[0] != '.' && stat(path, &info) == 0)
+			mode = info.st_mode & 0777;
+	}
+	closedir(open_directory);
+	return mode;
+}
+
+static void c4_modes(void)
+{
+	static const struct {
+		unsigned asked, mask, given;
+	} table[] = {{0600, 022, 0600}, {0666, 022, 0644}, {0666, 027, 0640}, {0660, 077, 0600},
+		{0666, 0, 0666}, {0640, 0, 0640}};
+	struct duoshm *ctx = new_context();
+	struct duoshm_segment *segment = make_segment(ctx, "mode", 64, 0);
+
+	CU_ASSERT_EQUAL(stat_of(ctx, "mode").mode, 0600);
+	end_segment(segment);
+	discard(ctx, "mode");
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		mode_t old = umask(table[i].mask);
+		segment = make_with_mode(ctx, "mode", table[i].asked);
+		umask(old);
+		CU_ASSERT_EQUAL(stat_of(ctx, "mode").mode, table[i].given);
+		CU_ASSERT_EQUAL(entry_mode(duoshm_directory(ctx)), table[i].given);
+		end_segment(segment);
+		discard(ctx, "mode");
+	}
+	end_context(ctx);
+}
+
+static int write_read_only(void *argument)
+{
+	struct duoshm_segment *segment;
+
+	(void)argument;
+	CHILD_EXPECT(duoshm_segment_open(
+			     child_context(), harness_name("read"), DUOSHM_READ_ONLY, 0, &segment),
+		0);
+	CHILD_EXPECT(*(const char *)duoshm_segment_data(segment), 'r');
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	*(volatile char *)duoshm_segment_data(segment) = 'w';
+	return 0;
+}
+
+static void c4_read_only_is_protected(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_segment *segment = make_with_mode(ctx, "read", 0600), *reader;
+
+	*(char *)duoshm_segment_data(segment) = 'r';
+	int end = harness_wait(harness_fork(write_read_only, NULL));
+	CU_ASSERT(end == -SIGSEGV || end == -SIGBUS);
+	CU_ASSERT_EQUAL(*(char *)duoshm_segment_data(segment), 'r');
+	reader = open_segment(ctx, "read", DUOSHM_READ_ONLY);
+	EXPECT(duoshm_segment_ring(reader, 0), DUOSHM_ERR_READ_ONLY);
+	EXPECT(duoshm_segment_sleep(reader, 0, 0), DUOSHM_ERR_READ_ONLY);
+	end_segment(reader);
+	end_segment(segment);
+	discard(ctx, "read");
+	end_context(ctx);
+}
+
+/* A reader of another user, who can write nothing of ours. Opens "open" and hangs. */
+static int read_as_nobody(void *argument)
+{
+	struct helper *helper = argument;
+	struct duoshm_segment *segment;
+
+	HARNESS_CHILD(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+	struct duoshm *ctx = child_context();
+	CHILD_EXPECT(
+		duoshm_segment_open(ctx, harness_name("closed"), DUOSHM_READ_ONLY, 0, &segment),
+		DUOSHM_ERR_PERMISSION);
+	CHILD_EXPECT(duoshm_segment_open(ctx, harness_name("open"), 0, 0, &segment),
+		DUOSHM_ERR_PERMISSION);
+	CHILD_EXPECT(duoshm_remove(ctx, harness_name("open")), DUOSHM_ERR_PERMISSION);
+	CHILD_EXPECT(duoshm_segment_create(ctx, harness_name("mine"), 64, NULL, &segment),
+		DUOSHM_ERR_PERMISSION);
+	CHILD_EXPECT(
+		duoshm_segment_open(ctx, harness_name("open"), DUOSHM_READ_ONLY, 0, &segment), 0);
+	CHILD_EXPECT(*(const char *)duoshm_segment_data(segment), 'o');
+	harness_gate_open(&helper->ready);
+	CHILD_EXPECT(harness_gate_pass(&helper->go), true);
+	CHILD_EXPECT(duoshm_segment_close(segment), 0);
+	return duoshm_free(ctx);
+}
+
+static void c4_other_users(void)
+{
+	if (geteuid() != 0)
+		HARNESS_SKIP("only root can become another user");
+	struct duoshm *ctx = new_context();
+	mode_t old = umask(022);
+	struct duoshm_segment *open = make_with_mode(ctx, "open", 0644);
+	struct duoshm_segment *closed = make_with_mode(ctx, "closed", 0600);
+	struct helper helper;
+
+	umask(old);
+	*(char *)duoshm_segment_data(open) = 'o';
+	CU_ASSERT_EQUAL(chmod(harness_scratch_dir(), 0755), 0);
+	CU_ASSERT_EQUAL(chmod(duoshm_directory(ctx), 0755), 0);
+	CU_ASSERT_EQUAL(stat_of(ctx, "open").readers, 0);
+	start_helper(&helper, read_as_nobody, "open", 0);
+	CU_ASSERT_EQUAL(stat_of(ctx, "open").readers, 1);
+	finish_helper(&helper);
+	CU_ASSERT_EQUAL(stat_of(ctx, "open").readers, 0);
+	CU_ASSERT_EQUAL(chmod(duoshm_directory(ctx), 0700), 0);
+	end_segment(open);
+	end_segment(closed);
+	discard(ctx, "open");
+	discard(ctx, "closed");
+	end_context(ctx);
+}
+
+static int read_without_rights(void *argument)
+{
+	struct duoshm_segment *segment;
+	struct duoshm *ctx = child_context();
+
+	(void)argument;
+	CHILD_EXPECT(
+		duoshm_segment_open(ctx, harness_name("bare"), DUOSHM_READ_ONLY, 0, &segment), 0);
+	CHILD_EXPECT(duoshm_segment_close(segment), 0);
+	return duoshm_free(ctx);
+}
+
+/* A program that starts when the registry cannot be written any more; as root it can. */
+static void c4_read_only_registry(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_segment *segment = make_with_mode(ctx, "bare", 0600);
+
+	CU_ASSERT_EQUAL(chmod(duoshm_directory(ctx), 0500), 0);
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(read_without_rights, NULL)), 0);
+	CU_ASSERT_EQUAL(chmod(duoshm_directory(ctx), 0700), 0);
+	end_segment(segment);
+	discard(ctx, "bare");
+	end_context(ctx);
+}
+
+static int bad_directory(const char *directory)
+{
+	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
+	struct duoshm *ctx = NULL;
+
+	options.backend = harness_backend();
+	options.directory = directory;
+	int result = duoshm_new(&options, &ctx);
+	if (result == 0)
+		duoshm_free(ctx);
+	return result;
+}
+
+static void c4_registry_is_checked(void)
+{
+	const char *link = harness_path("link"), *file = harness_path("file"),
+		   *shared = harness_path("shared");
+
+	CU_ASSERT_EQUAL(symlink(getenv("DUOSHM_DIR"), link), 0);
+	EXPECT(bad_directory(link), DUOSHM_ERR_REGISTRY);
+	CU_ASSERT(duoshm_failure()->cause[0] != '\0');
+	fclose(fopen(file, "w"));
+	EXPECT(bad_directory(file), DUOSHM_ERR_REGISTRY);
+	CU_ASSERT_EQUAL(mkdir(shared, 0700), 0);
+	CU_ASSERT_EQUAL(chmod(shared, 0777), 0);
+	EXPECT(bad_directory(shared), DUOSHM_ERR_REGISTRY);
+	if (geteuid() == 0) {
+		CU_ASSERT_EQUAL(chmod(shared, 0700), 0);
+		CU_ASSERT_EQUAL(chown(shared, NOBODY, NOBODY), 0);
+		EXPECT(bad_directory(shared), DUOSHM_ERR_REGISTRY);
+	}
+	unlink(link);
+	unlink(file);
+	rmdir(shared);
+}
+
+const struct harness_case right_cases[] = {
+	{"C4 the mode is 0600, or the one asked for less the umask; the entry shows it", c4_modes},
+	{"C4 the kernel protects read-only memory", c4_read_only_is_protected},
+	{"C4 another user reads what he may, and no more; he is counted as present",
+		c4_other_users},
+	{"C4 reading needs no write permission to anything", c4_read_only_registry},
+	{"C4 a registry that others could change is refused", c4_registry_is_checked},
+	{NULL, NULL},
+};

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* C8: semaphores. */
+#include "config.h"
+
+#include "conformance/conformance.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+static struct duoshm_semaphore *make(struct duoshm *ctx, const char *stem, unsigned value)
+{
+	struct duoshm_semaphore *semaphore = NULL;
+
+	EXPECT_FATAL(duoshm_semaphore_create(ctx, harness_name(stem), value, NULL, &semaphore),
+		DUOSHM_CREATED);
+	return semaphore;
+}
+
+static void end(struct duoshm *ctx, struct duoshm_semaphore *semaphore, const char *stem)
+{
+	EXPECT(duoshm_semaphore_close(semaphore), 0);
+	if (stem != NULL)
+		discard(ctx, stem);
+	end_context(ctx);
+}
+
+static void c8_range(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore = NULL;
+
+	EXPECT(duoshm_semaphore_create(
+		       ctx, harness_name("range"), DUOSHM_VALUE_MAX + 1, NULL, &semaphore),
+		DUOSHM_ERR_INVALID);
+	semaphore = make(ctx, "range", DUOSHM_VALUE_MAX - 1);
+	EXPECT(duoshm_semaphore_post(semaphore, 2), DUOSHM_ERR_OVERFLOW);
+	EXPECT(duoshm_semaphore_value(semaphore), DUOSHM_VALUE_MAX - 1);
+	EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
+	EXPECT(duoshm_semaphore_post(semaphore, 1), DUOSHM_ERR_OVERFLOW);
+	EXPECT(duoshm_semaphore_post(semaphore, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_semaphore_post(semaphore, DUOSHM_VALUE_MAX + 1), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_semaphore_value(semaphore), DUOSHM_VALUE_MAX);
+	CU_ASSERT_EQUAL(stat_of(ctx, "range").value, DUOSHM_VALUE_MAX);
+	end(ctx, semaphore, "range");
+}
+
+static int64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
+}
+
+static void c8_timeouts(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore = make(ctx, "timeouts", 2);
+
+	EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), 0);
+	EXPECT(duoshm_semaphore_wait(semaphore, DUOSHM_FOREVER, 0), 0);
+	EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), DUOSHM_ERR_TIMEOUT);
+	int64_t before = now();
+	EXPECT(duoshm_semaphore_wait(semaphore, SECOND / 20, 0), DUOSHM_ERR_TIMEOUT);
+	CU_ASSERT(now() - before >= SECOND / 20);
+	EXPECT(duoshm_semaphore_wait(semaphore, -1, 0), DUOSHM_ERR_INVALID);
+	end(ctx, semaphore, "timeouts");
+}
+
+/* Waits `flags` times with the timeout `number`; exit status: minus the first bad result. */
+static int waiter(void *argument)
+{
+	struct helper *helper = argument;
+	struct duoshm *ctx = child_context();
+	struct duoshm_semaphore *semaphore;
+
+	CHILD_EXPECT(duoshm_semaphore_open(ctx, harness_name(helper->stem), 0, 0, &semaphore), 0);
+	harness_gate_open(&helper->ready);
+	int result = duoshm_semaphore_wait(semaphore, helper->number, helper->flags);
+	if (result == DUOSHM_ERR_REMOVED)
+		CHILD_EXPECT(duoshm_semaphore_post(semaphore, 1), DUOSHM_ERR_REMOVED);
+	CHILD_EXPECT(duoshm_semaphore_close(semaphore), 0);
+	CHILD_EXPECT(duoshm_free(ctx), 0);
+	return -result;
+}
+
+static void start_waiter(struct helper *helper, const char *stem, unsigned flags)
+{
+	helper->number = DUOSHM_FOREVER;
+	start_helper(helper, waiter, stem, flags);
+	harness_until_asleep(helper->pid);
+}
+
+static void end_waiter(struct helper *helper, int status)
+{
+	CU_ASSERT_EQUAL(harness_wait(helper->pid), status);
+	harness_gate_close(&helper->ready);
+	harness_gate_close(&helper->go);
+}
+
+static void c8_post_wakes(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore = make(ctx, "wakes", 0);
+	struct helper helpers[3];
+
+	for (int i = 0; i < 3; i++)
+		start_waiter(&helpers[i], "wakes", 0);
+	EXPECT(duoshm_semaphore_post(semaphore, 4), 0);
+	for (int i = 0; i < 3; i++)
+		end_waiter(&helpers[i], 0);
+	EXPECT(duoshm_semaphore_value(semaphore), 1);
+	end(ctx, semaphore, "wakes");
+}
+
+static void ignore(int signal_number)
+{
+	(void)signal_number;
+}
+
+static void c8_signals(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore = make(ctx, "signals", 0);
+	struct sigaction action = {.sa_handler = ignore}, old;
+	struct helper helper;
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGUSR1, &action, &old);
+	start_waiter(&helper, "signals", DUOSHM_INTERRUPTIBLE);
+	/* The signal may fall between two sleeps: again until it hits one. */
+	for (int i = 0;
+		i < 200 && kill(helper.pid, SIGUSR1) == 0 && harness_until_asleep(helper.pid); i++)
+		;
+	end_waiter(&helper, -DUOSHM_ERR_INTERRUPTED);
+	start_waiter(&helper, "signals", 0);
+	for (int i = 0; i < 5; i++) {
+		kill(helper.pid, SIGUSR1);
+		CU_ASSERT(harness_until_asleep(helper.pid));
+	}
+	EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
+	end_waiter(&helper, 0);
+	sigaction(SIGUSR1, &old, NULL);
+	end(ctx, semaphore, "signals");
+}
+
+static void c8_removal(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore = make(ctx, "removed", 0);
+	struct helper helpers[2];
+
+	start_waiter(&helpers[0], "removed", 0);
+	start_waiter(&helpers[1], "removed", 0);
+	discard(ctx, "removed");
+	end_waiter(&helpers[0], -DUOSHM_ERR_REMOVED);
+	end_waiter(&helpers[1], -DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm_semaphore_wait(semaphore, DUOSHM_FOREVER, 0), DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm_semaphore_post(semaphore, 1), DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm_semaphore_value(semaphore), DUOSHM_ERR_REMOVED);
+	end(ctx, semaphore, NULL);
+}
+
+static int take_and_hang(void *argument)
+{
+	struct helper *helper = argument;
+	struct duoshm_semaphore *semaphore;
+
+	CHILD_EXPECT(duoshm_semaphore_open(
+			     child_context(), harness_name(helper->stem), 0, 0, &semaphore),
+		0);
+	CHILD_EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), 0);
+	harness_gate_open(&helper->ready);
+	return !harness_gate_pass(&helper->go);
+}
+
+static void c8_units_of_the_dead(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore = make(ctx, "dead", 1);
+	struct helper taker, sleeper, other;
+
+	start_helper(&taker, take_and_hang, "dead", 0);
+	kill_helper(&taker);
+	EXPECT(duoshm_semaphore_value(semaphore), 0);
+	start_waiter(&sleeper, "dead", 0);
+	start_waiter(&other, "dead", 0);
+	kill_helper(&sleeper);
+	EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
+	end_waiter(&other, 0);
+	EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
+	EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), 0);
+	end(ctx, semaphore, "dead");
+}
+
+static int open_counted(void *argument)
+{
+	struct duoshm_semaphore **semaphore = argument;
+
+	return duoshm_semaphore_open(child_context(), harness_name("counted"), 0, 0, semaphore);
+}
+
+static int post_and_wait(void *argument)
+{
+	struct duoshm_semaphore **semaphore = argument;
+	int result = 0;
+
+	for (int i = 0; i < 100 && result == 0; i++) {
+		result = duoshm_semaphore_post(*semaphore, 1);
+		if (result == 0)
+			result = duoshm_semaphore_wait(*semaphore, DUOSHM_FOREVER, 0);
+	}
+	return result;
+}
+
+static void c8_no_system_call(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore = make(ctx, "counted", 0), *in_child;
+	int calls = harness_instrumented()
+			    ? HARNESS_NO_TRACE
+			    : harness_count_calls(open_counted, post_and_wait, &in_child);
+
+	end(ctx, semaphore, "counted");
+	if (calls == HARNESS_NO_TRACE)
+		HARNESS_SKIP("system calls cannot be counted here");
+	CU_ASSERT_EQUAL(calls, 0);
+}
+
+/* Many processes pass a few units around: none is lost, none invented. */
+static int pass_around(void *argument)
+{
+	struct helper *helper = argument;
+	struct duoshm *ctx = child_context();
+	struct duoshm_semaphore *semaphore;
+
+	CHILD_EXPECT(duoshm_semaphore_open(ctx, harness_name("around"), 0, 0, &semaphore), 0);
+	for (int64_t i = 0; i < helper->number; i++) {
+		CHILD_EXPECT(duoshm_semaphore_wait(semaphore, LONG_TIME, 0), 0);
+		CHILD_EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
+	}
+	CHILD_EXPECT(duoshm_semaphore_close(semaphore), 0);
+	return duoshm_free(ctx);
+}
+
+static void c8_contention(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore = make(ctx, "around", 2);
+	struct helper helper = {.number = harness_scale(2000, 20000, 200000)};
+	pid_t pids[4];
+
+	for (int i = 0; i < 4; i++)
+		pids[i] = harness_fork(pass_around, &helper);
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(harness_wait(pids[i]), 0);
+	EXPECT(duoshm_semaphore_value(semaphore), 2);
+	end(ctx, semaphore, "around");
+}
+
+static void c8_read_only(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore = make(ctx, "look", 5), *reader;
+
+	EXPECT_FATAL(
+		duoshm_semaphore_open(ctx, harness_name("look"), DUOSHM_READ_ONLY, 0, &reader), 0);
+	EXPECT(duoshm_semaphore_value(reader), 5);
+	EXPECT(duoshm_semaphore_wait(reader, 0, 0), DUOSHM_ERR_READ_ONLY);
+	EXPECT(duoshm_semaphore_post(reader, 1), DUOSHM_ERR_READ_ONLY);
+	EXPECT(duoshm_semaphore_close(reader), 0);
+	end(ctx, semaphore, "look");
+}
+
+const struct harness_case semaphore_cases[] = {
+	{"C8 a semaphore counts 0 to 32767; post fails instead of wrapping", c8_range},
+	{"C8 wait: 0 tries, a timeout lasts at least that long", c8_timeouts},
+	{"C8 wait blocks until it is posted; post takes a count", c8_post_wakes},
+	{"C8 a signal ends a wait only with INTERRUPTIBLE", c8_signals},
+	{"C8 removal wakes the waiters; old handles say REMOVED", c8_removal},
+	{"C8 a dead process's unit is not given back, no other is lost", c8_units_of_the_dead},
+	{"C8 uncontended post and wait make no system call", c8_no_system_call},
+	{"C8 no unit is lost or invented among many", c8_contention},
+	{"C8 a read-only handle can look", c8_read_only},
+	{NULL, NULL},
+};
