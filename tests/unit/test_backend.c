@@ -1,0 +1,762 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The backend contract, line by line, on the record of each built family: names, segments, bells, removal,
+ * what a dead creator left. Core is not used but to find the record. What the kernel's limits do is
+ * test_backend_limits.
+ */
+#include "config.h"
+
+#include "core/context.h"
+#include "harness/harness.h"
+#include "unit/backend_object.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define SIZE 8192
+
+static struct duoshm_failure why;
+
+static bool is_sysv(void)
+{
+	return strcmp(harness_backend(), "sysv") == 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- names ------------------------------------------------------------------------------------ */
+
+static void names_differ_and_come_to_an_end(void)
+{
+	const struct duoshm__backend *backend = the_backend();
+	struct duoshm__naming naming = naming_of("names");
+	struct duoshm__native first, next;
+	unsigned attempt = 1;
+	int result;
+
+	CU_ASSERT_EQUAL_FATAL(backend->derive(&naming, 0, &first, &why), 0);
+	CU_ASSERT_EQUAL(first.segment_id, -1);
+	CU_ASSERT_EQUAL(first.bells_id, -1);
+	while ((result = backend->derive(&naming, attempt, &next, &why)) == 0 && attempt < 1000) {
+		CU_ASSERT_STRING_NOT_EQUAL(first.text, next.text);
+		CU_ASSERT(strtoull(next.text, NULL, 16) != 0);
+		attempt++;
+	}
+	CU_ASSERT_EQUAL(result, DUOSHM_ERR_COLLISION);
+	CU_ASSERT_EQUAL(why.code, DUOSHM_ERR_COLLISION);
+	CU_ASSERT_NOT_EQUAL(why.cause[0], '\0');
+	CU_ASSERT_EQUAL(attempt, is_sysv() ? 255 : 1);
+}
+
+static void the_longest_name_has_room(void)
+{
+	struct duoshm__naming naming = naming_of("long");
+	struct duoshm__native native;
+	char longest[DUOSHM_NAME_SIZE];
+
+	memset(longest, 'x', sizeof longest);
+	longest[DUOSHM_NAME_MAX] = '\0';
+	naming.name = longest;
+	CU_ASSERT_EQUAL_FATAL(the_backend()->derive(&naming, 0, &native, &why), 0);
+	if (is_sysv())
+		return;
+	CU_ASSERT(strlen(native.text) <= DUOSHM_SHM_NAME_MAX);
+	CU_ASSERT_EQUAL(native.text[0], '/');
+	CU_ASSERT_PTR_NULL(strchr(native.text + 1, '/'));
+	if (DUOSHM_SHM_NAME_MAX >= 90)
+		CU_ASSERT_PTR_NOT_NULL(strstr(native.text, longest));
+}
+
+static void a_missing_entry_is_told(void)
+{
+	struct duoshm__naming naming = naming_of("missing");
+	struct duoshm__native native;
+
+	if (!is_sysv())
+		HARNESS_SKIP("the name is not made from the entry");
+	naming.entry_path = harness_path("no-such-file");
+	CU_ASSERT_EQUAL(the_backend()->derive(&naming, 0, &native, &why), DUOSHM_ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(why.system_error, ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why.call, "ftok"));
+}
+
+/* ---- segments ------------------------------------------------------------------------------------ */
+
+static void new_memory_is_zero_and_shared(void)
+{
+	const struct duoshm__backend *backend = the_backend();
+	struct object object = make_object("zero", SIZE, 0);
+	static const char zeros[SIZE];
+	struct duoshm__map seen;
+
+	CU_ASSERT(object.map.length >= SIZE);
+	CU_ASSERT_EQUAL(memcmp(object.map.address, zeros, SIZE), 0);
+	CU_ASSERT_EQUAL_FATAL(backend->attach(&object.native, false, &seen, &why), 0);
+	CU_ASSERT(seen.length >= SIZE);
+	CU_ASSERT_PTR_NOT_EQUAL(seen.address, object.map.address);
+	memset(seen.address, 7, SIZE);
+	CU_ASSERT_EQUAL(((char *)object.map.address)[SIZE - 1], 7);
+	CU_ASSERT_EQUAL(backend->detach(&seen, &why), 0);
+	end_object(&object);
+}
+
+static int write_to(void *arg)
+{
+	signal(SIGSEGV, SIG_DFL); /* also under a sanitizer */
+	signal(SIGBUS, SIG_DFL);
+	*(volatile char *)arg = 1;
+	return 0;
+}
+
+static void read_only_is_protected_by_the_kernel(void)
+{
+	struct object object = make_object("protect", SIZE, 0);
+	struct duoshm__map seen;
+	int status;
+
+	CU_ASSERT_EQUAL_FATAL(the_backend()->attach(&object.native, true, &seen, &why), 0);
+	CU_ASSERT_EQUAL(*(volatile char *)seen.address, 0);
+	status = harness_wait(harness_fork(write_to, seen.address));
+	CU_ASSERT(status == -SIGSEGV || status == -SIGBUS);
+	CU_ASSERT_EQUAL(*(volatile char *)object.map.address, 0);
+	CU_ASSERT_EQUAL(the_backend()->detach(&seen, &why), 0);
+	end_object(&object);
+}
+
+static void a_taken_name_is_told_whatever_is_asked_for(void)
+{
+	struct object object = make_object("taken", SIZE, 1);
+	struct duoshm__native again = object.native;
+	struct duoshm__map map = {.address = &again, .length = 1};
+	struct duoshm__bells *bells = NULL;
+
+	again.segment_id = -1;
+	/* macOS and OpenBSD look at the size and the permission first. */
+	CU_ASSERT_EQUAL(
+		the_backend()->create(&again, 64 * SIZE, 0600, &map, &why), DUOSHM_ERR_EXISTS);
+	CU_ASSERT_EQUAL(the_backend()->create(&again, 16, 0666, &map, &why), DUOSHM_ERR_EXISTS);
+	CU_ASSERT_EQUAL(why.code, DUOSHM_ERR_EXISTS);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why.call, again.text));
+	CU_ASSERT_EQUAL(
+		the_backend()->bells_create(&again, 4, 0600, &bells, &why), DUOSHM_ERR_EXISTS);
+	/* outputs untouched, and what was there is still there */
+	CU_ASSERT_EQUAL(again.segment_id, -1);
+	CU_ASSERT_PTR_EQUAL(map.address, &again);
+	CU_ASSERT_PTR_NULL(bells);
+	CU_ASSERT_EQUAL(
+		the_backend()->stat(&object.native, &(struct duoshm__native_stat){0}, &why), 0);
+	CU_ASSERT_EQUAL(the_backend()->ring(object.bells, 0, &why), 0);
+	end_object(&object);
+}
+
+static void half_a_set_of_bells_is_taken_back(void)
+{
+	struct object object = make_object("half", SIZE, 0);
+	const struct duoshm__backend *backend = the_backend();
+	struct duoshm__bells *one, *two = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(backend->bells_create(&object.native, 1, 0600, &one, &why), 0);
+	CU_ASSERT_EQUAL(
+		backend->bells_create(&object.native, 2, 0600, &two, &why), DUOSHM_ERR_EXISTS);
+	CU_ASSERT_PTR_NULL(two);
+	CU_ASSERT_EQUAL(backend->ring(one, 0, &why), 0);
+	CU_ASSERT_EQUAL(backend->wait(one, 0, 0, &why), 0);
+	object.bells = one;
+	object.n_bells = 1;
+	end_object(&object);
+}
+
+static void what_is_absent_is_not_found(void)
+{
+	const struct duoshm__backend *backend = the_backend();
+	struct object object = make_object("absent", SIZE, 1);
+	struct duoshm__native native = object.native;
+	struct duoshm__native_stat status;
+	struct duoshm__bells *bells;
+	struct duoshm__map map;
+
+	end_object(&object);
+	CU_ASSERT_EQUAL(backend->attach(&native, false, &map, &why), DUOSHM_ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(why.code, DUOSHM_ERR_NOT_FOUND);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why.cause, native.text));
+	CU_ASSERT_EQUAL(backend->stat(&native, &status, &why), DUOSHM_ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(backend->bells_open(&native, 1, &bells, &why), DUOSHM_ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(backend->remove(&native, 1, &why), 0);
+}
+
+static void nonsense_names_are_refused(void)
+{
+	static const char *const texts[] = {"", "nothing", "0x", "0x00000000", "0x12junk", "id:-1",
+		"id:99999999999999999999", "/no.such.segment.anywhere"};
+	struct duoshm__native native = {.segment_id = -1, .bells_id = -1};
+	struct duoshm__map map;
+	unsigned i;
+
+	for (i = 0; i < sizeof texts / sizeof *texts; i++) {
+		snprintf(native.text, sizeof native.text, "%s", texts[i]);
+		CU_ASSERT(the_backend()->attach(&native, true, &map, &why) < 0);
+	}
+}
+
+static void an_id_alone_is_a_name_too(void)
+{
+	struct object object = make_object("byid", SIZE, 0);
+	struct duoshm__native native = {.segment_id = -1, .bells_id = -1};
+	struct duoshm__map map;
+
+	if (is_sysv()) {
+		snprintf(native.text, sizeof native.text, "id:%lld",
+			(long long)object.native.segment_id);
+		CU_ASSERT_EQUAL_FATAL(the_backend()->attach(&native, true, &map, &why), 0);
+		CU_ASSERT(map.length >= SIZE);
+		the_backend()->detach(&map, &why);
+	}
+	end_object(&object);
+}
+
+static void stat_tells_what_the_kernel_knows(void)
+{
+	struct object object = make_object("stat", SIZE, 0);
+	struct duoshm__native_stat status;
+
+	CU_ASSERT_EQUAL_FATAL(the_backend()->stat(&object.native, &status, &why), 0);
+	CU_ASSERT(status.size >= SIZE);
+	CU_ASSERT_EQUAL(status.uid, (int64_t)geteuid());
+	CU_ASSERT_EQUAL(status.mode, 0600);
+	CU_ASSERT_EQUAL(status.creator_pid, is_sysv() ? (int64_t)getpid() : -1);
+	CU_ASSERT_EQUAL(status.attached, is_sysv() ? 1 : -1);
+	end_object(&object);
+}
+
+static void the_mode_is_the_one_given(void)
+{
+	struct object object = make_object_mode("mode", SIZE, 0, 0640);
+	struct duoshm__native_stat status;
+
+	CU_ASSERT_EQUAL_FATAL(the_backend()->stat(&object.native, &status, &why), 0);
+	CU_ASSERT_EQUAL(status.mode, 0640);
+	end_object(&object);
+}
+
+static void bells_are_for_who_may_read_and_write(void)
+{
+	CU_ASSERT_EQUAL(duoshm__bell_mode(0600), 0600);
+	CU_ASSERT_EQUAL(duoshm__bell_mode(0644), 0600);
+	CU_ASSERT_EQUAL(duoshm__bell_mode(0660), 0660);
+	CU_ASSERT_EQUAL(duoshm__bell_mode(0666), 0666);
+	CU_ASSERT_EQUAL(duoshm__bell_mode(0620), 0600);
+	CU_ASSERT_EQUAL(duoshm__bell_mode(0444), 0);
+}
+
+/* ---- removal -------------------------------------------------------------------------------------- */
+
+static void removed_memory_stays_until_detached(void)
+{
+	const struct duoshm__backend *backend = the_backend();
+	struct object object = make_object("stays", SIZE, 1);
+	struct duoshm__native again = object.native;
+	struct duoshm__map map, seen;
+
+	CU_ASSERT_EQUAL(backend->remove(&object.native, 1, &why), 0);
+	CU_ASSERT_EQUAL(backend->attach(&object.native, true, &seen, &why), DUOSHM_ERR_NOT_FOUND);
+	memset(object.map.address, 3, SIZE);
+	/* The name is free at once, and what it names now is another memory. */
+	again.segment_id = again.bells_id = -1;
+	CU_ASSERT_EQUAL_FATAL(backend->create(&again, SIZE, 0600, &map, &why), 0);
+	CU_ASSERT_EQUAL(*(char *)map.address, 0);
+	CU_ASSERT_EQUAL(((char *)object.map.address)[SIZE - 1], 3);
+	/* Removing by the old record leaves the new one alone, where the record tells them apart. */
+	if (is_sysv()) {
+		CU_ASSERT_EQUAL(backend->remove(&object.native, 1, &why), 0);
+		CU_ASSERT_EQUAL(backend->attach(&again, true, &seen, &why), 0);
+		backend->detach(&seen, &why);
+		CU_ASSERT_EQUAL(
+			backend->stat(&object.native, &(struct duoshm__native_stat){0}, &why),
+			DUOSHM_ERR_NOT_FOUND);
+	}
+	CU_ASSERT_EQUAL(backend->remove(&again, 1, &why), 0);
+	backend->detach(&map, &why);
+	end_object(&object);
+}
+
+static int be_somebody_else(void *arg)
+{
+	const struct object *object = arg;
+	struct duoshm__map map;
+	struct duoshm__bells *bells;
+
+	HARNESS_CHILD(setgid(65534) == 0 && setuid(65534) == 0);
+	HARNESS_CHILD(
+		the_backend()->attach(&object->native, true, &map, &why) == DUOSHM_ERR_PERMISSION);
+	HARNESS_CHILD(why.system_error == EACCES || why.system_error == EPERM);
+	HARNESS_CHILD(the_backend()->remove(&object->native, 1, &why) == DUOSHM_ERR_PERMISSION);
+	/* A set may be found by everybody; using it is what takes permission. */
+	if (the_backend()->bells_open(&object->native, 1, &bells, &why) == 0) {
+		HARNESS_CHILD(the_backend()->ring(bells, 0, &why) == DUOSHM_ERR_PERMISSION);
+		the_backend()->bells_close(bells);
+	} else {
+		HARNESS_CHILD(why.code == DUOSHM_ERR_PERMISSION);
+	}
+	return 0;
+}
+
+static void strangers_are_kept_out(void)
+{
+	struct object object;
+
+	if (geteuid() != 0)
+		HARNESS_SKIP("only root can become somebody else");
+	object = make_object("stranger", SIZE, 1);
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(be_somebody_else, &object)), 0);
+	CU_ASSERT_EQUAL(the_backend()->wait(object.bells, 0, 0, &why), DUOSHM_ERR_TIMEOUT);
+	end_object(&object);
+}
+
+/* ---- what a dead creator left ----------------------------------------------------------------------- */
+
+#define GENERATION_OFFSET 16
+
+static struct duoshm__claim claim_of(const struct object *object)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (struct duoshm__claim){.size = SIZE,
+		.n_bells = object->n_bells,
+		.creator_pid = (int64_t)getpid(),
+		.since_ns = ((int64_t)now.tv_sec - 5) * 1000000000,
+		.generation = object->generation,
+		.generation_offset = GENERATION_OFFSET};
+}
+
+/* What the registry has of it when the creator dies before the ids are written. */
+static struct duoshm__native only_the_name(const struct object *object)
+{
+	struct duoshm__native native = object->native;
+
+	native.segment_id = native.bells_id = -1;
+	return native;
+}
+
+static bool segment_is_there(const struct object *object)
+{
+	return the_backend()->stat(&object->native, &(struct duoshm__native_stat){0}, &why) == 0;
+}
+
+static bool bells_are_there(const struct object *object)
+{
+	struct duoshm__bells *bells;
+
+	if (the_backend()->bells_open(&object->native, object->n_bells, &bells, &why) < 0)
+		return false;
+	the_backend()->bells_close(bells);
+	return true;
+}
+
+static void reap_takes_what_bears_the_generation(void)
+{
+	struct object object = make_object("reap", SIZE, 2);
+	struct duoshm__native native = only_the_name(&object);
+	struct duoshm__claim claim = claim_of(&object);
+
+	memcpy((char *)object.map.address + GENERATION_OFFSET, &claim.generation,
+		sizeof claim.generation);
+	claim.creator_pid = 1; /* the generation alone decides */
+	CU_ASSERT_EQUAL(the_backend()->reap(&native, &claim, &why), 0);
+	CU_ASSERT_FALSE(segment_is_there(&object));
+	CU_ASSERT_FALSE(bells_are_there(&object));
+	CU_ASSERT_EQUAL(the_backend()->reap(&native, &claim, &why), 0);
+	end_object(&object);
+}
+
+static void reap_takes_what_has_no_generation_yet(void)
+{
+	struct object object = make_object("early", SIZE, 1);
+	struct duoshm__native native = only_the_name(&object);
+	struct duoshm__claim claim = claim_of(&object);
+
+	CU_ASSERT_EQUAL(the_backend()->reap(&native, &claim, &why), 0);
+	CU_ASSERT_FALSE(segment_is_there(&object));
+	CU_ASSERT_FALSE(bells_are_there(&object));
+	end_object(&object);
+}
+
+static void reap_leaves_another_generation(void)
+{
+	struct object object = make_object("other", SIZE, 1);
+	struct duoshm__native native = only_the_name(&object);
+	struct duoshm__claim claim = claim_of(&object);
+	uint64_t other = claim.generation ^ 1;
+
+	memcpy((char *)object.map.address + GENERATION_OFFSET, &other, sizeof other);
+	CU_ASSERT_EQUAL(the_backend()->reap(&native, &claim, &why), 0);
+	CU_ASSERT_TRUE(segment_is_there(&object));
+	CU_ASSERT_TRUE(bells_are_there(&object));
+	end_object(&object);
+}
+
+/* Memory that is still zero, but not of the size, the maker or the time that is claimed. */
+static void reap_leaves_what_contradicts_the_claim(void)
+{
+	struct object object = make_object("claim", SIZE, 1);
+	struct duoshm__native native = only_the_name(&object);
+	struct duoshm__claim claim = claim_of(&object);
+
+	claim.size = 16 * SIZE;
+	CU_ASSERT_EQUAL(the_backend()->reap(&native, &claim, &why), 0);
+	CU_ASSERT_TRUE(segment_is_there(&object));
+	if (is_sysv()) {
+		claim = claim_of(&object);
+		claim.creator_pid = 1;
+		CU_ASSERT_EQUAL(the_backend()->reap(&native, &claim, &why), 0);
+		CU_ASSERT_TRUE(segment_is_there(&object));
+		claim = claim_of(&object);
+		claim.since_ns += (int64_t)3600 * 1000000000;
+		CU_ASSERT_EQUAL(the_backend()->reap(&native, &claim, &why), 0);
+		CU_ASSERT_TRUE(segment_is_there(&object));
+	}
+	CU_ASSERT_TRUE(bells_are_there(&object));
+	end_object(&object);
+}
+
+static void reap_takes_bells_that_outlived_their_segment(void)
+{
+	struct object object = make_object("lonely", SIZE, 2);
+	struct duoshm__native segment_only = object.native;
+	struct duoshm__claim claim = claim_of(&object);
+
+	CU_ASSERT_EQUAL(the_backend()->remove(&segment_only, 0, &why), 0);
+	CU_ASSERT_TRUE(bells_are_there(&object));
+	CU_ASSERT_EQUAL(the_backend()->reap(&object.native, &claim, &why), 0);
+	CU_ASSERT_FALSE(bells_are_there(&object));
+	end_object(&object);
+}
+
+/* ---- bells ---------------------------------------------------------------------------------------- */
+
+static void bells_begin_silent_and_keep_a_ring(void)
+{
+	const struct duoshm__backend *backend = the_backend();
+	struct object object = make_object("bells", SIZE, 4);
+	struct duoshm__bells *others;
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(backend->wait(object.bells, i, 0, &why), DUOSHM_ERR_TIMEOUT);
+	CU_ASSERT_EQUAL_FATAL(backend->bells_open(&object.native, 4, &others, &why), 0);
+	CU_ASSERT_EQUAL(backend->ring(others, 2, &why), 0);
+	CU_ASSERT_EQUAL(backend->wait(object.bells, 1, 0, &why), DUOSHM_ERR_TIMEOUT);
+	CU_ASSERT_EQUAL(backend->wait(object.bells, 3, 0, &why), DUOSHM_ERR_TIMEOUT);
+	CU_ASSERT_EQUAL(backend->wait(object.bells, 2, 1000000000, &why), 0);
+	CU_ASSERT_EQUAL(backend->wait(object.bells, 2, 0, &why), DUOSHM_ERR_TIMEOUT);
+	/* A bell that does not exist is an error, not somebody else's. */
+	CU_ASSERT(backend->ring(others, 4, &why) < 0);
+	CU_ASSERT(backend->wait(others, 4, 0, &why) < 0);
+	backend->bells_close(others);
+	end_object(&object);
+}
+
+static void a_wait_lasts_its_time(void)
+{
+	struct object object = make_object("time", SIZE, 1);
+	int64_t begun = now_ms();
+
+	CU_ASSERT_EQUAL(the_backend()->wait(object.bells, 0, 30000000, &why), DUOSHM_ERR_TIMEOUT);
+	CU_ASSERT(now_ms() - begun >= 29);
+	end_object(&object);
+}
+
+static void a_full_bell_is_rung_enough(void)
+{
+	struct object object = make_object("full", SIZE, 1);
+	unsigned i, failed = 0;
+
+	for (i = 0; i < 32767 + 10; i++)
+		failed += the_backend()->ring(object.bells, 0, &why) != 0;
+	CU_ASSERT_EQUAL(failed, 0);
+	CU_ASSERT_EQUAL(the_backend()->wait(object.bells, 0, 0, &why), 0);
+	end_object(&object);
+}
+
+static int sleep_and_answer(void *arg)
+{
+	const struct object *object = arg;
+	struct duoshm__bells *bells;
+	int result;
+
+	HARNESS_CHILD(the_backend()->bells_open(&object->native, 2, &bells, &why) == 0);
+	do
+		result = the_backend()->wait(bells, 0, 1000000000, &why);
+	while (result == DUOSHM_ERR_TIMEOUT);
+	HARNESS_CHILD(result == 0);
+	HARNESS_CHILD(the_backend()->ring(bells, 1, &why) == 0);
+	the_backend()->bells_close(bells);
+	return 0;
+}
+
+static void a_ring_wakes_another_process(void)
+{
+	struct object object = make_object("wake", SIZE, 2);
+	pid_t pid = harness_fork(sleep_and_answer, &object);
+	int result, tries = 0;
+
+	harness_until_asleep(pid);
+	CU_ASSERT_EQUAL(the_backend()->ring(object.bells, 0, &why), 0);
+	do
+		result = the_backend()->wait(object.bells, 1, 1000000000, &why);
+	while (result == DUOSHM_ERR_TIMEOUT && ++tries < 20);
+	CU_ASSERT_EQUAL(result, 0);
+	CU_ASSERT_EQUAL(harness_wait(pid), 0);
+	end_object(&object);
+}
+
+static void do_nothing(int number)
+{
+	(void)number;
+}
+
+static int sleep_until_signal(void *arg)
+{
+	const struct object *object = arg;
+	struct sigaction action = {.sa_handler = do_nothing};
+	struct itimerval soon = {.it_interval = {0, 20000}, .it_value = {0, 20000}};
+	int result;
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	result = the_backend()->wait(object->bells, 0, 1000000000, &why);
+	HARNESS_CHILD(result == DUOSHM_ERR_INTERRUPTED);
+	HARNESS_CHILD(why.system_error == EINTR);
+	return 0;
+}
+
+static void a_signal_ends_a_wait(void)
+{
+	struct object object = make_object("signal", SIZE, 1);
+
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(sleep_until_signal, &object)), 0);
+	end_object(&object);
+}
+
+static int sleep_until_removed(void *arg)
+{
+	const struct object *object = arg;
+	int result = 0, tries = 0;
+
+	do
+		result = the_backend()->wait(object->bells, 0, 200000000, &why);
+	while (result == DUOSHM_ERR_TIMEOUT && is_sysv() && ++tries < 100);
+	HARNESS_CHILD(result == (is_sysv() ? DUOSHM_ERR_REMOVED : DUOSHM_ERR_TIMEOUT));
+	result = the_backend()->ring(object->bells, 0, &why);
+	HARNESS_CHILD(result == (is_sysv() ? DUOSHM_ERR_REMOVED : 0));
+	return 0;
+}
+
+static void removal_wakes_where_the_kernel_tells(void)
+{
+	struct object object = make_object("gone", SIZE, 1);
+	pid_t pid = harness_fork(sleep_until_removed, &object);
+
+	harness_until_asleep(pid);
+	CU_ASSERT_EQUAL(the_backend()->remove(&object.native, 1, &why), 0);
+	CU_ASSERT_EQUAL(harness_wait(pid), 0);
+	end_object(&object);
+}
+
+static int close_in_child(void *arg)
+{
+	struct object *object = arg;
+
+	the_backend()->bells_close(object->bells);
+	HARNESS_CHILD(the_backend()->detach(&object->map, &why) == 0);
+	return 0;
+}
+
+static void a_child_that_closes_takes_nothing_away(void)
+{
+	struct object object = make_object("child", SIZE, 1);
+
+	CU_ASSERT_EQUAL(the_backend()->ring(object.bells, 0, &why), 0);
+	CU_ASSERT_EQUAL(harness_wait(harness_fork(close_in_child, &object)), 0);
+	CU_ASSERT_EQUAL(the_backend()->wait(object.bells, 0, 0, &why), 0);
+	CU_ASSERT_TRUE(segment_is_there(&object));
+	*(volatile char *)object.map.address = 1;
+	end_object(&object);
+}
+
+/* ---- probe, list, words ------------------------------------------------------------------------------ */
+
+static void the_probe_says_that_it_works(void)
+{
+	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
+	unsigned i;
+
+	CU_ASSERT_EQUAL(the_backend()->probe(&facts), 0);
+	CU_ASSERT_EQUAL(facts.works, 1);
+	CU_ASSERT_EQUAL(facts.reason[0], '\0');
+	CU_ASSERT(facts.n_limits > 0 && facts.n_limits <= DUOSHM_LIMITS_MAX);
+	for (i = 0; i < facts.n_limits; i++) {
+		CU_ASSERT_NOT_EQUAL(facts.limits[i].name[0], '\0');
+		CU_ASSERT_NOT_EQUAL(facts.limits[i].source[0], '\0');
+		CU_ASSERT(facts.limits[i].value >= -1);
+	}
+#if defined __linux__
+	CU_ASSERT(facts.abilities & DUOSHM_CAN_KERNEL_LIST);
+	CU_ASSERT_EQUAL(!(facts.abilities & DUOSHM_CAN_ATTACH_LATER), !is_sysv());
+#endif
+}
+
+struct sought {
+	const struct object *object;
+	unsigned segments, bells;
+};
+
+static int look(const struct duoshm__native_item *item, void *arg)
+{
+	struct sought *sought = arg;
+	const struct object *object = sought->object;
+	size_t length = strlen(object->native.text);
+
+	if (is_sysv() ? strcmp(item->native.text, object->native.text) != 0
+		      : strncmp(item->native.text, object->native.text, length) != 0)
+		return 0;
+	if (item->semaphore) {
+		sought->bells += (unsigned)item->stat.size;
+		return 0;
+	}
+	sought->segments++;
+	CU_ASSERT(item->stat.size >= SIZE);
+	CU_ASSERT_EQUAL(item->stat.uid, (int64_t)geteuid());
+	CU_ASSERT_EQUAL(item->native.segment_id, object->native.segment_id);
+	return 0;
+}
+
+static int stop(const struct duoshm__native_item *item, void *arg)
+{
+	(void)item;
+	++*(unsigned *)arg;
+	return 5;
+}
+
+static void the_kernel_lists_what_we_made(void)
+{
+	struct object object = make_object("list", SIZE, 3);
+	struct sought sought = {.object = &object};
+	unsigned stopped = 0;
+	int result = the_backend()->list(look, &sought, &why);
+
+	if (result != DUOSHM_ERR_UNSUPPORTED) {
+		CU_ASSERT_EQUAL(result, 0);
+		CU_ASSERT_EQUAL(sought.segments, 1);
+		CU_ASSERT_EQUAL(sought.bells, 3);
+		CU_ASSERT_EQUAL(the_backend()->list(stop, &stopped, &why), 5);
+		CU_ASSERT_EQUAL(stopped, 1);
+	} else {
+		CU_ASSERT_NOT_EQUAL(why.cause[0], '\0');
+	}
+	end_object(&object);
+}
+
+static int third_time(void *arg)
+{
+	unsigned *calls = arg;
+
+	return ++*calls < 3 ? DUOSHM_ERR_TIMEOUT : DUOSHM_ERR_REMOVED;
+}
+
+static int never(void *arg)
+{
+	++*(unsigned *)arg;
+	return DUOSHM_ERR_TIMEOUT;
+}
+
+static void polling_tries_again_until_something_happens(void)
+{
+	unsigned calls = 0;
+	int64_t begun;
+
+	CU_ASSERT_EQUAL(duoshm__native_poll(third_time, &calls, 1000000000), DUOSHM_ERR_REMOVED);
+	CU_ASSERT_EQUAL(calls, 3);
+	calls = 0;
+	CU_ASSERT_EQUAL(duoshm__native_poll(never, &calls, 0), DUOSHM_ERR_TIMEOUT);
+	CU_ASSERT_EQUAL(calls, 1);
+	begun = now_ms();
+	CU_ASSERT_EQUAL(duoshm__native_poll(never, &calls, 20000000), DUOSHM_ERR_TIMEOUT);
+	CU_ASSERT(now_ms() - begun >= 19);
+	CU_ASSERT(calls > 2 && calls < 200); /* it sleeps in between */
+}
+
+static void long_words_are_cut_and_limits_dropped(void)
+{
+	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
+	char longer[600];
+	unsigned i;
+
+	memset(longer, 'w', sizeof longer);
+	longer[sizeof longer - 1] = '\0';
+	CU_ASSERT_EQUAL(duoshm__native_failure(&why, DUOSHM_ERR_SYSTEM, ENOENT, "%s", longer),
+		DUOSHM_ERR_SYSTEM);
+	CU_ASSERT_EQUAL(strlen(why.call), sizeof why.call - 1);
+	CU_ASSERT_STRING_EQUAL(why.cause, strerror(ENOENT));
+	duoshm__native_cause(&why, "%s", longer);
+	duoshm__native_cure(&why, "%s", longer);
+	CU_ASSERT_EQUAL(strlen(why.cause), sizeof why.cause - 1);
+	CU_ASSERT_EQUAL(strlen(why.cure), sizeof why.cure - 1);
+	for (i = 0; i < 2 * DUOSHM_LIMITS_MAX; i++)
+		duoshm__limit(&facts, longer, longer, longer, i, -1);
+	CU_ASSERT_EQUAL(facts.n_limits, DUOSHM_LIMITS_MAX);
+	CU_ASSERT_EQUAL(facts.limits[DUOSHM_LIMITS_MAX - 1].value, DUOSHM_LIMITS_MAX - 1);
+}
+
+static const struct harness_case cases[] = {
+	{"names differ and come to an end", names_differ_and_come_to_an_end},
+	{"the longest name has room", the_longest_name_has_room},
+	{"a missing entry is told", a_missing_entry_is_told},
+	{"new memory is zero and shared", new_memory_is_zero_and_shared},
+	{"read-only is protected by the kernel", read_only_is_protected_by_the_kernel},
+	{"a taken name is told whatever is asked for", a_taken_name_is_told_whatever_is_asked_for},
+	{"half a set of bells is taken back", half_a_set_of_bells_is_taken_back},
+	{"what is absent is not found", what_is_absent_is_not_found},
+	{"nonsense names are refused", nonsense_names_are_refused},
+	{"an id alone is a name too", an_id_alone_is_a_name_too},
+	{"stat tells what the kernel knows", stat_tells_what_the_kernel_knows},
+	{"the mode is the one given", the_mode_is_the_one_given},
+	{"bells are for who may read and write", bells_are_for_who_may_read_and_write},
+	{"removed memory stays until detached", removed_memory_stays_until_detached},
+	{"strangers are kept out", strangers_are_kept_out},
+	{"reap takes what bears the generation", reap_takes_what_bears_the_generation},
+	{"reap takes what has no generation yet", reap_takes_what_has_no_generation_yet},
+	{"reap leaves another generation", reap_leaves_another_generation},
+	{"reap leaves what contradicts the claim", reap_leaves_what_contradicts_the_claim},
+	{"reap takes bells that outlived their segment",
+		reap_takes_bells_that_outlived_their_segment},
+	{"bells begin silent and keep a ring", bells_begin_silent_and_keep_a_ring},
+	{"a wait lasts its time", a_wait_lasts_its_time},
+	{"a full bell is rung enough", a_full_bell_is_rung_enough},
+	{"a ring wakes another process", a_ring_wakes_another_process},
+	{"a signal ends a wait", a_signal_ends_a_wait},
+	{"removal wakes where the kernel tells", removal_wakes_where_the_kernel_tells},
+	{"a child that closes takes nothing away", a_child_that_closes_takes_nothing_away},
+	{"the probe says that it works", the_probe_says_that_it_works},
+	{"the kernel lists what we made", the_kernel_lists_what_we_made},
+	{"polling tries again until something happens",
+		polling_tries_again_until_something_happens},
+	{"long words are cut and limits dropped", long_words_are_cut_and_limits_dropped},
+	{NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	return harness_run_each(argc, argv, "backend", cases);
+}
