@@ -210,6 +210,8 @@ static void produce(struct duoshm__server *s)
 	} while (duoshm__now() < until);
 }
 
+static void show(struct duoshm__server *s);
+
 /* ---- clients ---- */
 
 static void start_capture(
@@ -239,6 +241,7 @@ static void serve(
 	switch (command->op) {
 	case DUOSHM__OP_LINE:
 		code = duoshm__server_command(s, command->line, reply);
+		show(s); /* who has the answer and then reads a register sees what was set */
 		duoshm__lane_reply(lane, command->serial, code, reply);
 		break;
 	case DUOSHM__OP_CAPTURE: start_capture(s, lane, command); break;

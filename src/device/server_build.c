@@ -418,9 +418,8 @@ static int make_object(struct duoshm__server *s)
 	options.kind = DUOSHM_KIND_DEVICE;
 	options.bells = 1;
 	options.mode = s->setup.mode;
-	result = duoshm_segment_create(
-		s->ctx, s->setup.name, (size_t)(head.stream_at + head.stream_bytes), &options,
-		&s->segment);
+	result = duoshm_segment_create(s->ctx, s->setup.name,
+		(size_t)(head.stream_at + head.stream_bytes), &options, &s->segment);
 	if (result < 0)
 		return result;
 	duoshm__copy(s->lanes.family, sizeof s->lanes.family, duoshm_segment_backend(s->segment));
