@@ -175,11 +175,18 @@ static int sleep_announced(struct duoshm__waiter *w, duoshm__ready_fn *ready, co
 }
 
 /* Without bells: pauses that grow. */
-static int sleep_polling(int64_t deadline, struct slices *slices)
+static int sleep_polling(struct duoshm__waiter *w, int64_t deadline, struct slices *slices)
 {
-	duoshm__pause(duoshm__remaining(deadline, slices->next));
+	int64_t slice = slices->next;
+	int result = 0;
+
 	longer(slices, POLL_MAX_NS);
-	return 0;
+	/* A segment that has bells, but none for us, would sleep on one. */
+	if (w->segment->bells == NULL)
+		result = duoshm__object_sleep(w->segment, 0, deadline, slice, false);
+	else
+		duoshm__pause(duoshm__remaining(deadline, slice));
+	return result == DUOSHM_ERR_TIMEOUT ? 0 : result;
 }
 
 /* ---- waiting -------------------------------------------------------------------------------------------- */
@@ -221,7 +228,7 @@ static int sleep_until(
 		if (w->sleeps != NULL)
 			result = sleep_announced(w, ready, arg, deadline, &slices);
 		else
-			result = sleep_polling(deadline, &slices);
+			result = sleep_polling(w, deadline, &slices);
 		if (result != 0 || ready(arg))
 			return verdict(result, ready, arg);
 	}

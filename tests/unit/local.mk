@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 # Add tests here; ../local.mk says which list.
 unit_tests += \
+	tests/unit/test_broadcast_ring \
 	tests/unit/test_lifeline \
 	tests/unit/test_name \
 	tests/unit/test_process \
-	tests/unit/test_registry
+	tests/unit/test_registry \
+	tests/unit/test_ring
 
 # The device's own side is in an archive of its own.
 unit_tests += tests/unit/test_describe tests/unit/test_registers tests/unit/test_replay \

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/* The ring of a queue, on plain memory: what goes in comes out, in order and whole, and no byte of the other side is believed. */
+#include "config.h"
+
+#include "harness/harness.h"
+
+#include "duoshm.h"
+#include "queue/ring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CAPACITY 1024u
+
+struct pair {
+	_Alignas(64) unsigned char data[CAPACITY];
+	unsigned char guard[64]; /* behind the ring: nobody's */
+	struct duoshm__word64 tail;
+	struct duoshm__ring_producer producer;
+	struct duoshm__ring_consumer consumer;
+};
+
+/* A ring whose indices begin at `start`, as after a long life; all else is old rubbish. */
+static struct pair *ring_at(uint64_t start)
+{
+	struct pair *pair = aligned_alloc(64, (sizeof(*pair) + 63) & ~(size_t)63);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pair);
+	memset(pair, 0x5a, sizeof(*pair));
+	memset(pair->data + start % CAPACITY, 0, 8);
+	duoshm__store64(&pair->tail, start);
+	CU_ASSERT_EQUAL_FATAL(
+		duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail), 0);
+	return pair;
+}
+
+static bool guarded(const struct pair *pair)
+{
+	for (size_t i = 0; i < sizeof(pair->guard); i++) {
+		if (pair->guard[i] != 0x5a)
+			return false;
+	}
+	return true;
+}
+
+/* The byte at `i` of message `number`. */
+static unsigned char pattern(uint64_t number, uint64_t i)
+{
+	return (unsigned char)(number * 31 + i * 7 + 1);
+}
+
+static int stage(struct pair *pair, uint64_t number, uint64_t length)
+{
+	void *room;
+	int result = duoshm__ring_reserve(&pair->producer, length, &room);
+
+	if (result != 0)
+		return result;
+	for (uint64_t i = 0; i < length; i++)
+		((unsigned char *)room)[i] = pattern(number, i);
+	return duoshm__ring_stage(&pair->producer, length);
+}
+
+static int send(struct pair *pair, uint64_t number, uint64_t length)
+{
+	int result = stage(pair, number, length);
+
+	duoshm__ring_publish(&pair->producer);
+	return result;
+}
+
+/* Is the next message `number`, whole? Releases it. */
+static bool receives(struct pair *pair, uint64_t number, uint64_t length)
+{
+	const void *message;
+	uint64_t got;
+
+	if (duoshm__ring_peek(&pair->consumer, &message, &got) != 0 || got != length)
+		return false;
+	for (uint64_t i = 0; i < length; i++) {
+		if (((const unsigned char *)message)[i] != pattern(number, i))
+			return false;
+	}
+	duoshm__ring_release(&pair->consumer);
+	return true;
+}
+
+static bool empty(struct pair *pair)
+{
+	const void *message;
+	uint64_t length;
+
+	return !duoshm__ring_filled(&pair->consumer) &&
+	       duoshm__ring_peek(&pair->consumer, &message, &length) == DUOSHM_ERR_TIMEOUT;
+}
+
+static void every_length_fits_at_every_place(void)
+{
+	bool all = true;
+
+	for (uint64_t start = 0; start < CAPACITY; start += 8) {
+		struct pair *pair = ring_at(start);
+		for (uint64_t length = 0; length <= duoshm__ring_longest(CAPACITY); length++) {
+			all = all && send(pair, length, length) == 0;
+			all = all && receives(pair, length, length) && empty(pair);
+		}
+		all = all && guarded(pair);
+		free(pair);
+	}
+	CU_ASSERT(all);
+}
+
+static void indices_pass_the_end_of_64_bits(void)
+{
+	struct pair *pair = ring_at(UINT64_MAX - 2047);
+	bool all = true;
+
+	for (uint64_t number = 0; number < 100; number++)
+		all = all && send(pair, number, number) == 0 && receives(pair, number, number);
+	CU_ASSERT(all);
+	CU_ASSERT(duoshm__load64(&pair->tail) < 16384);
+	free(pair);
+}
+
+static void what_does_not_fit_is_told(void)
+{
+	struct pair *pair = ring_at(0);
+	void *room;
+	uint64_t sent = 0, got = 0;
+
+	CU_ASSERT_EQUAL(
+		duoshm__ring_reserve(&pair->producer, duoshm__ring_longest(CAPACITY) + 1, &room),
+		DUOSHM_ERR_TOO_LONG);
+	while (send(pair, sent, 24) == 0)
+		sent++;
+	/* all but the word that is to be 0 and the rest of a record */
+	CU_ASSERT_EQUAL(sent, (CAPACITY - 8) / 32);
+	CU_ASSERT_EQUAL(send(pair, sent, 24), DUOSHM_ERR_TIMEOUT);
+	CU_ASSERT_FALSE(duoshm__ring_moved(&pair->producer));
+	CU_ASSERT(receives(pair, got++, 24));
+	CU_ASSERT(duoshm__ring_moved(&pair->producer));
+	CU_ASSERT_EQUAL(send(pair, sent++, 24), 0);
+	while (got < sent && receives(pair, got, 24))
+		got++;
+	CU_ASSERT_EQUAL(got, sent);
+	CU_ASSERT(empty(pair));
+	free(pair);
+}
+
+/* A long random walk of both sides against a plain ledger. */
+static void a_random_walk_agrees_with_a_ledger(void)
+{
+	static uint64_t lengths[64];
+	unsigned seed = 4711;
+	uint64_t sent = 0, got = 0;
+	bool all = true;
+	struct pair *pair = ring_at(720);
+
+	for (long step = 0; step < harness_scale(20000, 200000, 2000000); step++) {
+		seed = seed * 1103515245u + 12345u;
+		unsigned dice = seed >> 16;
+		if (dice % 2 == 0 && sent - got < 64) {
+			uint64_t length = dice / 2 % (dice % 3 == 0 ? 497 : 40);
+			if (send(pair, sent, length) == 0)
+				lengths[sent++ % 64] = length;
+		} else if (got < sent) {
+			all = all && receives(pair, got, lengths[got % 64]);
+			got++;
+		} else {
+			all = all && empty(pair);
+		}
+	}
+	CU_ASSERT(all);
+	CU_ASSERT(sent > 1000);
+	CU_ASSERT(guarded(pair));
+	free(pair);
+}
+
+static void a_batch_is_published_by_one_commit(void)
+{
+	/* one where the batch begins with the pad record */
+	for (uint64_t start = 0; start < CAPACITY; start += 8) {
+		struct pair *pair = ring_at(start);
+		bool hidden = true;
+		for (uint64_t number = 0; number < 5; number++) {
+			CU_ASSERT_EQUAL(stage(pair, number, 20 + number), 0);
+			hidden = hidden && empty(pair);
+		}
+		CU_ASSERT(hidden);
+		duoshm__ring_publish(&pair->producer);
+		for (uint64_t number = 0; number < 5; number++)
+			CU_ASSERT(receives(pair, number, 20 + number));
+		CU_ASSERT(empty(pair));
+		free(pair);
+	}
+}
+
+static void less_than_reserved_may_be_staged(void)
+{
+	struct pair *pair = ring_at(64);
+	void *room, *again;
+
+	CU_ASSERT_EQUAL(duoshm__ring_stage(&pair->producer, 0), DUOSHM_ERR_INVALID);
+	CU_ASSERT_EQUAL(duoshm__ring_reserve(&pair->producer, 100, &room), 0);
+	CU_ASSERT_EQUAL((uintptr_t)room % 8, 0);
+	CU_ASSERT_EQUAL(duoshm__ring_reserve(&pair->producer, 1, &again), DUOSHM_ERR_INVALID);
+	CU_ASSERT_EQUAL(duoshm__ring_stage(&pair->producer, 101), DUOSHM_ERR_INVALID);
+	memset(room, 0xff, 100);
+	((unsigned char *)room)[0] = pattern(9, 0);
+	CU_ASSERT_EQUAL(duoshm__ring_stage(&pair->producer, 1), 0);
+	duoshm__ring_publish(&pair->producer);
+	CU_ASSERT_EQUAL(send(pair, 10, 3), 0);
+	CU_ASSERT(receives(pair, 9, 1));
+	CU_ASSERT(receives(pair, 10, 3));
+	CU_ASSERT(empty(pair));
+	free(pair);
+}
+
+static void old_payload_is_never_taken_for_a_header(void)
+{
+	struct pair *pair = ring_at(0);
+	uint64_t forged[15];
+	void *room;
+	bool all = true;
+
+	/* 8-byte records, so that every later header falls on a forged one */
+	for (int i = 0; i < 15; i++)
+		forged[i] = 8u << 8 | 1u;
+	for (int round = 0; round < 200; round++) {
+		all = all && duoshm__ring_reserve(&pair->producer, sizeof(forged), &room) == 0;
+		memcpy(room, forged, sizeof(forged));
+		(void)duoshm__ring_stage(&pair->producer, sizeof(forged));
+		duoshm__ring_publish(&pair->producer);
+		const void *message;
+		uint64_t length;
+		all = all && duoshm__ring_peek(&pair->consumer, &message, &length) == 0;
+		all = all && length == sizeof(forged);
+		duoshm__ring_release(&pair->consumer);
+		all = all && empty(pair);
+		all = all && send(pair, 1, 0) == 0 && receives(pair, 1, 0) && empty(pair);
+	}
+	CU_ASSERT(all);
+	free(pair);
+}
+
+/* A new producer finds all that was committed, and nothing of what was only staged or reserved. */
+static void a_producer_takes_over_what_was_committed(void)
+{
+	for (uint64_t start = 0; start < CAPACITY; start += 8) {
+		struct pair *pair = ring_at(start);
+		void *room;
+		CU_ASSERT_EQUAL(send(pair, 0, 100), 0);
+		CU_ASSERT_EQUAL(send(pair, 1, 0), 0);
+		CU_ASSERT_EQUAL(stage(pair, 77, 60), 0);
+		CU_ASSERT_EQUAL(stage(pair, 78, 60), 0);
+		CU_ASSERT_EQUAL(duoshm__ring_reserve(&pair->producer, 50, &room), 0);
+		memset(room, 0xee, 50);
+		CU_ASSERT_EQUAL(
+			duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail),
+			0);
+		CU_ASSERT_EQUAL(send(pair, 2, 200), 0);
+		CU_ASSERT(receives(pair, 0, 100));
+		CU_ASSERT(receives(pair, 1, 0));
+		CU_ASSERT(receives(pair, 2, 200));
+		CU_ASSERT(empty(pair));
+		free(pair);
+	}
+}
+
+static void a_producer_takes_over_a_full_ring(void)
+{
+	struct pair *pair = ring_at(0);
+	uint64_t sent = 0, got = 0;
+
+	/* 127 words: all but the one that is to be 0 */
+	while (send(pair, sent, 0) == 0)
+		sent++;
+	CU_ASSERT_EQUAL(sent, CAPACITY / 8 - 1);
+	CU_ASSERT_EQUAL(
+		duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail), 0);
+	CU_ASSERT_EQUAL(send(pair, sent, 0), DUOSHM_ERR_TIMEOUT);
+	while (receives(pair, got, 0))
+		got++;
+	CU_ASSERT_EQUAL(got, sent);
+	free(pair);
+}
+
+static void a_consumer_takes_over_what_was_not_released(void)
+{
+	struct pair *pair = ring_at(1000);
+	const void *message;
+	uint64_t length;
+
+	for (uint64_t number = 0; number < 3; number++)
+		CU_ASSERT_EQUAL(send(pair, number, 30), 0);
+	CU_ASSERT(receives(pair, 0, 30));
+	CU_ASSERT_EQUAL(duoshm__ring_peek(&pair->consumer, &message, &length), 0);
+	CU_ASSERT_EQUAL(
+		duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail), 0);
+	CU_ASSERT(receives(pair, 1, 30));
+	CU_ASSERT(receives(pair, 2, 30));
+	CU_ASSERT(empty(pair));
+	free(pair);
+}
+
+static void hostile_headers_are_corrupt(void)
+{
+	static const uint64_t words[] = {
+		2, 5, 0x81, UINT64_MAX, 0xff00000000000001u, /* no such kind, lengths beyond all */
+		(uint64_t)497 << 8 | 1,                      /* longer than the longest */
+		(uint64_t)105 << 8 | 1,                      /* beyond the end of the ring */
+		(uint64_t)96 << 8 | 3,                       /* a pad that ends before it */
+		(uint64_t)112 << 8 | 3,                      /* a pad that ends behind it */
+		(uint64_t)104 << 8 | 3, /* a right pad, with no record behind */
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct pair *pair = ring_at(CAPACITY - 112);
+		const void *message;
+		uint64_t length;
+		memcpy(pair->data + CAPACITY - 112, &words[i], 8);
+		CU_ASSERT_EQUAL(
+			duoshm__ring_peek(&pair->consumer, &message, &length), DUOSHM_ERR_CORRUPT);
+		CU_ASSERT_EQUAL(
+			duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail),
+			DUOSHM_ERR_CORRUPT);
+		free(pair);
+	}
+}
+
+static void a_hostile_index_is_corrupt(void)
+{
+	static const uint64_t tails[] = {8192 + 4, 8192 - 8, 8192 + 500 * 8, UINT64_MAX - 7, 0};
+	void *room;
+
+	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		struct pair *pair = ring_at(8192);
+		while (send(pair, 0, 40) == 0)
+			continue;
+		duoshm__store64(&pair->tail, tails[i]);
+		CU_ASSERT_EQUAL(
+			duoshm__ring_reserve(&pair->producer, 40, &room), DUOSHM_ERR_CORRUPT);
+		free(pair);
+	}
+	struct pair *pair = ring_at(0);
+	duoshm__store64(&pair->tail, 3);
+	CU_ASSERT_EQUAL(duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail),
+		DUOSHM_ERR_CORRUPT);
+	CU_ASSERT_EQUAL(duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail),
+		DUOSHM_ERR_CORRUPT);
+	free(pair);
+}
+
+/* Random bytes everywhere: CORRUPT or a message inside the ring, and an end. */
+static void random_bytes_do_no_harm(void)
+{
+	struct pair *pair = ring_at(0);
+	unsigned seed = 99;
+	bool inside = true;
+
+	for (long round = 0; round < harness_scale(2000, 20000, 500000); round++) {
+		for (size_t i = 0; i < CAPACITY; i += 4) {
+			seed = seed * 1664525u + 1013904223u;
+			/* small numbers now and then, so that some records are right */
+			uint32_t word = seed % 3 == 0   ? (seed >> 8) % 0x4000
+					: seed % 3 == 1 ? 0
+							: seed;
+			memcpy(pair->data + i, &word, 4);
+		}
+		duoshm__store64(&pair->tail, (uint64_t)(seed >> 4) * 8);
+		(void)duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail);
+		(void)duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail);
+		for (int i = 0; i < 200; i++) {
+			const void *message;
+			uint64_t length;
+			if (duoshm__ring_peek(&pair->consumer, &message, &length) != 0)
+				break;
+			const unsigned char *begin = message;
+			inside = inside && begin >= pair->data + 8 &&
+				 begin <= pair->data + CAPACITY &&
+				 length <= (uint64_t)(pair->data + CAPACITY - begin);
+			duoshm__ring_release(&pair->consumer);
+		}
+		(void)send(pair, 1, seed % 500);
+	}
+	CU_ASSERT(inside);
+	CU_ASSERT(guarded(pair));
+	free(pair);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct harness_case cases[] = {
+		{"every length fits at every place", every_length_fits_at_every_place},
+		{"indices pass the end of 64 bits", indices_pass_the_end_of_64_bits},
+		{"what does not fit is told", what_does_not_fit_is_told},
+		{"a random walk agrees with a ledger", a_random_walk_agrees_with_a_ledger},
+		{"a batch is published by one commit", a_batch_is_published_by_one_commit},
+		{"less than reserved may be staged", less_than_reserved_may_be_staged},
+		{"old payload is never taken for a header",
+			old_payload_is_never_taken_for_a_header},
+		{"a producer takes over what was committed",
+			a_producer_takes_over_what_was_committed},
+		{"a producer takes over a full ring", a_producer_takes_over_a_full_ring},
+		{"a consumer takes over what was not released",
+			a_consumer_takes_over_what_was_not_released},
+		{"hostile headers are corrupt", hostile_headers_are_corrupt},
+		{"a hostile index is corrupt", a_hostile_index_is_corrupt},
+		{"random bytes do no harm", random_bytes_do_no_harm},
+		{NULL, NULL},
+	};
+
+	return harness_run(argc, argv, "ring", cases);
+}
