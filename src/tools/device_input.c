@@ -169,10 +169,16 @@ static void typed(char *line)
 }
 
 #ifdef HAVE_EDITLINE
+static void show_prompt(void);
+
+/* Without leaving its hands for the time of the answer, libedit writes its prompt before it. */
 static void typed_line(char *line)
 {
+	rl_callback_handler_remove();
 	typed(line);
 	free(line);
+	if (!duoshm__server_over(prompted))
+		show_prompt();
 }
 
 static void show_prompt(void)
