@@ -12,6 +12,7 @@ tests_conformance_conformance_SOURCES = \
 	tests/conformance/queues.c \
 	tests/conformance/rights.c \
 	tests/conformance/semaphores.c
+check_scripts += tests/conformance/posix.sh tests/conformance/sysv.sh
 if HAVE_CUNIT
 if DUOSHM_WITH_SYSV
 sh_tests += tests/conformance/sysv.sh
