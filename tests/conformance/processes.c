@@ -61,12 +61,12 @@ static void c2_stopped_creator(void)
 	harness_stop(helper.pid);
 	EXPECT(duoshm_segment_open(ctx, harness_name("slow"), 0, SECOND / 10, &segment),
 		DUOSHM_ERR_TIMEOUT);
-	EXPECT(duoshm_segment_create(ctx, harness_name("slow"), 64, NULL, &segment),
+	options.timeout_ns = SECOND / 10;
+	EXPECT(duoshm_segment_create(ctx, harness_name("slow"), 64, &options, &segment),
 		DUOSHM_ERR_BUSY);
 	CU_ASSERT(strstr(duoshm_failure()->cause, pid) != NULL);
 	EXPECT(duoshm_remove(ctx, harness_name("slow")), DUOSHM_ERR_BUSY);
 	options.flags = DUOSHM_OPEN_OR_CREATE;
-	options.timeout_ns = SECOND / 10;
 	EXPECT(duoshm_segment_create(ctx, harness_name("slow"), 64, &options, &segment),
 		DUOSHM_ERR_BUSY);
 	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 0);

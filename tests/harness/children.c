@@ -222,12 +222,15 @@ static int state_of(pid_t pid)
 	return end != NULL && end[1] == ' ' ? end[2] : 0;
 }
 
-static bool asleep(void *arg)
+/* Asleep, or never to sleep again. */
+static bool settled(void *arg)
 {
-	return state_of(*(const pid_t *)arg) == 'S';
+	int state = state_of(*(const pid_t *)arg);
+
+	return state == 'S' || state == 'Z' || state == 'X' || state == 0;
 }
 
 bool harness_until_asleep(pid_t pid)
 {
-	return state_of(pid) != 0 && harness_until(asleep, &pid);
+	return harness_until(settled, &pid) && state_of(pid) == 'S';
 }

@@ -96,7 +96,7 @@ void harness_gate_close(struct harness_gate *gate);
 
 /* Asks `holds` again and again for up to 20 s; its last answer. */
 bool harness_until(bool (*holds)(void *arg), void *arg);
-/* Until the process (or this process's thread `tid`) sleeps in the kernel; false: this system does not tell. */
+/* Until the process sleeps in the kernel; false: it ended, or this system does not tell. */
 bool harness_until_asleep(pid_t pid);
 
 /* ---- calls.c: exact counts of system calls ---------------------------------------------------- */

@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: MIT
-# Add tests here; ../local.mk says which list.
+# Tests that need processes or a machine of their own. Add tests here; ../local.mk says which list.
+c_tests += \
+	tests/process/adopt \
+	tests/process/calls \
+	tests/process/namespaces
+test_helpers += tests/process/bare_shm
+tests_process_bare_shm_LDADD =
