@@ -62,8 +62,9 @@ static int calls_with(unsigned bells, unsigned flags, int times)
 	CU_ASSERT_EQUAL_FATAL(duoshm_new(&options, &ctx), 0);
 	CU_ASSERT_EQUAL_FATAL(
 		duoshm_segment_create(ctx, harness_name(job.stem), 64, &create, &segment), 0);
-	int calls = harness_count_calls(prepare, open_and_close, &job);
+	/* Not to be inherited: sem_open finds an open semaphore again without a call. */
 	CU_ASSERT_EQUAL(duoshm_segment_close(segment), 0);
+	int calls = harness_count_calls(prepare, open_and_close, &job);
 	CU_ASSERT_EQUAL(duoshm_remove(ctx, harness_name(job.stem)), 0);
 	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
 	return calls;
@@ -74,7 +75,7 @@ static void open_and_close_is_fixed(void)
 	static const struct {
 		const char *backend;
 		int plain, per_bells, per_bell;
-	} stated[] = {{"sysv", 6, 0, 0}, {"posix", 8, 0, 4}};
+	} stated[] = {{"sysv", 8, 1, 0}, {"posix", 10, 0, 6}};
 	int one = harness_instrumented() ? HARNESS_NO_TRACE : calls_with(0, 0, 1);
 
 	if (one == HARNESS_NO_TRACE)
