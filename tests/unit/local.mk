@@ -5,6 +5,7 @@ unit_tests += \
 	tests/unit/test_lifeline \
 	tests/unit/test_name \
 	tests/unit/test_process \
+	tests/unit/test_queue \
 	tests/unit/test_registry \
 	tests/unit/test_ring
 
