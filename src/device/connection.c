@@ -373,6 +373,7 @@ int duoshm__block_take(struct duoshm_device *device, const void *message, size_t
 
 int duoshm_device_follow(struct duoshm_device *device)
 {
+	struct duoshm__plain_row status;
 	int err;
 
 	if (device->stream)
@@ -381,6 +382,9 @@ int duoshm_device_follow(struct duoshm_device *device)
 		(size_t)device->head.stream_bytes, DUOSHM_NO_BELLS, DUOSHM_READER, &device->stream);
 	if (err)
 		return err;
+	/* where it begins, for a reader that loses what comes before its first block */
+	if (duoshm__device_status(device, &status) == 0)
+		device->stream_next = status.word[DUOSHM__STATUS_FRAMES];
 	device->block_size = duoshm_broadcast_longest(device->stream);
 	device->block = malloc(device->block_size);
 	if (device->block)
@@ -407,21 +411,25 @@ int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct 
 {
 	int64_t deadline = duoshm__deadline(timeout_ns);
 	struct duoshm_block block;
+	uint64_t lost = 0; /* in messages; what is told is in frames */
 	int silent = 0;
 
 	if (!device->stream)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "next: this connection does not follow");
 	for (;;) {
 		ssize_t n = duoshm_broadcast_next(device->stream, device->block, device->block_size,
-			NULL, silent ? 0 : duoshm__remaining(deadline, DUOSHM__SLICE_NS));
+			&lost, silent ? 0 : duoshm__remaining(deadline, DUOSHM__SLICE_NS));
 
 		if (n >= 0) {
+			int begun = device->stream_begun || lost;
 			int err = duoshm__block_take(device, device->block, (size_t)n,
-				&device->stream_next, &device->stream_begun, &block);
+				&device->stream_next, &begun, &block);
 
 			if (err)
 				return err;
-			if (block.frames == 0)
+			device->stream_begun = 1;
+			/* who missed the last frames is told before the end is: the next call says END */
+			if (block.frames == 0 && !block.missed)
 				return duoshm__fail(DUOSHM_ERR_END, "the replay is over");
 			*out = block;
 			return 0;
