@@ -62,7 +62,9 @@ static double value_at(const struct client_file *file, const struct duoshm_block
 				? (double)((const int32_t *)block->samples)[at]
 				: ((const double *)block->samples)[at];
 
-	return sample * file->format.scale + file->format.offset;
+	/* Adding 0 would make 0 of -0. */
+	sample *= file->format.scale;
+	return file->format.offset != 0 ? sample + file->format.offset : sample;
 }
 
 static int64_t time_of(

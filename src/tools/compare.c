@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 	int option;
 
 	tool_begin(argv, usage);
-	while ((option = getopt_long(argc, argv, ":" TOOL_SHORT_OPTIONS, options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, TOOL_SHORT_OPTIONS, options, NULL)) != -1)
 		tool_option(option, optarg);
 	const char *verb = optind < argc ? argv[optind++] : "info";
 	if (strcmp(verb, "semantics") == 0)

@@ -161,8 +161,8 @@ followed() {
 	missed=$(awk '/missed/ { for (i = 1; i <= NF; i++) if ($i == "missed") sum += $(i + 1) }
 		END { print sum + 0 }' "$scratch/follower$1.err")
 	seen=$(($(wc -l < "$scratch/follower$1") - 1))
-	say "follower $1 saw $seen samples live, missed $missed; one of the middle:"
-	sed -n "$((seen / 2 + 1))p" "$scratch/follower$1" | sed 's/^/    /'
+	say "follower $1 saw $seen samples live, missed $missed; the loudest:"
+	awk '$4 * $4 > most { most = $4 * $4; line = $0 } END { print "    " line }' "$scratch/follower$1"
 }
 
 one_family() {

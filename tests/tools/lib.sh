@@ -12,7 +12,9 @@ DUOSHM_DIR=$scratch/registry
 export DUOSHM_DIR
 mkdir -m 700 "$DUOSHM_DIR" || exit 99
 # Objects of this run: unique in the machine, since kernel names are.
+# shellcheck disable=SC2034
 unique=$DUOSHM_TEST_PREFIX.$$
+# shellcheck disable=SC2034
 recording=$top_builddir/src/tools/recording
 faults=0
 cases=0
