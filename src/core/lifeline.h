@@ -6,7 +6,8 @@
  * process has attached (by generation).
  *
  * Lock held: alive. Lock free and the process gone: dead. Lock free but that very process runs (it closed
- * all its descriptors): unknown. No file: dead, unless a label (pid and start) says that it still runs.
+ * all its descriptors): unknown. Where a mapping holds the lock (Linux, but on an overlay), a free one is proof
+ * enough, and a process that went on as another program by exec is dead, too. No file: dead, unless a label (pid and start) says that it still runs.
  */
 #ifndef DUOSHM_CORE_LIFELINE_H
 #define DUOSHM_CORE_LIFELINE_H

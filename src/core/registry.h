@@ -46,7 +46,10 @@ struct duoshm__entry {
 
 void duoshm__entry_path(const struct duoshm__registry *registry, const char *name,
 	const char *backend, char path[DUOSHM__PATH_SIZE]);
-/* Lock-free. NOT_FOUND; CORRUPT (torn, foreign or damaged text); PERMISSION. An empty, locked file is !ready with generation 0. */
+/*
+ * Lock-free. NOT_FOUND; CORRUPT (torn, foreign or damaged text); INCOMPATIBLE (of another version); PERMISSION. An empty
+ * file is !ready with generation 0: its maker holds the lock, or died before it wrote.
+ */
 int duoshm__entry_read(const struct duoshm__registry *registry, const char *name,
 	const char *backend, struct duoshm__entry *out);
 
@@ -62,13 +65,16 @@ int duoshm__entry_create(const struct duoshm__registry *registry, const char *na
 /* Takes the lock of an existing entry. BUSY (cause names the pid that the text tells), NOT_FOUND, PERMISSION. Never waits. */
 int duoshm__entry_lock(const struct duoshm__registry *registry, const char *name,
 	const char *backend, struct duoshm__entry_lock *out);
-/* Writes the text (one pwrite of a fixed length, with a check sum). Lock held. */
+/*
+ * Writes the text (one pwrite of a fixed length, with a check sum). Lock held. REMOVED, here and from unlink: the lock is lost, for
+ * the file was removed from outside or the program closed the descriptor.
+ */
 int duoshm__entry_write(const struct duoshm__entry_lock *lock, const struct duoshm__entry *entry);
-/* Takes the name away. Lock held. */
+/* Takes the name away. Lock held. After presence_unlink, which nobody would repeat without the entry. */
 int duoshm__entry_unlink(const struct duoshm__entry_lock *lock);
 void duoshm__entry_unlock(struct duoshm__entry_lock *lock);
 
-/* Calls fn for each entry file, sorted by name. `result` is what entry_read said (0, CORRUPT, PERMISSION); name and backend are always set. */
+/* Calls fn for each entry file, sorted by name. `result` is what entry_read said (0, CORRUPT, INCOMPATIBLE, PERMISSION); name and backend are always set. */
 typedef int duoshm__entry_fn(const struct duoshm__entry *entry, int result, void *arg);
 int duoshm__registry_scan(const struct duoshm__registry *registry, duoshm__entry_fn *fn, void *arg);
 /* Removes unfinished files (".t.") whose lock is free. */
