@@ -3,6 +3,7 @@
 c_tests += \
 	tests/process/adopt \
 	tests/process/calls \
-	tests/process/namespaces
+	tests/process/namespaces \
+	tests/process/test_killed
 test_helpers += tests/process/bare_shm
 tests_process_bare_shm_LDADD =

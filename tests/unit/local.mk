@@ -3,11 +3,14 @@
 unit_tests += \
 	tests/unit/test_broadcast_ring \
 	tests/unit/test_lifeline \
+	tests/unit/test_lock \
 	tests/unit/test_name \
+	tests/unit/test_object \
 	tests/unit/test_process \
 	tests/unit/test_queue \
 	tests/unit/test_registry \
-	tests/unit/test_ring
+	tests/unit/test_ring \
+	tests/unit/test_semaphore
 
 # The device's own side is in an archive of its own.
 unit_tests += tests/unit/test_describe tests/unit/test_registers tests/unit/test_replay \
