@@ -32,7 +32,7 @@ static inline void duoshm__sized_give(
 }
 
 /*
- * Takes the caller's options over the defaults in `known`. False when the size is wrong, or when a part that this version
+ * Takes the caller's options over the defaults in `known`, whose size stays. False when the size is wrong, or when a part that this version
  * does not know is not zero: it asks for something that would not be done.
  */
 static inline bool duoshm__sized_take(const void *given, void *known, size_t known_size)
@@ -45,6 +45,7 @@ static inline bool duoshm__sized_take(const void *given, void *known, size_t kno
 		if (((const unsigned char *)given)[i] != 0)
 			return false;
 	memcpy(known, given, size < known_size ? size : known_size);
+	memcpy(known, &known_size, sizeof known_size);
 	return true;
 }
 
