@@ -7,3 +7,4 @@ c_tests += \
 	tests/process/test_killed
 test_helpers += tests/process/bare_shm
 tests_process_bare_shm_LDADD =
+c_tests += tests/process/test_queue_storm

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Add tests here; ../local.mk says which list.
 unit_tests += \
+	tests/unit/test_broadcast \
 	tests/unit/test_broadcast_ring \
 	tests/unit/test_lifeline \
 	tests/unit/test_lock \
