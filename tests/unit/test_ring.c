@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CAPACITY 1024u
+#define CAPACITY  1024u
+#define RIGHT_PAD ((uint64_t)104 << 8 | 3) /* of a record 112 bytes before the end */
 
 struct pair {
 	_Alignas(64) unsigned char data[CAPACITY];
@@ -313,13 +314,16 @@ static void hostile_headers_are_corrupt(void)
 		(uint64_t)105 << 8 | 1,                      /* beyond the end of the ring */
 		(uint64_t)96 << 8 | 3,                       /* a pad that ends before it */
 		(uint64_t)112 << 8 | 3,                      /* a pad that ends behind it */
-		(uint64_t)104 << 8 | 3, /* a right pad, with no record behind */
+		RIGHT_PAD, /* a right pad, with no record behind */
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		struct pair *pair = ring_at(CAPACITY - 112);
 		const void *message;
 		uint64_t length;
+		/* a wrong pad would lead to a record that makes sense */
+		for (size_t at = 0; at < CAPACITY && words[i] != RIGHT_PAD; at += 8)
+			memcpy(pair->data + at, &(uint64_t){1}, 8);
 		memcpy(pair->data + CAPACITY - 112, &words[i], 8);
 		CU_ASSERT_EQUAL(
 			duoshm__ring_peek(&pair->consumer, &message, &length), DUOSHM_ERR_CORRUPT);
