@@ -177,10 +177,18 @@ static int fail_operation(
 	return duoshm__native_failure(why, code, system_error, "%s(bell %u)", call, bell);
 }
 
+static int no_such_bell(
+	const struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
+{
+	duoshm__native_failure(why, DUOSHM_ERR_INVALID, 0, "sem_post(bell %u)", bell);
+	duoshm__native_cause(why, "there is no bell %u, only %u", bell, bells->n);
+	return DUOSHM_ERR_INVALID;
+}
+
 int duoshm__posix_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
 {
 	if (bell >= bells->n)
-		return fail_operation(EDOM, "sem_post", bell, why);
+		return no_such_bell(bells, bell, why);
 	while (sem_post(bells->semaphore[bell]) < 0) {
 		if (errno ==
 			EOVERFLOW) /* full of rings that nobody took: one more tells nothing new */
@@ -266,7 +274,7 @@ int duoshm__posix_wait(
 	int system_error;
 
 	if (bell >= bells->n)
-		return fail_operation(EDOM, "sem_wait", bell, why);
+		return no_such_bell(bells, bell, why);
 	system_error = timeout_ns <= 0 ? take(bells->semaphore[bell])
 				       : take_within(bells->semaphore[bell], timeout_ns);
 	return system_error == 0 ? 0 : fail_operation(system_error, "sem_wait", bell, why);

@@ -193,12 +193,20 @@ static int fail_operation(int system_error, const struct duoshm__bells *bells, u
 	return why->code;
 }
 
+static int no_such_bell(
+	const struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
+{
+	duoshm__native_failure(why, DUOSHM_ERR_INVALID, 0, "semop(%d, {%u})", bells->id, bell);
+	duoshm__native_cause(why, "there is no bell %u, only %u", bell, bells->n);
+	return DUOSHM_ERR_INVALID;
+}
+
 int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
 {
 	struct sembuf up = operation(bell, 1, IPC_NOWAIT);
 
 	if (bell >= bells->n)
-		return fail_operation(EDOM, bells, bell, 1, why);
+		return no_such_bell(bells, bell, why);
 	while (semop(bells->id, &up, 1) < 0) {
 		if (errno ==
 			ERANGE) /* full of rings that nobody took: one more tells nothing new */
@@ -260,7 +268,7 @@ int duoshm__sysv_wait(
 	int system_error;
 
 	if (bell >= bells->n)
-		return fail_operation(EDOM, bells, bell, -1, why);
+		return no_such_bell(bells, bell, why);
 	system_error = timeout_ns <= 0 ? take(bells, bell) : take_within(bells, bell, timeout_ns);
 	return system_error == 0 ? 0 : fail_operation(system_error, bells, bell, -1, why);
 }

@@ -6,6 +6,8 @@ endif
 libduoshm_harness_la_SOURCES = \
 	tests/harness/calls.c \
 	tests/harness/children.c \
+	tests/harness/fake_backend.c \
+	tests/harness/fake_backend.h \
 	tests/harness/harness.h \
 	tests/harness/internal.h \
 	tests/harness/run.c \

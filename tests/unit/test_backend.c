@@ -150,6 +150,8 @@ static void a_taken_name_is_told_whatever_is_asked_for(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(why.call, again.text));
 	CU_ASSERT_EQUAL(
 		the_backend()->bells_create(&again, 4, 0600, &bells, &why), DUOSHM_ERR_EXISTS);
+	CU_ASSERT_EQUAL(
+		the_backend()->bells_create(&again, 1, 0600, &bells, &why), DUOSHM_ERR_EXISTS);
 	/* outputs untouched, and what was there is still there */
 	CU_ASSERT_EQUAL(again.segment_id, -1);
 	CU_ASSERT_PTR_EQUAL(map.address, &again);
@@ -212,9 +214,15 @@ static void nonsense_names_are_refused(void)
 static void an_id_alone_is_a_name_too(void)
 {
 	struct object object = make_object("byid", SIZE, 0);
-	struct duoshm__native native = {.segment_id = -1, .bells_id = -1};
+	struct duoshm__native native = object.native;
 	struct duoshm__map map;
 
+	native.segment_id = -1;
+	CU_ASSERT_EQUAL_FATAL(the_backend()->attach(&native, true, &map, &why), 0);
+	the_backend()->detach(&map, &why);
+	/* A name with something behind it is another name. */
+	snprintf(native.text + strlen(native.text), 8, "junk");
+	CU_ASSERT_EQUAL(the_backend()->attach(&native, true, &map, &why), DUOSHM_ERR_NOT_FOUND);
 	if (is_sysv()) {
 		snprintf(native.text, sizeof native.text, "id:%lld",
 			(long long)object.native.segment_id);
@@ -266,6 +274,7 @@ static void removed_memory_stays_until_detached(void)
 	const struct duoshm__backend *backend = the_backend();
 	struct object object = make_object("stays", SIZE, 1);
 	struct duoshm__native again = object.native;
+	struct duoshm__bells *bells;
 	struct duoshm__map map, seen;
 
 	CU_ASSERT_EQUAL(backend->remove(&object.native, 1, &why), 0);
@@ -274,6 +283,7 @@ static void removed_memory_stays_until_detached(void)
 	/* The name is free at once, and what it names now is another memory. */
 	again.segment_id = again.bells_id = -1;
 	CU_ASSERT_EQUAL_FATAL(backend->create(&again, SIZE, 0600, &map, &why), 0);
+	CU_ASSERT_EQUAL_FATAL(backend->bells_create(&again, 1, 0600, &bells, &why), 0);
 	CU_ASSERT_EQUAL(*(char *)map.address, 0);
 	CU_ASSERT_EQUAL(((char *)object.map.address)[SIZE - 1], 3);
 	/* Removing by the old record leaves the new one alone, where the record tells them apart. */
@@ -286,6 +296,7 @@ static void removed_memory_stays_until_detached(void)
 			DUOSHM_ERR_NOT_FOUND);
 	}
 	CU_ASSERT_EQUAL(backend->remove(&again, 1, &why), 0);
+	backend->bells_close(bells);
 	backend->detach(&map, &why);
 	end_object(&object);
 }
@@ -461,8 +472,8 @@ static void bells_begin_silent_and_keep_a_ring(void)
 	CU_ASSERT_EQUAL(backend->wait(object.bells, 2, 1000000000, &why), 0);
 	CU_ASSERT_EQUAL(backend->wait(object.bells, 2, 0, &why), DUOSHM_ERR_TIMEOUT);
 	/* A bell that does not exist is an error, not somebody else's. */
-	CU_ASSERT(backend->ring(others, 4, &why) < 0);
-	CU_ASSERT(backend->wait(others, 4, 0, &why) < 0);
+	CU_ASSERT_EQUAL(backend->ring(others, 4, &why), DUOSHM_ERR_INVALID);
+	CU_ASSERT_EQUAL(backend->wait(others, 4, 0, &why), DUOSHM_ERR_INVALID);
 	backend->bells_close(others);
 	end_object(&object);
 }
