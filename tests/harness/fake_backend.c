@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SLOTS = 2048, ROOM = 32768 };
+enum { SLOTS = 512, ROOM = 8192 };
 
 /* A place is never used twice: who is still attached to what was removed keeps it. */
 struct slot {

@@ -170,12 +170,17 @@ static void live_listed(void)
 
 /* ---- the nth call fails --------------------------------------------------------------------------- */
 
-static void open_context(void)
+static int new_context(struct duoshm **out)
 {
 	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
 
 	options.backend = FAKE_NAME;
-	CU_ASSERT_EQUAL_FATAL(duoshm_new(&options, &ctx), 0);
+	return duoshm_new(&options, out);
+}
+
+static void open_context(void)
+{
+	CU_ASSERT_EQUAL_FATAL(new_context(&ctx), 0);
 }
 
 static void nothing_is_left(const char *when, unsigned nth)
@@ -307,16 +312,18 @@ static int create_and_die(void *arg)
 	const struct death *death = arg;
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
 	struct duoshm_segment *segment;
+	struct duoshm *own; /* the parent's context is the parent's */
 
-	open_context(); /* a fork child makes a context of its own */
+	HARNESS_CHILD(new_context(&own) == 0);
 	options.bells = 2;
 	if (!death->remove)
 		fake_kill(death->nth, death->moment);
-	HARNESS_CHILD(duoshm_segment_create(ctx, OBJECT "dying", 64, &options, &segment) == 0);
+	HARNESS_CHILD(duoshm_segment_create(own, OBJECT "dying", 64, &options, &segment) == 0);
 	if (death->remove)
 		fake_kill(death->nth, death->moment);
-	HARNESS_CHILD(duoshm_remove(ctx, OBJECT "dying") == 0);
+	HARNESS_CHILD(duoshm_remove(own, OBJECT "dying") == 0);
 	HARNESS_CHILD(duoshm_segment_close(segment) == 0);
+	HARNESS_CHILD(duoshm_free(own) == 0);
 	return 0;
 }
 
