@@ -69,7 +69,7 @@ static bool own_world(const char *shm_options)
 			return false;
 	}
 	return unshare(CLONE_NEWIPC | CLONE_NEWNS) == 0 &&
-		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
 		mount("tmpfs", "/dev/shm", "tmpfs", 0, shm_options) == 0;
 }
 
