@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
 # Add tests here; ../local.mk says which list.
 check_scripts += tests/tools/lib.sh
-tool_tests += tests/tools/capture.sh tests/tools/client.sh tests/tools/options.sh tests/tools/compare.sh tests/tools/examples.sh
+tool_tests += tests/tools/capture.sh tests/tools/client.sh tests/tools/compare.sh tests/tools/device.sh \
+	tests/tools/examples.sh tests/tools/options.sh

@@ -15,11 +15,12 @@ unit_tests += \
 
 # The device's own side is in an archive of its own.
 unit_tests += tests/unit/test_describe tests/unit/test_registers tests/unit/test_replay \
-	tests/unit/test_signal
+	tests/unit/test_server tests/unit/test_signal
 device_test_libs = libduoshm-harness.la $(device_libs) $(CUNIT_LIBS)
 tests_unit_test_describe_LDADD = $(device_test_libs)
 tests_unit_test_registers_LDADD = $(device_test_libs)
 tests_unit_test_replay_LDADD = $(device_test_libs)
+tests_unit_test_server_LDADD = $(device_test_libs)
 tests_unit_test_signal_LDADD = $(device_test_libs)
 
 # The backends by their records alone.

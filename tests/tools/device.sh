@@ -1,0 +1,196 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The device as a user starts it: its messages, its end, scripts, the prompt, wrong input.
+. "${top_srcdir:?}/tests/tools/lib.sh"
+
+first_line() {
+	name=$unique.first
+	expect 0 device -n "$name" --duration=50ms
+	says "^device: $name: created \\($backend [^ ]+, [0-9]+ bytes, mode 0600\\), pid [0-9]+\$"
+	expect 0 device -q -n "$name" --duration=50ms --mode=0644
+	[ ! -s "$err" ] || fault "-q says something: $(cat "$err")"
+	nothing_left
+}
+
+second_of_the_name() {
+	name=$unique.two
+	start_device "$name" || return
+	expect 1 device -n "$name"
+	says "$name: a device of that name is there already .*, pid $device_pid\$"
+	stop_process "$device_pid" TERM
+	[ "$status" -eq 0 ] || fault "SIGTERM: status $status"
+	nothing_left
+}
+
+# SIGINT is ignored by what a shell starts in the background, hence the command.
+ends() {
+	name=$unique.ends
+	start_device "$name" || return
+	stop_process "$device_pid" TERM
+	[ "$status" -eq 0 ] || fault "SIGTERM: status $status"
+	nothing_left
+	start_device "$name" || return
+	expect 0 client -n "$name" cmd exit
+	wait_process "$device_pid"
+	[ "$status" -eq 0 ] || fault "exit: status $status"
+	nothing_left
+}
+
+remains_are_replaced() {
+	name=$unique.dead
+	start_device "$name" || return
+	dead=$device_pid
+	stop_process "$dead" KILL
+	expect 0 device -n "$name" --duration=50ms
+	says "$name: replaced the remains of pid $dead\$"
+	nothing_left
+}
+
+writes_and_commands() {
+	name=$unique.set
+	start_device "$name" SQUARE 3 || return
+	expect 0 client -n "$name" put PERIOD=500ms
+	has "$out" 'Old : PERIOD +3' && has "$out" 'New : PERIOD +0.5'
+	expect 5 client -n "$name" put PERIOD=0
+	says 'beyond its limits'
+	expect 5 client -n "$name" put VOLT=1
+	says 'read-only'
+	expect 5 client -n "$name" put PERIOD=on
+	expect 5 client -n "$name" cmd nonsense
+	says 'unknown command'
+	expect 0 client -n "$name" cmd stop
+	has "$out" stopped
+	expect 0 client -n "$name" get RUN
+	has "$out" 'RUN +(0|off|false)'
+	stop_process "$device_pid" TERM
+	nothing_left
+}
+
+script_file() {
+	name=$unique.script
+	printf '# a comment\n\nset PERIOD=1s\nsource %s\nstatus\nexit\n' "$scratch/inner" > "$scratch/outer"
+	printf 'sleep 20ms\nconfig triangle:period=4s\n' > "$scratch/inner"
+	expect 0 device -q -n "$name" --script="$scratch/outer"
+	has "$out" 'New : PERIOD 1 s' && has "$out" 'VOLT triangle:period=4s' && has "$out" bye
+	printf 'status\nset NOSUCH=1\nstatus\n' > "$scratch/outer"
+	expect 3 device -q -n "$name" --script="$scratch/outer"
+	says 'no such register: NOSUCH' && says 'outer:2: the script ends here'
+	expect 1 device -n "$name" --script="$scratch/nothing"
+	says 'nothing: No such file'
+	nothing_left
+}
+
+description_file() {
+	"$top_builddir/device" -V | grep -q inih || return 0
+	name=$unique.plant
+	printf '[device]\nname = %s\nrate = 50Hz\n[register TEMP]\nunit = degC\nwave = dc:offset=21\n' \
+		"$name" > "$scratch/plant.ini"
+	printf '[register SET]\naccess = rw\nlow = 0\nhigh = 9\nvalue = 3\n' >> "$scratch/plant.ini"
+	start_device "$name" -C "$scratch/plant.ini" || return
+	expect 0 client -n "$name" get SET
+	has "$out" 'SET +3.000'
+	expect 5 client -n "$name" put SET=10
+	expect 0 client -n "$name" info
+	has "$out" '50 Hz, 1 channel'
+	stop_process "$device_pid" TERM
+	printf '[device]\ncolour = red\n' > "$scratch/wrong.ini"
+	expect 2 device -C "$scratch/wrong.ini"
+	says 'wrong.ini:2: unknown key "colour"'
+	expect 2 device -C "$scratch/missing.ini"
+	nothing_left
+}
+
+replay_of_csv() {
+	name=$unique.csv
+	i=0
+	echo 't_s,A,B' > "$scratch/in.csv"
+	while [ "$i" -lt 300 ]; do
+		echo "$i,$((i * 7 % 31)).25,-$((i + 1))"
+		i=$((i + 1))
+	done >> "$scratch/in.csv"
+	start_device "$name" --replay="$scratch/in.csv" --pace=fast --once || return
+	expect 0 client -n "$name" capture -o "$scratch/out.csv"
+	wait_process "$device_pid"
+	[ "$status" -eq 0 ] || fault "--once: status $status"
+	tail -n +2 "$scratch/in.csv" | cut -d, -f2- > "$scratch/in.samples"
+	tail -n +2 "$scratch/out.csv" | cut -d, -f2- > "$scratch/out.samples"
+	cmp "$scratch/in.samples" "$scratch/out.samples" || fault 'the samples differ'
+	nothing_left
+}
+
+followers_of_a_killed_device() {
+	name=$unique.killed
+	start_device "$name" --rate=100Hz || return
+	spawn "$top_builddir/client" -n "$name" monitor VOLT > "$scratch/monitor" 2> "$scratch/monitor.err"
+	monitor_pid=${background##* }
+	until_true 10 test -s "$scratch/monitor" || fault 'the monitor shows nothing'
+	stop_process "$device_pid" KILL
+	wait_process "$monitor_pid"
+	[ "$status" -eq 3 ] || fault "the monitor ends with $status"
+	detach -q > /dev/null 2>&1
+	nothing_left
+}
+
+# wrong STATUS MESSAGE ARGUMENT...
+wrong() {
+	wanted_status=$1
+	wanted_words=$2
+	shift 2
+	expect "$wanted_status" device -n "$unique.wrong" "$@"
+	says "$wanted_words"
+}
+
+wrong_input() {
+	wrong 2 'unknown wave "sinus"' sinus
+	for period in 0 -1 nan inf 2V; do
+		wrong 2 '^device: period:' "--period=$period"
+	done
+	for bits in 0 65 x 1.5; do
+		wrong 2 '^device: bits:' "--bits=$bits"
+	done
+	wrong 2 '^device: rate:' --rate=0
+	wrong 2 '^device: mode:' --mode=0777
+	wrong 2 '^device: --duration' --duration=soon
+	wrong 2 'unexpected argument: "more"' SIN 1 more
+	wrong 2 'Try .device --help' --nonsense
+	wrong 2 'no backend "dos"; built in:' --backend=dos
+	for name in '' a/b ABC "$(printf '%065d' 0)" "$(printf '%049d' 0)" .dot; do
+		expect 2 device -n "$name" --duration=50ms
+		says '^device: '
+	done
+	: > "$scratch/empty.wav"
+	printf '1,2\n3\n' > "$scratch/ragged.csv"
+	wrong 1 'missing.wav: No such file' --replay="$scratch/missing.wav"
+	wrong 1 'empty.wav: is empty' --replay="$scratch/empty.wav"
+	wrong 1 'ragged.csv: line 2: 1 columns' --replay="$scratch/ragged.csv"
+	wrong 1 'not a regular file' --replay="$scratch"
+	nothing_left
+}
+
+closed_output() {
+	begin 'closed standard output'
+	"$top_builddir/device" --help >&- 2> "$err"
+	[ "$?" -eq 1 ] || fault 'a closed standard output is no error'
+	says 'standard output: Bad file descriptor'
+	[ -c /dev/full ] || return 0
+	"$top_builddir/device" --help > /dev/full 2> "$err"
+	[ "$?" -eq 1 ] || fault 'a full standard output is no error'
+}
+
+prompt() {
+	command -v script > /dev/null 2>&1 || return 0
+	script --version 2> /dev/null | grep -q util-linux || return 0
+	name=$unique.tty
+	printf 'get PERIOD\nset PERIOD=3s\nexit\n' |
+		script -qec "$top_builddir/device -n $name" /dev/null > "$out" 2>&1
+	[ "$?" -eq 0 ] || fault 'the device ends otherwise than by exit'
+	has "$out" "^$name> get PERIOD" && has "$out" 'PERIOD 2 s' && has "$out" 'New : PERIOD 3 s'
+	nothing_left
+}
+
+each_backend first_line second_of_the_name ends remains_are_replaced writes_and_commands script_file \
+	description_file replay_of_csv followers_of_a_killed_device prompt
+begin 'wrong input'
+wrong_input
+closed_output
+finish
