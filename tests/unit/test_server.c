@@ -496,6 +496,19 @@ static void lanes_of_the_dead_are_removed(void)
 	harness_gate_close(&slow_begun);
 }
 
+/* Queues as they should be, in a lane that is for another run of the device. */
+static void format_queues(struct duoshm_segment *lane)
+{
+	struct duoshm__lane_map map = duoshm__lane_map();
+
+	CU_ASSERT_EQUAL(duoshm_queue_format(lane, map.commands_at, map.commands_bytes), 0);
+	CU_ASSERT_EQUAL(duoshm_queue_format(lane, map.replies_at, map.replies_bytes), 0);
+	CU_ASSERT_EQUAL(duoshm_queue_format(lane, map.capture_at, map.capture_bytes), 0);
+	((struct duoshm__lane_header *)duoshm_segment_data(lane))->device_id ^= 1;
+}
+
+enum { NOTHING, HEADER, ALL_BUT_THE_ID };
+
 /* A lane by hand; `fill` is what all bytes behind the header are. */
 static struct duoshm_segment *bad_lane(const char *tag, size_t size, int header, int fill)
 {
@@ -522,24 +535,27 @@ static struct duoshm_segment *bad_lane(const char *tag, size_t size, int header,
 		memcpy(&head->device_id, (char *)duoshm_segment_data(device) + 48, 8);
 		duoshm_segment_close(device);
 	}
+	if (header == ALL_BUT_THE_ID)
+		format_queues(lane);
 	CU_ASSERT_EQUAL(duoshm_segment_publish(lane), 0);
 	return lane;
 }
 
 static void bad_lanes_are_cut_off(void)
 {
-	struct duoshm_segment *lane[5];
+	struct duoshm_segment *lane[6];
 	struct duoshm_device *device;
 	size_t size = duoshm__lane_map().bytes;
 
 	begin("counter", "10Hz");
 	start();
 	step(0);
-	lane[0] = bad_lane("00000000", 64, 0, 0);
-	lane[1] = bad_lane("00000001", size, 0, 0);
-	lane[2] = bad_lane("00000002", size, 1, 0);
-	lane[3] = bad_lane("00000003", size, 1, 0xff);
-	lane[4] = bad_lane("00000004", size, 1, 0x40);
+	lane[0] = bad_lane("00000000", 64, NOTHING, 0);
+	lane[1] = bad_lane("00000001", size, NOTHING, 0);
+	lane[2] = bad_lane("00000002", size, HEADER, 0);
+	lane[3] = bad_lane("00000003", size, HEADER, 0xff);
+	lane[4] = bad_lane("00000004", size, HEADER, 0x40);
+	lane[5] = bad_lane("00000005", size, ALL_BUT_THE_ID, 0);
 	for (int i = 0; i < 5; i++)
 		step(10 * SECOND);
 	device = connect_to(ctx);
@@ -547,7 +563,7 @@ static void bad_lanes_are_cut_off(void)
 	CU_ASSERT_EQUAL(integer_of(device, "CLIENTS"), 0);
 	CU_ASSERT_EQUAL(integer_of(device, "FRAMES"), 501);
 	serve_child(harness_fork(give_commands, NULL), 1000); /* others are served */
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 6; i++) {
 		CU_ASSERT_EQUAL(duoshm_remove(ctx, duoshm_segment_name(lane[i])), 0);
 		duoshm_segment_close(lane[i]);
 	}
