@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
 # Add tests here; ../local.mk says which list.
 check_scripts += tests/tools/lib.sh
-tool_tests += tests/tools/capture.sh tests/tools/client.sh tests/tools/compare.sh tests/tools/device.sh \
-	tests/tools/examples.sh tests/tools/options.sh
+tool_tests += tests/tools/capture.sh tests/tools/client.sh tests/tools/compare.sh tests/tools/detach.sh \
+	tests/tools/device.sh tests/tools/examples.sh tests/tools/options.sh
