@@ -237,6 +237,12 @@ output_errors() {
 		says '^client: /dev/full: No space left'
 		expect 1 sh -c "\"\$0\" -n $unique.$backend capture -o - > /dev/full" "$top_builddir/client"
 		says '^client: standard output: No space left'
+		# What is small fails only when the file is closed.
+		printf 't_s,A\n0,1\n1,2\n' > original.csv
+		stop_process "$device_pid"
+		start_device "$unique.$backend" --replay=original.csv --pace=fast || return
+		expect 1 client -n "$unique.$backend" capture --output-format=csv -o /dev/full
+		says '^client: /dev/full: No space left'
 	fi
 	stop_process "$device_pid"
 	no_parts

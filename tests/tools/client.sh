@@ -201,10 +201,32 @@ no_device() {
 	stop_process "$device_pid"
 	nothing_left
 }
+# Bytes that make no sense, where the system shows objects as files: said, and nothing else.
+damaged() {
+	name=$unique.$backend
+	start_device "$name" || return
+	object=/dev/shm$("$top_builddir/detach" --list --noheadings -o OBJECT)
+	if [ -f "$object" ]; then
+		head -c 512 "$object" > "$scratch/head"
+		for at in 0 64 512; do
+			yes rubbish | dd of="$object" bs=64 seek=$((at / 64)) count=8 iflag=fullblock conv=notrunc 2> /dev/null
+			run client -n "$name" -w 0 get VOLT
+			[ "$status" -eq 6 ] || fault "rubbish at $at: status $status: $(cat "$err")"
+			says "^client: $name: "
+		done
+		dd if="$scratch/head" of="$object" conv=notrunc 2> /dev/null
+		: > "$object"
+		run client -n "$name" -w 0 get VOLT
+		case $status in 3 | 6) ;; *) fault "an empty object: status $status" ;; esac
+	fi
+	stop_process "$device_pid" KILL
+	expect 0 detach
+	nothing_left
+}
 lane_name() { "$top_builddir/detach" --list --noheadings -o KIND,NAME | awk '$1 == "lane" { print $2 }'; }
 lane_is_there() { [ -n "$(lane_name)" ]; }
 
-each_backend verbs monitors device_goes device_hangs waits_for_device no_device
+each_backend verbs monitors device_goes device_hangs waits_for_device no_device damaged
 
 begin 'the other family'
 # shellcheck disable=SC2086
