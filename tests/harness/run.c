@@ -150,6 +150,8 @@ static int run_suites(void)
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGALRM, &action, NULL);
+	/* What was said stays said, also when a case is ended by force. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	if (CU_basic_run_tests() != CUE_SUCCESS)
 		return 99;

@@ -4,7 +4,9 @@ c_tests += \
 	tests/process/adopt \
 	tests/process/calls \
 	tests/process/namespaces \
-	tests/process/test_killed
-test_helpers += tests/process/bare_shm
+	tests/process/peers \
+	tests/process/test_killed \
+	tests/process/test_queue_storm
+test_helpers += tests/process/bare_shm tests/process/peer
 tests_process_bare_shm_LDADD =
-c_tests += tests/process/test_queue_storm
+tests_process_peer_LDADD = libduoshm-core.la
