@@ -14,3 +14,4 @@ libduoshm_harness_la_SOURCES = \
 	tests/harness/scratch.c
 libduoshm_harness_la_CPPFLAGS = $(AM_CPPFLAGS) -DHARNESS_BACKENDS='"$(DUOSHM_BACKENDS)"'
 unit_tests += tests/harness/test_harness
+EXTRA_DIST += tests/README.md
