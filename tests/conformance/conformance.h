@@ -17,13 +17,13 @@ extern const struct harness_case object_cases[], right_cases[], inspect_cases[],
 	lock_cases[], process_cases[], queue_cases[];
 
 /* A call must give a result; else it tells which it gave and the cause. */
-#define EXPECT(call, want) CU_ASSERT(expect((long)(call), want, #call, __FILE__, __LINE__))
+#define EXPECT(call, want) CU_ASSERT(expect((long long)(call), want, #call, __FILE__, __LINE__))
 #define EXPECT_FATAL(call, want)                                                                   \
-	CU_ASSERT_FATAL(expect((long)(call), want, #call, __FILE__, __LINE__))
+	CU_ASSERT_FATAL(expect((long long)(call), want, #call, __FILE__, __LINE__))
 /* The same in a child. */
 #define CHILD_EXPECT(call, want)                                                                   \
-	HARNESS_CHILD(expect((long)(call), want, #call, __FILE__, __LINE__))
-bool expect(long got, long want, const char *call, const char *file, int line);
+	HARNESS_CHILD(expect((long long)(call), want, #call, __FILE__, __LINE__))
+bool expect(long long got, long long want, const char *call, const char *file, int line);
 
 /* A context of the backend under test; end_context asserts that nothing is open. */
 struct duoshm *new_context(void);

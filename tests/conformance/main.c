@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <string.h>
 
-bool expect(long got, long want, const char *call, const char *file, int line)
+bool expect(long long got, long long want, const char *call, const char *file, int line)
 {
 	if (got == want)
 		return true;
 	const struct duoshm_failure *failure = duoshm_failure();
-	printf("\n%s:%d: %s gave %ld (%s), not %ld (%s)", file, line, call, got,
+	printf("\n%s:%d: %s gave %lld (%s), not %lld (%s)", file, line, call, got,
 		got < 0 ? duoshm_strerror((int)got) : "-", want,
 		want < 0 ? duoshm_strerror((int)want) : "-");
 	if (got < 0)
