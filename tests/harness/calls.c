@@ -80,7 +80,7 @@ static void remember(uint64_t number)
 /* At a stop of the child: counts, and tells the signal to be given to it. */
 static int look(pid_t pid, int stop, unsigned *marks, int *count)
 {
-	struct call_info info;
+	struct call_info info = {0};
 
 	if (stop != (SIGTRAP | 0x80))
 		return stop == SIGSTOP || stop == SIGTRAP ? 0 : stop;

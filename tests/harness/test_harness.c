@@ -84,9 +84,10 @@ static int call_nothing(void *arg)
 
 static void system_calls_are_counted_exactly(void)
 {
-	int nothing = harness_count_calls(call_thrice, call_nothing, NULL);
+	int nothing = harness_instrumented() ? HARNESS_NO_TRACE
+					     : harness_count_calls(call_thrice, call_nothing, NULL);
 
-	if (nothing == HARNESS_NO_TRACE || harness_instrumented())
+	if (nothing == HARNESS_NO_TRACE)
 		HARNESS_SKIP("system calls cannot be counted here");
 	CU_ASSERT_EQUAL(nothing, 0);
 	CU_ASSERT_EQUAL(harness_count_calls(call_nothing, call_thrice, NULL), 3);

@@ -37,11 +37,11 @@ static int output_of(const char *path, const char *one, const char *two, char *t
 
 static const char *bare_shm(void)
 {
+	static char path[400];
 	const char *build = getenv("top_builddir");
-	char path[256];
 
 	snprintf(path, sizeof(path), "%s/tests/process/bare_shm", build != NULL ? build : ".");
-	return strdup(path);
+	return path;
 }
 
 struct found {
