@@ -49,6 +49,7 @@ const char *evidence_errno(int error)
 	return other;
 }
 
+TOOL_PRINTF(2, 0)
 static void append(struct evidence *e, const char *format, va_list arguments)
 {
 	size_t room = sizeof e->text - e->length;

@@ -9,6 +9,8 @@
 
 #include <duoshm.h>
 
+#include "tools/common.h"
+
 #include <stdarg.h>
 #include <stdbool.h>
 
@@ -71,11 +73,11 @@ int compare_occupy(struct trial *t, const char *key);
 void compare_vacate(int id);
 
 /* Notes a call and its result; for a result of -1 errno's name is added. Returns `result`; errno is kept. */
-int evidence_call(struct trial *t, int result, const char *call, ...);
+int evidence_call(struct trial *t, int result, const char *call, ...) TOOL_PRINTF(3, 4);
 /* Notes a line of any other kind. */
-void evidence_note(struct trial *t, const char *format, ...);
+void evidence_note(struct trial *t, const char *format, ...) TOOL_PRINTF(2, 3);
 /* Sets the outcome, the few words in the table. */
-void evidence_outcome(struct trial *t, const char *format, ...);
+void evidence_outcome(struct trial *t, const char *format, ...) TOOL_PRINTF(2, 3);
 const char *evidence_errno(int error); /* "EEXIST"; a number for a rare one */
 
 #endif

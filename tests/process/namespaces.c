@@ -63,7 +63,7 @@ static bool enter(const char *directory, const char *options)
 {
 	if (unshare(CLONE_NEWIPC | CLONE_NEWNS) != 0 && !become_root_inside())
 		return false;
-	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	return mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("tmpfs", directory, "tmpfs", 0, options) == 0;
 }
 #else

@@ -245,7 +245,7 @@ static int live_on_overlay(void *arg)
 	char options[1024], path[512];
 	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0)
 		return 77;
-	mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL);
 	if (mount("tmpfs", directory, "tmpfs", 0, NULL) != 0)
 		return 77;
 	static const char *const parts[] = {"lower", "upper", "work", "merged"};
