@@ -23,11 +23,11 @@ static int fail_removed(const struct duoshm_segment *object)
 static bool removed_outside(struct duoshm_segment *object)
 {
 	int64_t now = duoshm__now();
-	int64_t looked = atomic_load_explicit(&object->looked_ns, memory_order_relaxed);
+	int64_t looked = (int64_t)duoshm__load64(&object->looked_ns);
 
 	if (now - looked < LOOK_EVERY_NS)
 		return false;
-	atomic_store_explicit(&object->looked_ns, now, memory_order_relaxed);
+	duoshm__store64(&object->looked_ns, (uint64_t)now);
 	if (looked == 0 || !duoshm__object_gone(object))
 		return false;
 	duoshm__object_mark_removed(object);

@@ -209,7 +209,7 @@ int duoshm__context_find(struct duoshm *ctx, const struct duoshm__name *name,
 int duoshm__context_choose(
 	struct duoshm *ctx, const struct duoshm__name *name, const struct duoshm__backend **out)
 {
-	struct duoshm__entry entry;
+	struct duoshm__entry entry = {0};
 	const struct duoshm__backend *asked;
 	int result = asked_for(ctx, name, &asked);
 

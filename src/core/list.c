@@ -127,7 +127,7 @@ static int by_text(const void *a, const void *b)
 
 static const struct duoshm__native *find_known(const struct walk *walk, const char *text)
 {
-	struct duoshm__native wanted;
+	struct duoshm__native wanted = {.segment_id = -1, .bells_id = -1};
 
 	snprintf(wanted.text, sizeof wanted.text, "%s", text);
 	return walk->n_known == 0

@@ -27,8 +27,8 @@ struct duoshm_segment {
 	unsigned slot;   /* in the lifeline; UINT_MAX: none */
 	int presence_fd; /* -1: none */
 	unsigned forks;
-	_Atomic int64_t
-		looked_ns; /* when a sleeper last asked the kernel whether it is still there */
+	/* when a sleeper last asked the kernel whether it is still there */
+	struct duoshm__word64 looked_ns;
 };
 
 /* What a kind of object is made of. */
