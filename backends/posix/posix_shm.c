@@ -112,7 +112,11 @@ static int build(int fd, size_t size, bool *reserved, const char **call)
 	*call = "posix_fallocate";
 	result = reserve(fd, size);
 	*reserved = result == 0;
-	return result > 0 ? result : 0;
+	if (result >= 0)
+		return result;
+	/* Not reserved: what is too large already now need not wait for its SIGBUS. */
+	*call = "ftruncate";
+	return duoshm__posix_has_room(size) ? 0 : ENOSPC;
 }
 
 static int fail_build(int system_error, const struct duoshm__native *native, size_t size,

@@ -633,14 +633,22 @@ struct sought {
 	unsigned segments, bells;
 };
 
+/* A bell of POSIX has the tag of its segment's name, and more of it where there is room. */
+static bool is_sought(const struct duoshm__native_item *item, const struct object *object)
+{
+	const char *text = object->native.text;
+
+	if (item->semaphore && !is_sysv())
+		return strstr(item->native.text, text + strlen(text) - 12) != NULL;
+	return strcmp(item->native.text, text) == 0;
+}
+
 static int look(const struct duoshm__native_item *item, void *arg)
 {
 	struct sought *sought = arg;
 	const struct object *object = sought->object;
-	size_t length = strlen(object->native.text);
 
-	if (is_sysv() ? strcmp(item->native.text, object->native.text) != 0
-		      : strncmp(item->native.text, object->native.text, length) != 0)
+	if (!is_sought(item, object))
 		return 0;
 	if (item->semaphore) {
 		sought->bells += (unsigned)item->stat.size;
