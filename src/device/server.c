@@ -208,6 +208,7 @@ static void produce(struct duoshm__server *s)
 			s->late += frames;
 		make_block(s, frames);
 	} while (duoshm__now() < until);
+	s->held = !deliver(s);
 }
 
 static void show(struct duoshm__server *s);

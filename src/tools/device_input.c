@@ -232,6 +232,8 @@ void input_wait(int64_t ns)
 void input_end(void)
 {
 	leave_scripts();
+	if (prompted && tool_stop)
+		putchar('\n'); /* behind the prompt that nobody will answer */
 #ifdef HAVE_EDITLINE
 	if (prompted)
 		rl_callback_handler_remove();
