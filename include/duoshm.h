@@ -342,7 +342,7 @@ int duoshm_queue_format(struct duoshm_segment *segment, size_t offset, size_t by
 int duoshm_queue_attach(struct duoshm_segment *segment, size_t offset, size_t bytes, unsigned bells,
 	enum duoshm_role role, struct duoshm_queue **out);
 
-/* Length in bytes of the longest message that fits. */
+/* Length in bytes of the longest message that fits: half the capacity less 16. */
 size_t duoshm_queue_longest(const struct duoshm_queue *queue);
 /*
  * All calls below: PEER_DEAD when the other side died (a consumer first gets all that was committed),
@@ -358,14 +358,17 @@ ssize_t duoshm_queue_pending(
 /* Zero copy: room for `length` contiguous bytes (8-byte aligned), TOO_LONG when it can never fit. */
 int duoshm_queue_reserve(
 	struct duoshm_queue *queue, size_t length, void **room, int64_t timeout_ns);
-/* Ends the reservation with `length` bytes (not more than reserved); published by a later commit. */
+/*
+ * Ends the reservation with `length` bytes (not more than reserved); published by a later commit, or before that when
+ * a reserve finds no room.
+ */
 int duoshm_queue_stage(struct duoshm_queue *queue, size_t length);
 /* Ends the reservation; publishes it and all that was staged before. */
 int duoshm_queue_commit(struct duoshm_queue *queue, size_t length);
 /* The next message in place: its length, `*message` valid until release. END. */
 ssize_t duoshm_queue_peek(struct duoshm_queue *queue, const void **message, int64_t timeout_ns);
 int duoshm_queue_release(struct duoshm_queue *queue);
-/* Producer: no more messages; the consumer drains what is there, then gets END. */
+/* Producer: publishes what is staged, and no more messages; the consumer drains what is there, then gets END. */
 int duoshm_queue_finish(struct duoshm_queue *queue);
 /* Gives the role back and detaches. A producer that closes without finish counts as finished. */
 int duoshm_queue_close(struct duoshm_queue *queue);
