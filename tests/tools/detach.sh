@@ -132,6 +132,11 @@ names() {
 # What other programs made is shown and never touched; so is an object whose entry is gone.
 foreign() {
 	[ "$(uname)" = Linux ] && can_look && command -v ipcmk > /dev/null 2>&1 || return 0
+	start_device "$unique.lost" || return
+	lost=$(native "$unique.lost")
+	kill -KILL "$device_pid"
+	wait_process "$device_pid"
+	rm -f "$DUOSHM_DIR/$unique.lost@"*
 	if [ "$backend" = sysv ]; then
 		id=$(ipcmk -M 4096 | sed 's/[^0-9]//g')
 		seen="id $id\$"
@@ -139,11 +144,6 @@ foreign() {
 		seen="/$unique.other$"
 		printf 'hello' > "/dev/shm/$unique.other"
 	fi
-	start_device "$unique.lost" || return
-	lost=$(native "$unique.lost")
-	kill -KILL "$device_pid"
-	wait_process "$device_pid"
-	rm -f "$DUOSHM_DIR/$unique.lost@"*
 	expect 0 detach --list --noheadings
 	hasnt "$out" "$seen"
 	expect 0 detach --list --system --noheadings -o STATE,OBJECT
