@@ -231,6 +231,9 @@ static int map_object(struct duoshm_segment *object)
 	if (result < 0)
 		return duoshm__fail_native(&why);
 	result = duoshm__header_check(&object->map, entry);
+	/* Not ours: was ours removed, and its native name given to another, since the entry was read? */
+	if (result < 0 && duoshm__object_gone(object))
+		return gone(entry);
 	if (result < 0)
 		return result;
 	object->header = object->map.address;
