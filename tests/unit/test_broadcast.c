@@ -223,6 +223,7 @@ static int listens(void *arg)
 	}
 	HARNESS_CHILD(expected == 20);
 	HARNESS_CHILD(duoshm_broadcast_close(reader) == 0);
+	HARNESS_CHILD(duoshm_free(ctx) == 0);
 	return 0;
 }
 

@@ -7,11 +7,9 @@
 #include "duoshm.h"
 #include "queue/queue_layout.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #define WATCHDOG 10000000000 /* of a wait that should end by itself, in ns */
 
@@ -332,6 +330,7 @@ static int sends_when_the_parent_sleeps(void *arg)
 		HARNESS_CHILD(duoshm_queue_send(q, &i, sizeof(i), WATCHDOG) == 0);
 	}
 	HARNESS_CHILD(duoshm_queue_close(q) == 0);
+	HARNESS_CHILD(duoshm_free(ctx) == 0);
 	return 0;
 }
 
@@ -381,6 +380,7 @@ static int receives_when_the_parent_sleeps(void *arg)
 	}
 	HARNESS_CHILD(duoshm_queue_receive(q, buffer, sizeof(buffer), WATCHDOG) == DUOSHM_ERR_END);
 	HARNESS_CHILD(duoshm_queue_close(q) == 0);
+	HARNESS_CHILD(duoshm_free(ctx) == 0);
 	return 0;
 }
 
@@ -400,7 +400,6 @@ static void a_sleeping_producer_is_woken(void)
 		CU_ASSERT_EQUAL(duoshm_queue_send(q, buffer, sizeof(buffer), WATCHDOG), 0);
 	}
 	CU_ASSERT_EQUAL(duoshm_queue_finish(q), 0);
-	/* its sleep is over when we are not asleep in a send but in a wait for it */
 	CU_ASSERT_EQUAL(harness_wait(pid), 0);
 	CU_ASSERT_EQUAL(duoshm_queue_close(q), 0);
 	CU_ASSERT_EQUAL(duoshm_remove(ctx, harness_name(child.stem)), 0);
