@@ -164,7 +164,8 @@ struct duoshm_block {
 		first; /* number of its first frame, counted from the device's start of the signal */
 	int64_t t_first_ns; /* when that was sampled, real time */
 	unsigned frames;
-	uint64_t missed; /* frames lost before this block (which may be empty): always 0 in a capture */
+	uint64_t
+		missed; /* frames lost before this block (which may be empty): always 0 in a capture */
 	const void *
 		samples; /* frames * channels of int32_t or double; valid until the next call on the connection */
 };

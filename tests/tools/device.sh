@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The device as a user starts it: its messages, its end, scripts, the prompt, wrong input.
+# The cases are called by their names.
+# shellcheck disable=SC2317
 . "${top_srcdir:?}/tests/tools/lib.sh"
 
 first_line() {
@@ -182,8 +184,8 @@ prompt() {
 	script --version 2> /dev/null | grep -q util-linux || return 0
 	name=$unique.tty
 	printf 'get PERIOD\nset PERIOD=3s\nexit\n' |
-		script -qec "$top_builddir/device -n $name" /dev/null > "$out" 2>&1
-	[ "$?" -eq 0 ] || fault 'the device ends otherwise than by exit'
+		script -qec "$top_builddir/device -n $name" /dev/null > "$out" 2>&1 ||
+		fault 'the device ends otherwise than by exit'
 	has "$out" "^$name> get PERIOD" && has "$out" 'PERIOD 2 s' && has "$out" 'New : PERIOD 3 s'
 	nothing_left
 }

@@ -360,7 +360,7 @@ static void open_account(void)
 static void kill_storm(void)
 {
 	enum { CHILDREN = 4 };
-	long kills = harness_scale(40, 200, 3000);
+	long kills = harness_scale(20, 100, 3000);
 	pid_t pids[CHILDREN];
 	unsigned random = 7;
 
