@@ -235,7 +235,7 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 	struct duoshm_device_info info = DUOSHM_DEVICE_INFO_INIT;
 	struct duoshm_stat st = DUOSHM_STAT_INIT;
 	struct duoshm__plain_row row[DUOSHM__EXTRA_ROWS];
-	const uint64_t *status = row[0].word;
+	const uint64_t *status;
 	char name[DUOSHM_NAME_SIZE + 8];
 	int err, alive;
 
@@ -245,6 +245,7 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 		device->table, row_count(device), device->head.registers, DUOSHM__EXTRA_ROWS, row);
 	if (err)
 		return err;
+	status = row[0].word;
 	duoshm__copy(info.name, sizeof info.name, duoshm_segment_name(device->segment));
 	duoshm__copy(info.backend, sizeof info.backend, duoshm_segment_backend(device->segment));
 	snprintf(name, sizeof name, "%s:%s", info.backend, info.name);

@@ -146,6 +146,7 @@ static void native_command(const struct duoshm_stat *object, char *text, size_t 
 
 static void owner_cell(struct table *table, const struct duoshm_stat *object)
 {
+	/* cppcheck-suppress getpwuidCalled; the program has one thread */
 	const struct passwd *user = getpwuid((uid_t)object->uid);
 
 	if (user)

@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Each example does on each built family what its first comment says, and leaves nothing behind.
+# The cases are called by their names.
+# shellcheck disable=SC2317
 . "${top_srcdir:?}/tests/tools/lib.sh"
 
 example() { expect 0 "$top_builddir/src/examples/$1" "$unique"; }
