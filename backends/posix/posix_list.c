@@ -52,8 +52,6 @@ static bool belongs(const char *file, const struct place *place)
 {
 	const struct place *earlier;
 
-	if (file[0] == '.' && !begins(place->prefix, "."))
-		return false;
 	for (earlier = places; earlier < place; earlier++)
 		if (strcmp(earlier->directory, place->directory) == 0 &&
 			begins(file, earlier->prefix))

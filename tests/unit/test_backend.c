@@ -291,6 +291,7 @@ static void removed_memory_stays_until_detached(void)
 		CU_ASSERT_EQUAL(backend->remove(&object.native, 1, &why), 0);
 		CU_ASSERT_EQUAL(backend->attach(&again, true, &seen, &why), 0);
 		backend->detach(&seen, &why);
+		CU_ASSERT_EQUAL(backend->ring(bells, 0, &why), 0);
 		CU_ASSERT_EQUAL(
 			backend->stat(&object.native, &(struct duoshm__native_stat){0}, &why),
 			DUOSHM_ERR_NOT_FOUND);
