@@ -84,7 +84,9 @@ live() {
 # All there is in a stream of numbers, each format read back with nothing of the project.
 text_formats() {
 	printf 't_s,A (V),B (V)\n0,1.5,-2\n0.5,0.1,1e-09\n1,-0,123456789.125\n' > original.csv
-	for suffix in csv jsonl raw; do
+	suffixes='csv raw'
+	"$top_builddir/client" -V | grep -q jansson && suffixes='csv jsonl raw'
+	for suffix in $suffixes; do
 		start_device "$unique.$backend" --replay=original.csv --pace=fast --once || return
 		expect 0 client -n "$unique.$backend" capture -o copy.$suffix
 		wait_process "$device_pid"
@@ -92,15 +94,20 @@ text_formats() {
 	cmp -s original.csv copy.csv || fault "CSV: $(cat copy.csv)"
 	od -A n -t f8 copy.raw | tr -s ' \n' ' ' > raw.txt
 	[ "$(cat raw.txt)" = ' 1.5 -2 0.1 1e-09 -0 123456789.125 ' ] || fault "raw: $(cat raw.txt)"
-	has copy.jsonl '^\{"schema":"duoshm.capture/1",.*"rate_hz":2.0,'
-	has copy.jsonl '"values":\[0.1(0*1)?,1(\.0)?e-0?9\]'
-	[ "$(wc -l < copy.jsonl)" -eq 4 ] || fault 'JSON Lines: not a line a sample'
+	case $suffixes in
+	*jsonl*) check_json ;;
+	esac
 	start_device "$unique.$backend" --replay=original.csv --pace=fast --once || return
 	expect 0 client -n "$unique.$backend" capture -o -
 	cmp -s original.csv "$out" || fault "standard output: $(cat "$out")"
 	wait_process "$device_pid"
 	nothing_left
 	rm -f copy.*
+}
+check_json() {
+	has copy.jsonl '^\{"schema":"duoshm.capture/1",.*"rate_hz":2.0,'
+	has copy.jsonl '"values":\[0.1(0*1)?,1(\.0)?e-0?9\]'
+	[ "$(wc -l < copy.jsonl)" -eq 4 ] || fault 'JSON Lines: not a line a sample'
 }
 
 # A signal has no end: as much as is asked for. The same seed gives the same samples.
