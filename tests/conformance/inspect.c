@@ -170,6 +170,30 @@ static int look_for_native(const struct duoshm_stat *object, void *argument)
 	return 0;
 }
 
+/* Its bells have a number of their own, or are called like it with more behind. */
+static int look_for_any_part(const struct duoshm_stat *object, void *argument)
+{
+	const struct duoshm_stat *whole = argument;
+
+	return object->state == DUOSHM_FOREIGN &&
+	       (strncmp(object->native, whole->native, strlen(whole->native)) == 0 ||
+		       (whole->bells_id >= 0 && object->bells_id == whole->bells_id));
+}
+
+static void c7_ours_is_never_foreign(void)
+{
+	struct duoshm *ctx = new_context();
+	struct duoshm_semaphore *semaphore;
+
+	EXPECT_FATAL(duoshm_semaphore_create(ctx, harness_name("ours"), 0, NULL, &semaphore), 0);
+	struct duoshm_stat stat = stat_of(ctx, "ours");
+	EXPECT(duoshm_list(ctx, DUOSHM_SYSTEM, look_for_any_part, &stat), 0);
+	CU_ASSERT_EQUAL(listed(ctx, DUOSHM_SYSTEM, "ours").times, 1);
+	EXPECT(duoshm_semaphore_close(semaphore), 0);
+	discard(ctx, "ours");
+	end_context(ctx);
+}
+
 static void c7_foreign(void)
 {
 	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
@@ -296,6 +320,7 @@ const struct harness_case inspect_cases[] = {
 	{"C7 every object is listed with its state; reclaim takes the proven orphans", c7_states},
 	{"C7 a walk can be ended", c7_walk_can_be_ended},
 	{"C7 another registry's object is foreign and never removed", c7_foreign},
+	{"C7 no part of our own objects is foreign", c7_ours_is_never_foreign},
 	{"C10 the last failure in full", c10_failure_in_full},
 	{"C10 the native call, its errno, the cause and the cure", c10_native_call},
 	{"C10 the failure is the calling thread's", c10_of_the_calling_thread},

@@ -135,7 +135,7 @@ static void c2_race(void)
 
 struct inherited {
 	struct duoshm *ctx;
-	struct duoshm_segment *segment;
+	struct duoshm_segment *segment, *half;
 	struct duoshm_semaphore *semaphore;
 	struct duoshm_lock *lock;
 	struct duoshm_queue *queue;
@@ -190,6 +190,7 @@ static int close_inherited(void *argument)
 	(void)duoshm_queue_close(had->queue);
 	(void)duoshm_broadcast_close(had->broadcast);
 	(void)duoshm_segment_close(had->segment);
+	(void)duoshm_segment_close(had->half);
 	(void)duoshm_free(had->ctx);
 	return 0;
 }
@@ -199,7 +200,9 @@ static void c11_fork(void)
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
 	struct inherited has = {.ctx = new_context()};
 	struct duoshm_lock *other;
+	struct duoshm_segment *early;
 
+	has.half = make_segment(has.ctx, "half", 64, DUOSHM_UNPUBLISHED);
 	options.bells = 1;
 	EXPECT_FATAL(
 		duoshm_segment_create(has.ctx, harness_name("segment"), 64, &options, &has.segment),
@@ -223,6 +226,12 @@ static void c11_fork(void)
 	CU_ASSERT_EQUAL(stat_of(has.ctx, "lock").holder_pid, getpid());
 	CU_ASSERT_EQUAL(stat_of(has.ctx, "segment").state, DUOSHM_LIVE);
 	CU_ASSERT_EQUAL(stat_of(has.ctx, "segment").attached, 1);
+	EXPECT(duoshm_segment_open(has.ctx, harness_name("half"), 0, 0, &early),
+		DUOSHM_ERR_TIMEOUT);
+	EXPECT(duoshm_remove(has.ctx, harness_name("half")), DUOSHM_ERR_BUSY);
+	EXPECT(duoshm_segment_publish(has.half), 0);
+	end_segment(has.half);
+	discard(has.ctx, "half");
 	EXPECT(duoshm_semaphore_value(has.semaphore), 1);
 	EXPECT(duoshm_queue_send(has.queue, "x", 1, 0), 0);
 	EXPECT(duoshm_lock_close(has.lock), 0);

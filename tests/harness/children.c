@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { CHILDREN_MAX = 512, ARGUMENTS_MAX = 32, WAIT_MS = 30000, UNTIL_MS = 20000 };
+enum { CHILDREN_MAX = 512, ARGUMENTS_MAX = 32, WAIT_MS = 60000, UNTIL_MS = 60000 };
 
 static pid_t children[CHILDREN_MAX];
 

@@ -10,9 +10,9 @@
  * inline: without the supervising process (for a debugger). Exit status 0 passed, 1 failed, 77 all
  * skipped, 99 the test itself is broken. The summary on standard output is CUnit's.
  *
- * The cases run in a child of a supervisor, which ends whatever they left running and removes the scratch
- * directory, however they end. DUOSHM_DIR is an empty registry of the program's own; a last case that is
- * added to each suite asserts that no entry is left in it. A case that takes over a minute fails.
+ * The cases run in a child of a supervisor, which ends whatever they left running and removes their objects and
+ * the scratch directory, however they end. DUOSHM_DIR is an empty registry of the program's own; a last case that is
+ * added to each suite asserts that no entry is left in it. A case that takes over two minutes fails.
  *
  * No CUnit assertion in a forked child: a child uses HARNESS_CHILD, its parent asserts harness_wait() == 0.
  * Nobody sleeps to be right: gates order processes, harness_until waits for a condition.
@@ -72,7 +72,7 @@ void harness_remove_tree(const char *path);
 pid_t harness_fork(int (*fn)(void *arg), void *arg);
 /* Starts a program, arguments up to NULL. Its standard output goes to `out` (-1: ours). */
 pid_t harness_spawn(int out, const char *path, ...);
-/* Exit status, or minus the signal that ended it; after 30 s it is killed and the result is -1000. */
+/* Exit status, or minus the signal that ended it; after a minute it is killed and the result is -1000. */
 int harness_wait(pid_t pid);
 /* SIGKILL and wait. */
 void harness_kill(pid_t pid);
@@ -90,11 +90,11 @@ struct harness_gate {
 };
 void harness_gate(struct harness_gate *gate);
 void harness_gate_open(struct harness_gate *gate);
-/* False after 20 s. */
+/* False after a minute. */
 bool harness_gate_pass(struct harness_gate *gate);
 void harness_gate_close(struct harness_gate *gate);
 
-/* Asks `holds` again and again for up to 20 s; its last answer. */
+/* Asks `holds` again and again for up to a minute; its last answer. */
 bool harness_until(bool (*holds)(void *arg), void *arg);
 /* Until the process sleeps in the kernel; false: it ended, or this system does not tell. */
 bool harness_until_asleep(pid_t pid);

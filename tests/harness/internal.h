@@ -5,6 +5,8 @@
 
 /* Makes the scratch directory and the registry in it, and points DUOSHM_DIR there. */
 int harness_scratch_make(void);
+/* Removes all objects of the registry: what a case that was ended by force has left. */
+void harness_remove_objects(void);
 /* Kills and reaps the children that cases left. */
 void harness_end_children(void);
 

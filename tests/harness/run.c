@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { CASES_MAX = 400, BACKENDS_MAX = 8, CASE_SECONDS = 60, SLOW_FACTOR = 5 };
+enum { CASES_MAX = 400, BACKENDS_MAX = 8, CASE_SECONDS = 120, SLOW_FACTOR = 5 };
 
 struct planned {
 	const char *name;
@@ -208,6 +208,7 @@ static int supervise(void)
 			return 99;
 	}
 	kill(-pid, SIGKILL);
+	harness_remove_objects();
 	return result_of(status);
 }
 

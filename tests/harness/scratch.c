@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "duoshm.h"
 #include "harness/harness.h"
 #include "harness/internal.h"
 
@@ -127,4 +128,26 @@ void harness_remove_tree(const char *path)
 	if (directory != NULL)
 		closedir(directory);
 	rmdir(path);
+}
+
+static int remove_object(const struct duoshm_stat *object, void *ctx)
+{
+	char name[sizeof(object->backend) + DUOSHM_NAME_SIZE + 1];
+
+	snprintf(name, sizeof(name), "%s:%s", object->backend, object->name);
+	printf("harness: removing %s\n", name);
+	(void)duoshm_remove(ctx, name);
+	return 0;
+}
+
+void harness_remove_objects(void)
+{
+	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
+	struct duoshm *ctx;
+
+	options.backend = "auto";
+	if (harness_entries(getenv("DUOSHM_DIR")) == 0 || duoshm_new(&options, &ctx) != 0)
+		return;
+	(void)duoshm_list(ctx, 0, remove_object, ctx);
+	(void)duoshm_free(ctx);
 }
