@@ -190,8 +190,8 @@ int duoshm__posix_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm
 	if (bell >= bells->n)
 		return no_such_bell(bells, bell, why);
 	while (sem_post(bells->semaphore[bell]) < 0) {
-		if (errno ==
-			EOVERFLOW) /* full of rings that nobody took: one more tells nothing new */
+		/* Full of rings that nobody took: one more would tell nothing new. */
+		if (errno == EOVERFLOW)
 			return 0;
 		if (errno != EINTR)
 			return fail_operation(errno, "sem_post", bell, why);

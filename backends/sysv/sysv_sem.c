@@ -208,8 +208,8 @@ int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_
 	if (bell >= bells->n)
 		return no_such_bell(bells, bell, why);
 	while (semop(bells->id, &up, 1) < 0) {
-		if (errno ==
-			ERANGE) /* full of rings that nobody took: one more tells nothing new */
+		/* Full of rings that nobody took: one more would tell nothing new. */
+		if (errno == ERANGE)
 			return 0;
 		if (errno != EINTR)
 			return fail_operation(errno, bells, bell, 1, why);

@@ -277,7 +277,7 @@ static void a_list_survives_each_failure(void)
 static void a_bell_that_fails_is_told(void)
 {
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
-	struct duoshm_segment *segment = NULL;
+	struct duoshm_segment *segment = NULL, *again = NULL;
 
 	fake_begin();
 	open_context();
