@@ -8,6 +8,8 @@
  * descriptors that shm_open gave are ruled; other files are left alone, for the test's shell and
  * compiler run under it too. The table of descriptors is per process and copied by fork, as descriptors
  * are; it is lost by exec, which is right for segments (FD_CLOEXEC) and harmless for semaphores.
+ * Where DUOSHM_PROFILE_TREES lists folders (as PATH does), only programs in them are ruled, so that
+ * those of the system that tests start are left alone, python's use of sem_init for one.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -55,6 +57,8 @@ static void *find(const char *name)
 	return function;
 }
 
+static bool ruled = true; /* is this program under the rules? */
+
 static int fail(int error)
 {
 	errno = error;
@@ -63,8 +67,32 @@ static int fail(int error)
 
 static void absent(const char *name)
 {
+	if (!ruled)
+		return;
 	fprintf(stderr, "macos profile: %s does not exist on macOS\n", name);
 	abort();
+}
+
+static bool is_below(const char *path, const char *folder, size_t length)
+{
+	return length > 0 && strncmp(path, folder, length) == 0 && path[length] == '/';
+}
+
+__attribute__((constructor)) static void choose(void)
+{
+	const char *trees = getenv("DUOSHM_PROFILE_TREES");
+	char program[4096];
+	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+	if (trees == NULL || length < 0)
+		return;
+	program[length] = '\0';
+	ruled = false;
+	while (!ruled && *trees != '\0') {
+		size_t end = strcspn(trees, ":");
+		ruled = is_below(program, trees, end);
+		trees += end + (trees[end] == ':');
+	}
 }
 
 /* What a descriptor is. Written under `guard`. */
@@ -114,6 +142,8 @@ int shm_open(const char *name, int flags, mode_t mode)
 	int access = flags & O_ACCMODE, fd = -1;
 	struct stat info;
 
+	if (!ruled)
+		return real(shm_open)(name, flags, mode);
 	if (strlen(name) > SHM_NAME_MAX)
 		return fail(ENAMETOOLONG);
 	if (access == O_WRONLY)
@@ -140,7 +170,7 @@ int shm_open(const char *name, int flags, mode_t mode)
 
 int shm_unlink(const char *name)
 {
-	return strlen(name) > SHM_NAME_MAX ? fail(EINVAL) : real(shm_unlink)(name);
+	return ruled && strlen(name) > SHM_NAME_MAX ? fail(EINVAL) : real(shm_unlink)(name);
 }
 
 static int set_size(int fd, off_t size)
@@ -304,6 +334,9 @@ int close(int fd)
 static sem_t *behind(sem_t *handle)
 {
 	intptr_t fd = (intptr_t)handle;
+
+	if (!ruled)
+		return handle;
 	sem_t *semaphore = fd > 0 && fd < FD_MAX ? look_up((int)fd).semaphore : NULL;
 
 	if (semaphore != NULL && real(fcntl)((int)fd, F_GETFD) < 0)
@@ -341,15 +374,17 @@ sem_t *sem_open(const char *name, int flags, ...)
 	unsigned value = 0;
 	va_list more;
 
-	if (strlen(name) > SEM_NAME_MAX) {
-		errno = ENAMETOOLONG;
-		return SEM_FAILED;
-	}
 	if (flags & O_CREAT) {
 		va_start(more, flags);
 		mode = va_arg(more, mode_t);
 		value = va_arg(more, unsigned);
 		va_end(more);
+	}
+	if (!ruled)
+		return real(sem_open)(name, flags, mode, value);
+	if (strlen(name) > SEM_NAME_MAX) {
+		errno = ENAMETOOLONG;
+		return SEM_FAILED;
 	}
 	if (value > SEM_LIMIT) {
 		errno = EINVAL;
@@ -379,13 +414,14 @@ int sem_close(sem_t *handle)
 
 	if (semaphore == NULL)
 		return -1;
-	close((int)(intptr_t)handle);
+	if (ruled)
+		close((int)(intptr_t)handle);
 	return real(sem_close)(semaphore);
 }
 
 int sem_unlink(const char *name)
 {
-	return strlen(name) > SEM_NAME_MAX ? fail(ENAMETOOLONG) : real(sem_unlink)(name);
+	return ruled && strlen(name) > SEM_NAME_MAX ? fail(ENAMETOOLONG) : real(sem_unlink)(name);
 }
 
 int sem_wait(sem_t *handle)
@@ -411,40 +447,29 @@ int sem_post(sem_t *handle)
 
 int sem_getvalue(sem_t *handle, int *value)
 {
-	(void)handle;
-	(void)value;
-	return fail(ENOSYS);
+	return ruled ? fail(ENOSYS) : real(sem_getvalue)(handle, value);
 }
 
 int sem_init(sem_t *semaphore, int shared, unsigned value)
 {
-	(void)semaphore;
-	(void)shared;
-	(void)value;
-	return fail(ENOSYS);
+	return ruled ? fail(ENOSYS) : real(sem_init)(semaphore, shared, value);
 }
 
 int sem_destroy(sem_t *semaphore)
 {
-	(void)semaphore;
-	return fail(ENOSYS);
+	return ruled ? fail(ENOSYS) : real(sem_destroy)(semaphore);
 }
 
 int sem_timedwait(sem_t *handle, const struct timespec *until)
 {
-	(void)handle;
-	(void)until;
 	absent("sem_timedwait");
-	return -1;
+	return real(sem_timedwait)(handle, until);
 }
 
 int sem_clockwait(sem_t *handle, clockid_t clock, const struct timespec *until)
 {
-	(void)handle;
-	(void)clock;
-	(void)until;
 	absent("sem_clockwait");
-	return -1;
+	return real(sem_clockwait)(handle, clock, until);
 }
 
 /* ---- System V ---------------------------------------------------------------------------------- */
@@ -491,7 +516,7 @@ int shmget(key_t key, size_t size, int flags)
 	struct shmid_ds info;
 	int id = real(shmget)(key, size, flags);
 
-	if (id >= 0)
+	if (id >= 0 || !ruled)
 		return id;
 	int error = errno;
 	if (error == EEXIST) {
@@ -518,6 +543,8 @@ void *shmat(int id, const void *at, int flags)
 	void *const failed = (void *)-1;
 	void *memory = failed;
 
+	if (!ruled)
+		return real(shmat)(id, at, flags);
 	if (segment_is_removed(id)) {
 		errno = EINVAL;
 		return failed;
@@ -547,6 +574,8 @@ int shmdt(const void *memory)
 
 int shmctl(int id, int command, struct shmid_ds *info)
 {
+	if (!ruled)
+		return real(shmctl)(id, command, info);
 	switch (command) {
 	case IPC_RMID:
 	case IPC_SET:
@@ -572,6 +601,8 @@ int semctl(int id, int number, int command, ...)
 	va_start(more, command);
 	argument = va_arg(more, union argument);
 	va_end(more);
+	if (!ruled)
+		return real(semctl)(id, number, command, argument);
 	switch (command) {
 	case IPC_INFO:
 	case SEM_INFO:
@@ -586,7 +617,7 @@ int semget(key_t key, int count, int flags)
 	struct semid_ds info;
 	int id = real(semget)(key, count, flags);
 
-	if (id >= 0 || errno != EEXIST)
+	if (id >= 0 || errno != EEXIST || !ruled)
 		return id;
 	int error = EEXIST, old = real(semget)(key, 0, 0);
 	union argument argument = {.info = &info};
@@ -601,6 +632,8 @@ static bool undo_fits(int set, int number)
 {
 	bool fits = true;
 
+	if (!ruled)
+		return true;
 	pthread_mutex_lock(&guard);
 	int at = 0;
 	while (at < n_undo && (undo[at].set != set || undo[at].number != number))
@@ -627,28 +660,20 @@ int semop(int id, struct sembuf *operations, size_t count)
 
 int semtimedop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
 {
-	(void)id;
-	(void)operations;
-	(void)count;
-	(void)timeout;
 	absent("semtimedop");
-	return -1;
+	return real(semtimedop)(id, operations, count, timeout);
 }
 
 /* ---- what there is not ------------------------------------------------------------------------- */
 
 int pthread_mutexattr_setrobust(pthread_mutexattr_t *attributes, int robust)
 {
-	(void)attributes;
-	(void)robust;
 	absent("pthread_mutexattr_setrobust");
-	return -1;
+	return real(pthread_mutexattr_setrobust)(attributes, robust);
 }
 
 int memfd_create(const char *name, unsigned flags)
 {
-	(void)name;
-	(void)flags;
 	absent("memfd_create");
-	return -1;
+	return real(memfd_create)(name, flags);
 }
