@@ -236,8 +236,10 @@ static int list(struct duoshm *ctx)
 	if (client.no_headings)
 		table_no_headings(listing.table);
 	code = duoshm_list(ctx, 0, list_one, &listing);
-	if (code < 0)
+	if (code < 0) {
+		table_free(listing.table);
 		return tool_failed("list", code);
+	}
 	table_print(listing.table, "duoshm.devices/1", "devices");
 	return TOOL_DONE;
 }

@@ -554,6 +554,8 @@ int main(int argc, char **argv)
 		table_print(detach.table, "duoshm.objects/1", "objects");
 	else if (!detach.removed && !detach.n_names && detach.status == TOOL_DONE)
 		tool_note("nothing to remove");
+	if (!detach.list && !tool.json)
+		table_free(detach.table);
 	for (unsigned i = 0; i < detach.n_families; i++)
 		duoshm_free(detach.family[i]);
 	free(detach.names);

@@ -269,8 +269,10 @@ static void print_json(const struct table *table, const char *schema, const char
 	tool_json_print(document, 0);
 }
 
-static void table_free(struct table *table)
+void table_free(struct table *table)
 {
+	if (!table)
+		return;
 	for (size_t i = 0; i < table->rows * table->count; i++)
 		free(table->cells[i].shown);
 	free(table->cells);

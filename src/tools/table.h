@@ -37,6 +37,8 @@ void table_text(struct table *table, unsigned column, const char *format, ...) T
 void table_integer(struct table *table, unsigned column, int64_t value, const char *shown);
 void table_real(struct table *table, unsigned column, double value, const char *shown);
 
+/* What is never printed is freed alone; NULL is fine. */
+void table_free(struct table *table);
 /* Text, or with -J a document {"schema": SCHEMA, KEY: [ROW...]}. Then frees the table. */
 void table_print(struct table *table, const char *schema, const char *key);
 
