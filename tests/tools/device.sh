@@ -72,7 +72,7 @@ script_file() {
 	name=$unique.script
 	printf '# a comment\n\nset PERIOD=1s\nsource %s\nstatus\nexit\n' "$scratch/inner" > "$scratch/outer"
 	printf 'sleep 20ms\nconfig triangle:period=4s\n' > "$scratch/inner"
-	expect 0 device -q -n "$name" --script="$scratch/outer"
+	expect 0 device -q -n "$name" --duration=10s --script="$scratch/outer"
 	has "$out" 'New : PERIOD 1 s' && has "$out" 'VOLT triangle:period=4s' && has "$out" bye
 	printf 'status\nset NOSUCH=1\nstatus\n' > "$scratch/outer"
 	expect 3 device -q -n "$name" --script="$scratch/outer"
@@ -184,7 +184,7 @@ prompt() {
 	script --version 2> /dev/null | grep -q util-linux || return 0
 	name=$unique.tty
 	printf 'get PERIOD\nset PERIOD=3s\nexit\n' |
-		script -qec "$top_builddir/device -n $name" /dev/null > "$out" 2>&1 ||
+		script -qec "$top_builddir/device --duration=10s -n $name" /dev/null > "$out" 2>&1 ||
 		fault 'the device ends otherwise than by exit'
 	has "$out" "^$name> get PERIOD" && has "$out" 'PERIOD 2 s' && has "$out" 'New : PERIOD 3 s'
 	nothing_left
