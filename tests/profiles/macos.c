@@ -222,6 +222,20 @@ static int mapping_error(int fd, size_t length, int protection, int flags, off_t
 	return 0;
 }
 
+/* On Linux a mapping keeps the open file and so its flock; on macOS it does not. Mapping the same file
+ * opened anew takes that away. -1: nothing to open. */
+static int open_anew(int fd)
+{
+	char path[64];
+	struct stat info;
+	int mode = real(fcntl)(fd, F_GETFL);
+
+	if (mode < 0 || real(fstat)(fd, &info) != 0 || !S_ISREG(info.st_mode))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, (mode & O_ACCMODE) | O_CLOEXEC);
+}
+
 void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
 {
 	int error = 0;
@@ -232,7 +246,16 @@ void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t off
 		errno = error;
 		return MAP_FAILED;
 	}
-	return real(mmap)(at, length, protection, flags, fd, offset);
+	int saved = errno, anew = -1;
+	if (ruled && (flags & MAP_SHARED) && !(flags & MAP_ANONYMOUS) && !is_segment(fd))
+		anew = open_anew(fd);
+	errno = saved;
+	void *memory = real(mmap)(at, length, protection, flags, anew < 0 ? fd : anew, offset);
+	saved = errno;
+	if (anew >= 0)
+		real(close)(anew);
+	errno = saved;
+	return memory;
 }
 
 #if __SIZEOF_POINTER__ == 8

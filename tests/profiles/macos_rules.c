@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
@@ -81,6 +82,22 @@ static void posix_semaphore(void)
 	rule(sem_close(first) == 0 && sem_unlink(name) == 0, "sem_close, sem_unlink");
 }
 
+static void mapped_file(void)
+{
+	char path[] = "/tmp/rules.XXXXXX";
+	int fd = mkstemp(path);
+
+	rule(fd >= 0 && ftruncate(fd, 4096) == 0 && flock(fd, LOCK_EX) == 0, "flock of a file");
+	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	rule(memory != MAP_FAILED, "mmap of a file");
+	close(fd);
+	fd = open(path, O_RDWR);
+	rule(flock(fd, LOCK_EX | LOCK_NB) == 0, "a mapping does not keep the flock");
+	close(fd);
+	munmap(memory, 4096);
+	unlink(path);
+}
+
 static void system_v(void)
 {
 	void *at[9];
@@ -111,6 +128,7 @@ int main(void)
 {
 	posix_segment();
 	posix_semaphore();
+	mapped_file();
 	system_v();
 	printf("macos rules: %d not in force\n", broken);
 	return broken != 0;

@@ -146,6 +146,13 @@ static void handles_are_numbered(void)
 	begin();
 	while (n < HANDLES && duoshm_lock_open(ctx, name(), 0, 0, &many[n]) == 0)
 		n++;
+	if (n < HANDLES - 1 && duoshm_failure()->code == DUOSHM_ERR_LIMIT &&
+		duoshm_failure()->system_error != 0) {
+		while (n-- > 0)
+			CU_ASSERT_EQUAL(duoshm_lock_close(many[n]), 0);
+		end();
+		HARNESS_SKIP("the system does not let a process attach that often");
+	}
 	CU_ASSERT_EQUAL(n, HANDLES - 1);
 	CU_ASSERT_EQUAL(duoshm_lock_open(ctx, name(), 0, 0, &more), DUOSHM_ERR_LIMIT);
 	CU_ASSERT_EQUAL(duoshm_lock_close(many[500]), 0);
