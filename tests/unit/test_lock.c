@@ -20,6 +20,7 @@
 
 static struct duoshm *ctx;
 static struct duoshm_lock *lock;
+static struct duoshm_lock *of_child; /* of a child that does not live to close it */
 
 static struct duoshm *context(void)
 {
@@ -168,10 +169,9 @@ static void handles_are_numbered(void)
 
 static int hold_and_die(void *arg)
 {
-	struct duoshm_lock *own = open_own(context());
-
 	(void)arg;
-	HARNESS_CHILD(duoshm_lock_acquire(own, PATIENCE) >= 0);
+	of_child = open_own(context());
+	HARNESS_CHILD(duoshm_lock_acquire(of_child, PATIENCE) >= 0);
 	kill(getpid(), SIGKILL);
 	return 0;
 }
@@ -472,16 +472,15 @@ static void label_vetoes(void)
 static int prepare(void *arg)
 {
 	(void)arg;
-	ctx = context();
-	lock = open_own(ctx);
-	return duoshm_lock_acquire(lock, 0) || duoshm_lock_release(lock);
+	of_child = open_own(context());
+	return duoshm_lock_acquire(of_child, 0) || duoshm_lock_release(of_child);
 }
 
 static int uncontended(void *arg)
 {
 	(void)arg;
 	for (int i = 0; i < 100; i++)
-		if (duoshm_lock_acquire(lock, DUOSHM_FOREVER) || duoshm_lock_release(lock))
+		if (duoshm_lock_acquire(of_child, DUOSHM_FOREVER) || duoshm_lock_release(of_child))
 			return 1;
 	return 0;
 }
@@ -490,6 +489,8 @@ static void uncontended_makes_no_system_call(void)
 {
 	int calls;
 
+	if (harness_instrumented())
+		HARNESS_SKIP("instruments make calls of their own");
 	begin();
 	calls = harness_count_calls(prepare, uncontended, NULL);
 	if (calls == HARNESS_NO_TRACE)

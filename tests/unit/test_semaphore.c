@@ -441,28 +441,30 @@ static void threads_share_a_handle(void)
 
 /* ---- cost ---- */
 
+static struct duoshm_semaphore *own; /* of the child that is counted */
+
 static int prepare(void *arg)
 {
 	(void)arg;
-	ctx = context();
-	semaphore = open_own(ctx);
-	return duoshm_semaphore_post(semaphore, 1) || duoshm_semaphore_wait(semaphore, 0, 0);
+	own = open_own(context());
+	return duoshm_semaphore_post(own, 1) || duoshm_semaphore_wait(own, 0, 0);
 }
 
 static int uncontended(void *arg)
 {
 	(void)arg;
 	for (int i = 0; i < 100; i++)
-		if (duoshm_semaphore_post(semaphore, 1) ||
-			duoshm_semaphore_wait(semaphore, DUOSHM_FOREVER, 0))
+		if (duoshm_semaphore_post(own, 1) || duoshm_semaphore_wait(own, DUOSHM_FOREVER, 0))
 			return 1;
-	return duoshm_semaphore_value(semaphore) != 0;
+	return duoshm_semaphore_value(own) != 0;
 }
 
 static void uncontended_makes_no_system_call(void)
 {
 	int calls;
 
+	if (harness_instrumented())
+		HARNESS_SKIP("instruments make calls of their own");
 	begin(0);
 	calls = harness_count_calls(prepare, uncontended, NULL);
 	if (calls == HARNESS_NO_TRACE)
