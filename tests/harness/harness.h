@@ -99,6 +99,16 @@ bool harness_until(bool (*holds)(void *arg), void *arg);
 /* Until the process sleeps in the kernel; false: it ended, or this system does not tell. */
 bool harness_until_asleep(pid_t pid);
 
+/* ---- alone.c: namespaces of one's own ---------------------------------------------------------- */
+
+/*
+ * Moves the calling process (one thread) into IPC and mount namespaces of its own, with a tmpfs on `directory`. False:
+ * refused here; then it may have moved half-way.
+ */
+bool harness_enter(const char *directory, const char *options);
+/* Writes a file that exists, as those of /proc/sys. */
+bool harness_put(const char *path, const char *text);
+
 /* ---- calls.c: exact counts of system calls ---------------------------------------------------- */
 
 /*

@@ -4,6 +4,7 @@ if HAVE_CUNIT
 check_LTLIBRARIES += libduoshm-harness.la
 endif
 libduoshm_harness_la_SOURCES = \
+	tests/harness/alone.c \
 	tests/harness/calls.c \
 	tests/harness/children.c \
 	tests/harness/fake_backend.c \

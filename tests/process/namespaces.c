@@ -17,11 +17,6 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 
-#ifdef __linux__
-#include <sched.h>
-#include <sys/mount.h>
-#endif
-
 enum { SKIPPED = 77 };
 
 #define CHILD_EXPECT(call, want) HARNESS_CHILD(check((call), want))
@@ -32,53 +27,6 @@ static bool check(int got, int want)
 			duoshm_failure()->cause, duoshm_failure()->call);
 	return got == want;
 }
-
-#ifdef __linux__
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
-static bool become_root_inside(void)
-{
-	char map[64];
-	unsigned uid = geteuid(), gid = getegid();
-
-	if (unshare(CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWNS) != 0)
-		return false;
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	if (!put("/proc/self/setgroups", "deny") || !put("/proc/self/uid_map", map))
-		return false;
-	snprintf(map, sizeof(map), "0 %u 1", gid);
-	return put("/proc/self/gid_map", map);
-}
-
-/* Private namespaces, with a tmpfs on `directory`. */
-static bool enter(const char *directory, const char *options)
-{
-	if (unshare(CLONE_NEWIPC | CLONE_NEWNS) != 0 && !become_root_inside())
-		return false;
-	return mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
-	       mount("tmpfs", directory, "tmpfs", 0, options) == 0;
-}
-#else
-static bool put(const char *path, const char *text)
-{
-	(void)path, (void)text;
-	return false;
-}
-
-static bool enter(const char *directory, const char *options)
-{
-	(void)directory, (void)options;
-	return false;
-}
-#endif
 
 static void in_namespace(int (*fn)(void *))
 {
@@ -149,7 +97,7 @@ static int collide(void *argument)
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
 
 	(void)argument;
-	if (!enter(harness_path("machine"), "mode=0700"))
+	if (!harness_enter(harness_path("machine"), "mode=0700"))
 		return SKIPPED;
 	struct duoshm *ctx = context(harness_path("machine"));
 	ino_t ahead = distance(ctx);
@@ -196,7 +144,7 @@ static int exhaust(void *argument)
 	struct duoshm_segment *segment;
 
 	(void)argument;
-	if (!enter(harness_path("machine"), "mode=0700"))
+	if (!harness_enter(harness_path("machine"), "mode=0700"))
 		return SKIPPED;
 	struct duoshm *ctx = context(harness_path("machine"));
 	ino_t ahead = distance(ctx), now = next_inode();
@@ -228,7 +176,7 @@ static int few_segments(struct duoshm *ctx)
 {
 	struct duoshm_segment *segments[2], *third;
 
-	if (!put("/proc/sys/kernel/shmmni", "2"))
+	if (!harness_put("/proc/sys/kernel/shmmni", "2"))
 		return SKIPPED;
 	CHILD_EXPECT(duoshm_segment_create(ctx, "one", 64, NULL, &segments[0]), 0);
 	CHILD_EXPECT(duoshm_segment_create(ctx, "two", 64, NULL, &segments[1]), 0);
@@ -256,7 +204,7 @@ static int little_memory(struct duoshm *ctx)
 static int low_limits(void *argument)
 {
 	(void)argument;
-	if (!enter("/dev/shm", "size=64k,mode=1777"))
+	if (!harness_enter("/dev/shm", "size=64k,mode=1777"))
 		return SKIPPED;
 	struct duoshm *ctx = context(harness_path("machine"));
 	int result =
@@ -282,7 +230,7 @@ static int leave_behind(void *argument)
 	struct duoshm_segment *segment;
 
 	(void)argument;
-	if (!enter("/dev/shm", "mode=1777"))
+	if (!harness_enter("/dev/shm", "mode=1777"))
 		return SKIPPED;
 	options.flags = DUOSHM_PERSISTENT;
 	options.bells = 1;

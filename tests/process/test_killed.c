@@ -11,7 +11,6 @@
 
 #if defined __linux__
 
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,7 +169,8 @@ static bool private_ipc;
 
 static void begin(void)
 {
-	private_ipc = private_ipc || unshare(CLONE_NEWIPC) == 0;
+	/* glibc's sem_open, when it is killed, leaves a file that nobody can attribute: it shall end with us. */
+	private_ipc = private_ipc || harness_enter("/dev/shm", "mode=1777");
 	name = harness_name("killed");
 	ctx = context();
 }
