@@ -149,6 +149,7 @@ static int increment(void *argument)
 	CHILD_EXPECT(duoshm_lock_open(ctx, harness_name("mutual"), 0, 0, &lock), 0);
 	CHILD_EXPECT(duoshm_segment_open(ctx, harness_name("sums"), 0, 0, &segment), 0);
 	volatile int64_t *sums = duoshm_segment_data(segment);
+	HARNESS_CHILD(harness_gate_pass(&helper->go));
 	for (int64_t i = 0; i < helper->number; i++) {
 		CHILD_EXPECT(duoshm_lock_acquire(lock, LONG_TIME), 0);
 		sums[0]++;
@@ -166,13 +167,17 @@ static void c9_mutual_exclusion(void)
 	struct duoshm *ctx = new_context();
 	struct duoshm_lock *lock = make(ctx, "mutual");
 	struct duoshm_segment *segment = make_segment(ctx, "sums", 64, 0);
-	struct helper helper = {.number = harness_scale(2000, 20000, 200000)};
+	struct helper helper = {.number = harness_scale(200000, 2000000, 20000000)};
 	pid_t pids[4];
 
+	harness_gate(&helper.go);
 	for (int i = 0; i < 4; i++)
 		pids[i] = harness_fork(increment, &helper);
 	for (int i = 0; i < 4; i++)
+		harness_gate_open(&helper.go);
+	for (int i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(harness_wait(pids[i]), 0);
+	harness_gate_close(&helper.go);
 	CU_ASSERT_EQUAL(*(int64_t *)duoshm_segment_data(segment), 4 * helper.number);
 	end_segment(segment);
 	discard(ctx, "sums");

@@ -237,6 +237,7 @@ static int pass_around(void *argument)
 	struct duoshm_semaphore *semaphore;
 
 	CHILD_EXPECT(duoshm_semaphore_open(ctx, harness_name("around"), 0, 0, &semaphore), 0);
+	HARNESS_CHILD(harness_gate_pass(&helper->go));
 	for (int64_t i = 0; i < helper->number; i++) {
 		CHILD_EXPECT(duoshm_semaphore_wait(semaphore, LONG_TIME, 0), 0);
 		CHILD_EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
@@ -249,13 +250,17 @@ static void c8_contention(void)
 {
 	struct duoshm *ctx = new_context();
 	struct duoshm_semaphore *semaphore = make(ctx, "around", 2);
-	struct helper helper = {.number = harness_scale(2000, 20000, 200000)};
+	struct helper helper = {.number = harness_scale(200000, 2000000, 20000000)};
 	pid_t pids[4];
 
+	harness_gate(&helper.go);
 	for (int i = 0; i < 4; i++)
 		pids[i] = harness_fork(pass_around, &helper);
 	for (int i = 0; i < 4; i++)
+		harness_gate_open(&helper.go);
+	for (int i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(harness_wait(pids[i]), 0);
+	harness_gate_close(&helper.go);
 	EXPECT(duoshm_semaphore_value(semaphore), 2);
 	end(ctx, semaphore, "around");
 }
