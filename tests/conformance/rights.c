@@ -46,7 +46,7 @@ static unsigned entry_mode(const char *directory)
 static void c4_modes(void)
 {
 	static const struct {
-		unsigned asked, mask, given;
+		mode_t asked, mask, given;
 	} table[] = {{0600, 022, 0600}, {0666, 022, 0644}, {0666, 027, 0640}, {0660, 077, 0600},
 		{0666, 0, 0666}, {0640, 0, 0640}};
 	struct duoshm *ctx = new_context();

@@ -133,6 +133,7 @@ static bool is_mapped(uint64_t id)
 	return (head.flags & DUOSHM__LIFE_MAPPED) != 0;
 }
 
+#ifdef DUOSHM_MAPPING_HOLDS_FLOCK
 /* Does a mapping of a file in the directory keep its flock? Tried here by other means than the library's. -1: who knows. */
 static int mapping_holds_lock(void)
 {
@@ -150,6 +151,7 @@ static int mapping_holds_lock(void)
 	unlink(path);
 	return holds;
 }
+#endif
 
 static void one_for_a_process(void)
 {
@@ -184,7 +186,7 @@ static void modes_of_files(void)
 	struct stat file = {0};
 	static const struct {
 		const char *stem;
-		unsigned of_directory, of_file;
+		mode_t of_directory, of_file;
 	} modes[] = {{"private", 0700, 0600}, {"shared", 01777, 0644}, {"group", 0750, 0644}};
 	mode_t before = umask(077);
 	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {

@@ -361,7 +361,7 @@ static void open_account(void)
 {
 	account = mmap(
 		NULL, sizeof *account, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CU_ASSERT_PTR_NOT_EQUAL_FATAL(account, MAP_FAILED);
+	CU_ASSERT_TRUE_FATAL(account != MAP_FAILED);
 }
 
 static void kill_storm(void)

@@ -204,7 +204,7 @@ static void stranger_under_our_native_name(void)
 	CU_ASSERT_EQUAL_FATAL(segment->backend->create(&stranger, 9000, 0600, &map, &why), 0);
 	CU_ASSERT_EQUAL(try_open(0), told ? DUOSHM_ERR_NOT_FOUND : DUOSHM_ERR_CORRUPT);
 	CU_ASSERT_EQUAL(duoshm_segment_create(ctx, name(), SIZE, NULL, &again),
-		told ? DUOSHM_REPLACED : DUOSHM_ERR_EXISTS);
+		told ? (int)DUOSHM_REPLACED : (int)DUOSHM_ERR_EXISTS);
 	CU_ASSERT_EQUAL(segment->backend->stat(&stranger, &there, &why), 0);
 	CU_ASSERT_EQUAL(there.size, 9000);
 	CU_ASSERT_EQUAL(duoshm_segment_close(again), 0);

@@ -94,6 +94,7 @@ static void reads_odd_names(void)
 }
 #endif
 
+#ifdef __linux__
 static void *stay_in_thread(void *arg)
 {
 	stay(arg);
@@ -109,7 +110,6 @@ static int leave_main_thread(void *arg)
 	pthread_exit(NULL);
 }
 
-#ifdef __linux__
 static bool shows_as_zombie(void *arg)
 {
 	char path[64], text[256] = "";

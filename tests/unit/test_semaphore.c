@@ -352,7 +352,7 @@ static void kill_storm(void)
 	begin(0);
 	ledger = mmap(
 		NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CU_ASSERT_PTR_NOT_EQUAL_FATAL(ledger, MAP_FAILED);
+	CU_ASSERT_TRUE_FATAL(ledger != MAP_FAILED);
 	for (int i = 0; i < CHILDREN; i++)
 		pids[i] = harness_fork(churn, NULL);
 	for (long i = 0; i < kills; i++) {
