@@ -164,7 +164,7 @@ foreign() {
 	if in_kernel "$lost"; then
 		case $lost in
 		/*) rm -f "/dev/shm$lost" "/dev/shm/sem.${lost#/}".* ;;
-		*) ipcrm -m "${lost##* }" ;;
+		*) ipcrm -M "${lost%% *}" -S "${lost%% *}" ;; # the set has the same key
 		esac
 	fi
 }
