@@ -246,7 +246,10 @@ int duoshm_segment_create(struct duoshm *ctx, const char *name, size_t size,
 	const struct duoshm_create *options, struct duoshm_segment **out);
 /* Ends UNPUBLISHED. INVALID when it is published already. */
 int duoshm_segment_publish(struct duoshm_segment *segment);
-/* flags: READ_ONLY, POPULATE, ANY_KIND. Kinds SEGMENT, DEVICE and LANE are opened by it. */
+/*
+ * flags: READ_ONLY, POPULATE, ANY_KIND. Kinds SEGMENT, DEVICE and LANE are opened by it. On Linux, opening and closing
+ * an existing segment takes 8 system calls on System V (9 with bells), and 10 on POSIX (6 more for each bell, glibc's).
+ */
 int duoshm_segment_open(struct duoshm *ctx, const char *name, unsigned flags, int64_t timeout_ns,
 	struct duoshm_segment **out);
 /*

@@ -4,8 +4,8 @@
  *
  * The path of a ready object takes no lock and a fixed number of system calls. Open and close of a segment without bells
  * on Linux: POSIX 10 (the entry's open, fstat, pread, close; shm_open with 2, fstat, mmap, close; munmap), System V 8 (the
- * entry's 4; shmget, shmctl, shmat; shmdt). The bells add 1 for a System V set, and 3 or 4 of the C library's for each
- * POSIX semaphore. What an opener attaches may have been written to by anybody who was let in: every field of the
+ * entry's 4; shmget, shmctl, shmat; shmdt). The bells add 1 for a System V set, and 6 of glibc's for
+ * each POSIX semaphore. What an opener attaches may have been written to by anybody who was let in: every field of the
  * header is loaded once, and trusted only where it agrees with the registry.
  */
 #include "config.h"
