@@ -7,10 +7,11 @@ EXTRA_DIST += \
 	tests/profiles/run \
 	tests/profiles/tiny-shm.site
 
+PROFILES = macos-arm64 tiny-shm
 check-profiles: all
 	@top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' MAKE='$(MAKE)' CC='$(CC)' \
 	CFLAGS='$(CFLAGS)' DUOSHM_TEST_BACKENDS='$(DUOSHM_BACKENDS)' \
-	$(SHELL) $(srcdir)/tests/profiles/run macos-arm64 tiny-shm; \
+	$(SHELL) $(srcdir)/tests/profiles/run $(PROFILES); \
 	status=$$?; test $$status -eq 77 || exit $$status
 clean-local:
 	-rm -rf profiles

@@ -230,7 +230,7 @@ each_backend verbs monitors device_goes device_hangs waits_for_device no_device 
 
 begin 'the other family'
 # shellcheck disable=SC2086
-set -- $DUOSHM_TEST_BACKENDS
+set -- $roomy
 if [ $# -ge 2 ]; then
 	name=$unique.other
 	start_device "$name" -b "$1" || fault 'no device'

@@ -6,11 +6,11 @@
 compare() { expect "$1" "$top_builddir/compare" ${2+"$2"} ${3+"$3"} ${4+"$4"}; }
 
 # column NUMBER: the outcomes of the matrix's NUMBER-th subject; the columns have fixed widths. Where
-# POSIX memory cannot be reserved, the library says so ("promised"), and System V refuses at once.
+# shmmax is small, too much is a LIMIT of System V before it is too much memory.
 column() {
 	awk -v from=$((46 + 21 * ($1 - 1))) -v profile="${DUOSHM_TEST_PROFILE-}" 'NR > 1 {
 		outcome = substr($0, from, 20)
-		if (profile == "macos-arm64") sub(/^promised/, "LIMIT   ", outcome)
+		if (profile == "macos-arm64") sub(/^NO_SPACE/, "LIMIT   ", outcome)
 		print outcome
 	}' "$out"
 }

@@ -196,7 +196,7 @@ each_backend lists orphans native_command names foreign damaged_entry
 
 begin 'both families'
 # shellcheck disable=SC2086
-set -- $DUOSHM_TEST_BACKENDS
+set -- $roomy
 if [ $# -ge 2 ]; then
 	for backend in "$@"; do
 		DUOSHM_BACKEND=$backend

@@ -206,7 +206,7 @@ static void stranger_under_our_native_name(void)
 	CU_ASSERT_EQUAL(duoshm_segment_create(ctx, name(), SIZE, NULL, &again),
 		told ? (int)DUOSHM_REPLACED : (int)DUOSHM_ERR_EXISTS);
 	CU_ASSERT_EQUAL(segment->backend->stat(&stranger, &there, &why), 0);
-	CU_ASSERT_EQUAL(there.size, 9000);
+	CU_ASSERT(there.size >= 9000); /* some systems round it up */
 	CU_ASSERT_EQUAL(duoshm_segment_close(again), 0);
 	close_and_remove(segment);
 	CU_ASSERT_EQUAL(segment_is_there(&stranger), told);
