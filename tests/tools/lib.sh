@@ -11,10 +11,20 @@ test_name=$(basename "$0" .sh)
 roomy=$DUOSHM_TEST_BACKENDS
 if [ "${DUOSHM_TEST_PROFILE-}" = tiny-shm ]; then
 	case " $roomy " in
-	*' sysv '*) roomy=sysv DUOSHM_BACKEND=sysv && export DUOSHM_BACKEND ;;
+	*' sysv '*) roomy=sysv ;;
 	*) exit 77 ;;
 	esac
 fi
+
+# default_backend: what serves where a test names none.
+default_backend() {
+	unset DUOSHM_BACKEND
+	if [ "${DUOSHM_TEST_PROFILE-}" = tiny-shm ]; then
+		DUOSHM_BACKEND=$roomy
+		export DUOSHM_BACKEND
+	fi
+}
+default_backend
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/$DUOSHM_TEST_PREFIX-$test_name.XXXXXX") || exit 99
 DUOSHM_DIR=$scratch/registry
 export DUOSHM_DIR
@@ -176,7 +186,7 @@ each_backend() {
 			end_background
 		done
 	done
-	unset DUOSHM_BACKEND
+	default_backend
 }
 
 need() {
