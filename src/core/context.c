@@ -97,7 +97,8 @@ int duoshm_free(struct duoshm *ctx)
 	forked = ctx->forks != duoshm__forks();
 	if (ctx->lifeline)
 		duoshm__lifeline_close(ctx->lifeline);
-	duoshm__registry_close(&ctx->registry);
+	if (!forked) /* the at-fork handler closed the child's copy; the number may be another's by now */
+		duoshm__registry_close(&ctx->registry);
 	free(ctx);
 	if (forked)
 		return duoshm__fail(DUOSHM_ERR_FORKED, "the context was made by the parent "

@@ -61,6 +61,13 @@ static enum duoshm__life of_running(enum duoshm__running running)
 	return running == DUOSHM__GONE ? DUOSHM__DEAD : DUOSHM__UNPROVEN;
 }
 
+static enum duoshm__running head_running(const struct duoshm__life_head *head)
+{
+	struct duoshm__process process = {
+		.pid = head->pid, .start = head->start, .boot = head->boot};
+	return duoshm__process_running(&process);
+}
+
 /* The lock is free, and what the head says decides. */
 static enum duoshm__life judge_head(int fd)
 {
@@ -69,8 +76,7 @@ static enum duoshm__life judge_head(int fd)
 		return DUOSHM__UNPROVEN;
 	if ((head.flags & DUOSHM__LIFE_MAPPED) != 0)
 		return DUOSHM__DEAD;
-	struct duoshm__process process = {.pid = head.pid, .start = head.start, .boot = head.boot};
-	return of_running(duoshm__process_running(&process));
+	return of_running(head_running(&head));
 }
 
 static enum duoshm__life judge_file(int fd, uint64_t id)
@@ -135,10 +141,16 @@ static int walk(const char *directory, life_file_fn *fn, void *arg)
 	return result;
 }
 
+/*
+ * A file is the proof of a death as long as its process runs on in another program (exec): without it the label, whose
+ * pid and start are still right, would veto.
+ */
 static int sweep_file(const char *path, int fd, uint64_t id, void *arg)
 {
+	struct duoshm__life_head head;
 	(void)arg;
-	if (fd >= 0 && judge_file(fd, id) == DUOSHM__DEAD)
+	if (fd >= 0 && judge_file(fd, id) == DUOSHM__DEAD && read_head(fd, &head) &&
+		head_running(&head) == DUOSHM__GONE)
 		unlink(path);
 	return 0;
 }

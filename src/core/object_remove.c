@@ -67,7 +67,22 @@ static void tell_attached(const struct duoshm__backend *backend, const struct du
 	backend->bells_close(object.bells);
 }
 
-static int remove_native(const struct duoshm__backend *backend, const struct duoshm__entry *entry)
+/*
+ * An entry is text that its owner wrote: it may name anybody's object. Who removes with more rights than the entry's
+ * owner (root) must not lend them to it, so what the entry's owner does not own stays.
+ */
+static bool is_the_entrys(const struct duoshm__backend *backend, const struct duoshm__entry *entry,
+	const struct duoshm__entry_lock *lock)
+{
+	struct duoshm__native_stat status = {.uid = -1};
+	struct duoshm_failure ignored;
+
+	return backend->stat(&entry->native, &status, &ignored) < 0 || status.uid < 0 ||
+	       status.uid == (int64_t)lock->uid;
+}
+
+static int remove_native(struct duoshm *ctx, const struct duoshm__backend *backend,
+	const struct duoshm__entry_lock *lock, const struct duoshm__entry *entry)
 {
 	const struct duoshm__claim claim = {
 		.size = (size_t)entry->size + DUOSHM__HEADER_SIZE,
@@ -83,6 +98,12 @@ static int remove_native(const struct duoshm__backend *backend, const struct duo
 	if (entry->generation ==
 		0) /* its builder died before it had a name to ask the kernel for */
 		return 0;
+	if (entry->ready && !is_the_entrys(backend, entry, lock)) {
+		duoshm__log(ctx, DUOSHM_LOG_WARNING,
+			"%s:%s: %s belongs to another user than its entry; removed the entry alone",
+			backend->name, entry->name, entry->native.text);
+		return 0;
+	}
 	if (entry->ready)
 		tell_attached(backend, entry);
 	result = entry->ready ? backend->remove(&entry->native, entry->bells, &why)
@@ -101,7 +122,7 @@ int duoshm__object_destroy(struct duoshm *ctx, const struct duoshm__backend *bac
 		duoshm__set_cure("remove it as that user, or as root");
 		return DUOSHM_ERR_PERMISSION;
 	}
-	result = remove_native(backend, entry);
+	result = remove_native(ctx, backend, lock, entry);
 	if (result < 0)
 		return result;
 	duoshm__presence_unlink(lock);

@@ -199,7 +199,10 @@ int duoshm_semaphore_post(struct duoshm_semaphore *semaphore, unsigned count)
 		if (duoshm__cas32(&semaphore->shared->word, &word, (word + count) & ~SLEEPERS))
 			break;
 	}
-	return word & SLEEPERS ? duoshm__object_ring(semaphore->object, BELL) : 0;
+	/* The units are there whatever the ring says: a sleeper whom it did not wake looks within a slice. */
+	if (word & SLEEPERS)
+		duoshm__object_ring(semaphore->object, BELL);
+	return 0;
 }
 
 /* ---- wait ---- */

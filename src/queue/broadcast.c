@@ -144,6 +144,8 @@ int duoshm_broadcast_create(struct duoshm *ctx, const char *name, size_t capacit
 		return result;
 	if (recipe.size == 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "a broadcast of %zu bytes", capacity);
+	if (options != NULL && (options->flags & DUOSHM_UNPUBLISHED))
+		return duoshm__fail(DUOSHM_ERR_INVALID, "broadcast: UNPUBLISHED is for segments");
 	if (ctx->lifeline == NULL)
 		return duoshm__fail(
 			DUOSHM_ERR_PERMISSION, "the registry directory is not writable");

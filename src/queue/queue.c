@@ -180,6 +180,8 @@ int duoshm_queue_create(struct duoshm *ctx, const char *name, size_t capacity,
 		return result;
 	if (recipe.size == 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "a queue of %zu bytes", capacity);
+	if (options != NULL && (options->flags & DUOSHM_UNPUBLISHED))
+		return duoshm__fail(DUOSHM_ERR_INVALID, "queue: UNPUBLISHED is for segments");
 	if (ctx->lifeline == NULL)
 		return duoshm__fail(
 			DUOSHM_ERR_PERMISSION, "the registry directory is not writable");

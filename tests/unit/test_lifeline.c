@@ -605,9 +605,14 @@ static void free_locks_need_a_second_proof(void)
 	write_file(14, &other, sizeof other);
 	CU_ASSERT(life(14) == DUOSHM__DEAD);
 	duoshm__life_sweep(directory);
-	CU_ASSERT(has_file(11) && !has_file(12) && !has_file(14));
+	/* 14: its process runs on in another program, and the file is the proof against the label's veto. */
+	CU_ASSERT(has_file(11) && !has_file(12) && has_file(14));
+	struct duoshm__process label = {.pid = head.pid, .start = head.start, .boot = head.boot};
+	CU_ASSERT(duoshm__life_of(directory, 14, &label) == DUOSHM__DEAD);
 	harness_kill(pid);
 	CU_ASSERT(life(11) == DUOSHM__DEAD);
+	duoshm__life_sweep(directory);
+	CU_ASSERT(!has_file(14));
 	unshare_told(told);
 }
 
