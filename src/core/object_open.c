@@ -105,10 +105,11 @@ void duoshm__object_populate(struct duoshm_segment *object)
 	for (size_t at = 0; at < object->map.length; at += step) {
 		struct duoshm__word32 *word = (struct duoshm__word32 *)(void *)(bytes + at);
 
-		if (object->read_only)
-			(void)duoshm__load32(word);
-		else
-			duoshm__or32(word, 0);
+		uint32_t value = duoshm__load32(word);
+
+		/* A write that changes nothing; a compiler may make a plain load of an "or 0". */
+		if (!object->read_only)
+			duoshm__cas32(word, &value, value);
 	}
 }
 

@@ -120,6 +120,12 @@ static const struct table_column columns[COLUMNS] = {{"NAME", "name", 0}, {"KIND
 	{"HOLDER", "holder_pid", TABLE_EXTRA}, {"VALUE", "value", TABLE_EXTRA},
 	{"COMMAND", "command", TABLE_EXTRA}, {"ACTION", "action", TABLE_EXTRA}};
 
+#ifdef __GLIBC__
+#define SEMAPHORE_PREFIX "sem."
+#else
+#define SEMAPHORE_PREFIX ""
+#endif
+
 /* What would do the same without this program; empty where there is no object, or no such command. */
 static void native_command(const struct duoshm_stat *object, char *text, size_t size)
 {
@@ -136,8 +142,9 @@ static void native_command(const struct duoshm_stat *object, char *text, size_t 
 	if (object->native[0] != '/' || !object->footprint)
 		return;
 	length = (size_t)snprintf(text, size, "rm /dev/shm%s", object->native);
-	if (object->bells)
-		snprintf(text + length, size - length, " /dev/shm/sem.%s.*", object->native + 1);
+	if (object->bells) /* glibc keeps semaphores under a prefix, musl among the segments */
+		snprintf(text + length, size - length, " /dev/shm/" SEMAPHORE_PREFIX "%s.*",
+			object->native + 1);
 #elif defined(__FreeBSD__)
 	if (object->native[0] == '/' && object->footprint)
 		snprintf(text, size, "posixshmcontrol rm %s", object->native);

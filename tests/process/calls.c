@@ -88,6 +88,9 @@ static void open_and_close_is_fixed(void)
 	printf("[%d: %s] ", one, harness_calls_seen());
 	CU_ASSERT_EQUAL(calls_with(0, 0, 10), 10 * one);
 	for (size_t i = 0; i < sizeof(stated) / sizeof(stated[0]); i++) {
+#ifndef __GLIBC__
+		break; /* what is stated is glibc's */
+#endif
 		if (strcmp(stated[i].backend, harness_backend()) != 0)
 			continue;
 		CU_ASSERT_EQUAL(one, stated[i].plain);

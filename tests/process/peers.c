@@ -9,6 +9,7 @@
 #include "harness/harness.h"
 
 #include <stdlib.h>
+#include <semaphore.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -122,9 +123,9 @@ static void remove_natively(const struct duoshm_stat *stat)
 		CU_ASSERT_EQUAL(harness_wait(harness_spawn(-1, "ipcrm", text, (char *)NULL)), 0);
 		return;
 	}
-	snprintf(text, sizeof(text), "/dev/shm/sem.%s.0", stat->native + 1);
+	snprintf(text, sizeof(text), "%s.0", stat->native);
 	CU_ASSERT_EQUAL(shm_unlink(stat->native), 0);
-	CU_ASSERT_EQUAL(unlink(text), 0);
+	CU_ASSERT_EQUAL(sem_unlink(text), 0);
 }
 
 static void removed_from_outside(void)

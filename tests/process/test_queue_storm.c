@@ -225,7 +225,7 @@ static void kill_at_work(pid_t pid, const struct duoshm__word64 *word, unsigned 
 
 	CU_ASSERT(harness_until(has_grown, &growth));
 	*seed = *seed * 1103515245u + 12345u;
-	moment.tv_nsec = (*seed >> 8) % 300000;
+	moment.tv_nsec = (long)((*seed >> 8) % 300000);
 	(void)nanosleep(&moment, NULL); /* where the kill falls, not whether it is right */
 	harness_kill(pid);
 }

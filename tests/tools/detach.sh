@@ -163,7 +163,7 @@ foreign() {
 	expect 3 client -n "$unique.lost" -w 0 ping
 	if in_kernel "$lost"; then
 		case $lost in
-		/*) rm -f "/dev/shm$lost" "/dev/shm/sem.${lost#/}".* ;;
+		/*) rm -f "/dev/shm$lost" "/dev/shm$lost".* "/dev/shm/sem.${lost#/}".* ;;
 		*) ipcrm -M "${lost%% *}" -S "${lost%% *}" ;; # the set has the same key
 		esac
 	fi

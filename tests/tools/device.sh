@@ -186,7 +186,7 @@ prompt() {
 	printf 'get PERIOD\nset PERIOD=3s\nexit\n' |
 		script -qec "$top_builddir/device --duration=10s -n $name" /dev/null > "$out" 2>&1 ||
 		fault 'the device ends otherwise than by exit'
-	has "$out" "^$name> get PERIOD" && has "$out" 'PERIOD 2 s' && has "$out" 'New : PERIOD 3 s'
+	has "$out" "^$name> " && has "$out" 'PERIOD 2 s' && has "$out" 'New : PERIOD 3 s'
 	nothing_left
 }
 

@@ -308,8 +308,9 @@ static int capture_all(void *arg)
 	while ((err = duoshm_device_capture_next(device, 10 * SECOND, &block)) == 0) {
 		HARNESS_CHILD(block.first == (uint64_t)got && block.missed == 0);
 		for (unsigned i = 0; i < block.frames; i++)
-			HARNESS_CHILD(((const double *)block.samples)[2 * i] == (double)(got + i));
-		got += block.frames;
+			HARNESS_CHILD(
+				((const double *)block.samples)[2 * i] == (double)(got + (long)i));
+		got += (long)block.frames;
 	}
 	HARNESS_CHILD(err == DUOSHM_ERR_END);
 	HARNESS_CHILD(got == (frames ? frames : 50000));
