@@ -312,9 +312,7 @@ static long faults_of_touching(struct duoshm_segment *segment)
 
 static void c3_populate(void)
 {
-	const char *profile = getenv("DUOSHM_TEST_PROFILE");
-
-	if (profile != NULL && strcmp(profile, "tiny-shm") == 0)
+	if (harness_profile("tiny-shm"))
 		HARNESS_SKIP("no room for pages enough to tell");
 	struct duoshm *ctx = new_context();
 	struct duoshm_segment *made = make_segment(ctx, "pages", 1 << 20, DUOSHM_POPULATE), *seen;

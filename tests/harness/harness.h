@@ -48,6 +48,8 @@ long harness_scale(long small, long normal, long full);
 		return;                                                                            \
 	} while (0)
 __attribute__((format(printf, 1, 2))) void harness_skip(const char *format, ...);
+/* Runs under the rules of that profile (tests/profiles): "macos-arm64", "tiny-shm". */
+bool harness_profile(const char *name);
 /* Runs under valgrind, or compiled with a sanitizer: slow, and with system calls of its own. */
 bool harness_instrumented(void);
 

@@ -69,6 +69,13 @@ bool harness_instrumented(void)
 #endif
 }
 
+bool harness_profile(const char *name)
+{
+	const char *profile = getenv("DUOSHM_TEST_PROFILE");
+
+	return profile != NULL && strcmp(profile, name) == 0;
+}
+
 void harness_skip(const char *format, ...)
 {
 	va_list arguments;

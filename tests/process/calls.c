@@ -8,7 +8,6 @@
 #include "duoshm.h"
 #include "harness/harness.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct job {
@@ -77,9 +76,7 @@ static void open_and_close_is_fixed(void)
 		const char *backend;
 		int plain, per_bells, per_bell;
 	} stated[] = {{"sysv", 8, 1, 0}, {"posix", 10, 0, 6}};
-	const char *profile = getenv("DUOSHM_TEST_PROFILE");
-
-	if (profile != NULL && strcmp(profile, "macos-arm64") == 0)
+	if (harness_profile("macos-arm64"))
 		HARNESS_SKIP("another system's rules cost calls of their own");
 	int one = harness_instrumented() ? HARNESS_NO_TRACE : calls_with(0, 0, 1);
 
