@@ -111,7 +111,7 @@ static void lengths_from_nothing_to_the_longest(void)
 
 	memset(out, 0x77, sizeof(out));
 	for (int round = 0; round < 9; round++) {
-		for (uint64_t i = 0; i <= LONGEST; i++) {
+		for (size_t i = 0; i <= LONGEST; i++) {
 			all = all && duoshm__cast_publish(&cast->producer, out, i) == 0;
 			all = all && duoshm__cast_next(
 					     &cast->reader, in, sizeof(in), &length, &missed) == 0;
