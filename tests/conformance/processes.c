@@ -93,8 +93,7 @@ static int join_in(void *argument)
 	options.timeout_ns = LONG_TIME;
 	HARNESS_CHILD(harness_gate_pass(&helper->go));
 	int result = duoshm_segment_create(ctx, harness_name("race"), 64, &options, &segment);
-	HARNESS_CHILD(expect(result, result == DUOSHM_CREATED ? result : DUOSHM_OPENED, "create",
-		__FILE__, __LINE__));
+	EXPECT(result, result == DUOSHM_CREATED ? result : DUOSHM_OPENED);
 	__atomic_fetch_add((int *)duoshm_segment_data(segment), 1, __ATOMIC_RELAXED);
 	CHILD_EXPECT(duoshm_segment_close(segment), 0);
 	CHILD_EXPECT(duoshm_free(ctx), 0);

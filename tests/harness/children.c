@@ -21,6 +21,7 @@
 enum { CHILDREN_MAX = 512, ARGUMENTS_MAX = 32, WAIT_MS = 60000, UNTIL_MS = 60000 };
 
 static pid_t children[CHILDREN_MAX];
+bool harness_is_child;
 
 static void note(pid_t from, pid_t to)
 {
@@ -61,6 +62,7 @@ pid_t harness_fork(int (*fn)(void *arg), void *arg)
 	pid_t pid = fork();
 	if (pid == 0) {
 		memset(children, 0, sizeof(children));
+		harness_is_child = true;
 		alarm(0);
 		_exit(fn(arg));
 	}
@@ -109,6 +111,15 @@ int harness_wait(pid_t pid)
 	}
 	note(pid, 0);
 	return got == pid ? result_of(status) : -1000;
+}
+
+void harness_in_child(int (*fn)(void *arg), void *arg)
+{
+	int status = harness_wait(harness_fork(fn, arg));
+
+	if (status == 77)
+		HARNESS_SKIP("this machine cannot run it");
+	EXPECT(status, 0);
 }
 
 void harness_kill(pid_t pid)

@@ -14,8 +14,10 @@
  * the scratch directory, however they end. DUOSHM_DIR is an empty registry of the program's own; a last case that is
  * added to each suite asserts that no entry is left in it. A case that takes over two minutes fails.
  *
- * No CUnit assertion in a forked child: a child uses HARNESS_CHILD, its parent asserts harness_wait() == 0.
+ * CUnit's own assertions are for the case, not for a forked child; those below are for both.
  * Nobody sleeps to be right: gates order processes, harness_until waits for a condition.
+ *
+ * fixture.h has what many tests begin and end with: contexts, segments, children that stand still.
  */
 #ifndef DUOSHM_TESTS_HARNESS_H
 #define DUOSHM_TESTS_HARNESS_H
@@ -53,6 +55,30 @@ bool harness_profile(const char *name);
 /* Runs under valgrind, or compiled with a sanitizer: slow, and with system calls of its own. */
 bool harness_instrumented(void);
 
+/* ---- check.c: assertions, in a case and in its children ---------------------------------------- */
+
+/*
+ * In a case these are assertions of CUnit's that tell more; a child of harness_fork that breaks one ends with status 1,
+ * and the case sees it in harness_wait. Expressions, so they need no braces. A fatal one leaves the case.
+ */
+#define CHECK(condition)         HARNESS_CHECK(condition, false)
+#define CHECK_FATAL(condition)   HARNESS_CHECK(condition, true)
+#define EXPECT(call, want)       HARNESS_EXPECT(call, want, false) /* two numbers are equal */
+#define EXPECT_FATAL(call, want) HARNESS_EXPECT(call, want, true)
+#define OK(call)                 HARNESS_EXPECT(call, 0, true) /* for what the rest of the case needs */
+#define EXPECT_TEXT(got, want)   ((void)harness_text(got, want, true, __FILE__, __LINE__))
+#define EXPECT_PART(got, part)   ((void)harness_text(got, part, false, __FILE__, __LINE__))
+
+#define HARNESS_CHECK(condition, fatal)                                                            \
+	((void)harness_check((condition) ? true : false, #condition, fatal, __FILE__, __LINE__))
+#define HARNESS_EXPECT(call, want, fatal)                                                          \
+	((void)harness_expect(                                                                     \
+		(long long)(call), (long long)(want), #call, fatal, __FILE__, __LINE__))
+bool harness_check(bool holds, const char *text, bool fatal, const char *file, int line);
+bool harness_expect(
+	long long got, long long want, const char *call, bool fatal, const char *file, int line);
+bool harness_text(const char *got, const char *want, bool whole, const char *file, int line);
+
 /* ---- scratch.c: names and files of the program's own ----------------------------------------- */
 
 /* The directory for anything; removed with all it holds when the program ends. */
@@ -76,12 +102,14 @@ pid_t harness_fork(int (*fn)(void *arg), void *arg);
 pid_t harness_spawn(int out, const char *path, ...);
 /* Exit status, or minus the signal that ended it; after a minute it is killed and the result is -1000. */
 int harness_wait(pid_t pid);
+/* Runs `fn` in a child to its end: 0 is well, 77 skips the case (from where it returns at once). */
+void harness_in_child(int (*fn)(void *arg), void *arg);
 /* SIGKILL and wait. */
 void harness_kill(pid_t pid);
 /* SIGSTOP, and wait until it stands still. */
 void harness_stop(pid_t pid);
 void harness_continue(pid_t pid);
-/* In a child: a condition that must hold; else it tells where, and exits with status 1. */
+/* CHECK, where it is known to be a child. */
 #define HARNESS_CHILD(condition)                                                                   \
 	((condition) ? (void)0 : harness_child_failed(__FILE__, __LINE__, #condition))
 _Noreturn void harness_child_failed(const char *file, int line, const char *condition);

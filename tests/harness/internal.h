@@ -3,6 +3,10 @@
 #ifndef DUOSHM_TESTS_HARNESS_INTERNAL_H
 #define DUOSHM_TESTS_HARNESS_INTERNAL_H
 
+#include <stdbool.h>
+
+/* Is this a child of harness_fork? */
+extern bool harness_is_child;
 /* Makes the scratch directory and the registry in it, and points DUOSHM_DIR there. */
 int harness_scratch_make(void);
 /* Removes all objects of the registry: what a case that was ended by force has left. */

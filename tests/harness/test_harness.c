@@ -34,15 +34,24 @@ static void children_tell_how_they_ended(void)
 
 static int fail_in_child(void *arg)
 {
+	const int *which = arg;
+
 	if (freopen("/dev/null", "w", stderr) == NULL)
 		return 9;
-	HARNESS_CHILD(arg != NULL);
+	CHECK(which != NULL);
+	EXPECT(*which, 0);
+	EXPECT_TEXT("all", "all");
+	EXPECT_PART("all", "is");
 	return 0;
 }
 
-static void a_condition_in_a_child_reaches_its_parent(void)
+static void what_fails_in_a_child_reaches_its_parent(void)
 {
-	CU_ASSERT_EQUAL(harness_wait(harness_fork(fail_in_child, NULL)), 1);
+	int zero = 0, one = 1;
+
+	EXPECT(harness_wait(harness_fork(fail_in_child, NULL)), 1);
+	EXPECT(harness_wait(harness_fork(fail_in_child, &one)), 1);
+	EXPECT(harness_wait(harness_fork(fail_in_child, &zero)), 1);
 }
 
 static int through(void *arg)
@@ -112,7 +121,7 @@ static void the_registry_is_empty_and_ours(void)
 
 static const struct harness_case cases[] = {
 	{"children tell how they ended", children_tell_how_they_ended},
-	{"a condition in a child reaches its parent", a_condition_in_a_child_reaches_its_parent},
+	{"what fails in a child reaches its parent", what_fails_in_a_child_reaches_its_parent},
 	{"gates order processes", gates_order_processes},
 	{"system calls are counted exactly", system_calls_are_counted_exactly},
 	{"names are stable and apart", names_are_stable_and_apart},
