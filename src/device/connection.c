@@ -132,7 +132,7 @@ static int read_object(struct duoshm_device *device)
 	device->about = calloc(device->head.registers, sizeof *device->about);
 	device->rows = calloc(device->head.registers, sizeof *device->rows);
 	if (!device->about || !device->rows)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a connection");
+		return duoshm__no_memory("a connection");
 	shared = (const void *)(payload + device->head.descriptions_at);
 	for (unsigned i = 0; !err && i < device->head.registers; i++)
 		err = copy_description(&shared[i], &device->about[i]);
@@ -172,11 +172,10 @@ int duoshm_device_connect(
 	int err;
 
 	if (!ctx || !name || !out || timeout_ns < 0)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "connect: context, name or timeout is wrong");
+		return duoshm__invalid("connect: context, name or timeout is wrong");
 	device = calloc(1, sizeof *device);
 	if (!device)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a connection");
+		return duoshm__no_memory("a connection");
 	device->ctx = ctx;
 	err = open_living(ctx, name, timeout_ns, &device->segment);
 	if (!err)
@@ -240,7 +239,7 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 	int err, alive;
 
 	if (!out || out->size < sizeof info)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "info: begin with DUOSHM_DEVICE_INFO_INIT");
+		return duoshm__invalid("info: begin with DUOSHM_DEVICE_INFO_INIT");
 	err = duoshm__table_read(
 		device->table, row_count(device), device->head.registers, DUOSHM__EXTRA_ROWS, row);
 	if (err)
@@ -313,8 +312,8 @@ static int check_index(const struct duoshm_device *device, unsigned first, unsig
 {
 	if (first < device->head.registers && count <= device->head.registers - first)
 		return 0;
-	return duoshm__fail(DUOSHM_ERR_INVALID, "register %u and %u more: there are %lu", first,
-		count, (unsigned long)device->head.registers);
+	return duoshm__invalid("register %u and %u more: there are %lu", first, count,
+		(unsigned long)device->head.registers);
 }
 
 int duoshm_device_describe(
@@ -416,7 +415,7 @@ int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct 
 	int silent = 0;
 
 	if (!device->stream)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "next: this connection does not follow");
+		return duoshm__invalid("next: this connection does not follow");
 	for (;;) {
 		ssize_t n = duoshm_broadcast_next(device->stream, device->block, device->block_size,
 			&lost, silent ? 0 : duoshm__remaining(deadline, DUOSHM__SLICE_NS));

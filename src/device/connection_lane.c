@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/failure.h"
+#include "device/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -193,7 +194,7 @@ static int call(struct duoshm_device *device, struct duoshm__command *command, s
 	int err;
 
 	if (timeout_ns < 0)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "the timeout is negative");
+		return duoshm__invalid("the timeout is negative");
 	err = duoshm_device_check(device);
 	if (!err)
 		err = make_lane(device);
@@ -232,8 +233,7 @@ int duoshm_device_command(struct duoshm_device *device, const char *command, cha
 	int err;
 
 	if (!command || (!reply && reply_size))
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "command: no command, or no room for its reply");
+		return duoshm__invalid("command: no command, or no room for its reply");
 	if (length >= sizeof message.line)
 		return duoshm__fail(DUOSHM_ERR_TOO_LONG, "a command has at most %zu characters",
 			sizeof message.line - 1);
@@ -313,8 +313,7 @@ int duoshm_device_capture_next(
 	int gone = 0;
 
 	if (!device->capture_serial)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "capture_next: this connection does not capture");
+		return duoshm__invalid("capture_next: this connection does not capture");
 	for (;;) {
 		int64_t left = duoshm__remaining(deadline, DUOSHM__SLICE_NS);
 		const void *message;

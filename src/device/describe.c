@@ -7,7 +7,6 @@
 
 #include "device/describe.h"
 
-#include "core/failure.h"
 #include "device/quantity.h"
 #include "device/registers.h"
 #include "device/signal.h"
@@ -40,220 +39,179 @@ void duoshm__setup_free(struct duoshm__setup *setup)
 	setup->registers = 0;
 }
 
-static int take_text(char *to, size_t size, const char *value)
+/* A key of a section. */
+struct key {
+	const char *name;
+	int (*take)(const struct key *key, void *base, const char *value);
+	size_t at, size;      /* of the member that it sets */
+	int64_t low, high;    /* limits of a whole number */
+	const char *no, *yes; /* the words of a choice */
+};
+#define MEMBER(type, name)                                                                         \
+	.at = offsetof(struct type, name), .size = sizeof(((struct type *)0)->name)
+
+static void *member(const struct key *key, void *base)
 {
-	if (strlen(value) >= size)
-		return duoshm__fail(DUOSHM_ERR_INVALID,
-			"\"%.40s...\" is longer than %zu characters", value, size - 1);
-	duoshm__copy(to, size, value);
+	return (char *)base + key->at;
+}
+
+static int take_text(const struct key *key, void *base, const char *value)
+{
+	if (strlen(value) >= key->size)
+		return duoshm__invalid(
+			"\"%.40s...\" is longer than %zu characters", value, key->size - 1);
+	duoshm__copy(member(key, base), key->size, value);
 	return 0;
 }
 
-/* ---- [device] ---- */
-
-static int set_name(struct duoshm__setup *setup, const char *value)
+static int take_whole(const struct key *key, void *base, const char *value)
 {
-	return take_text(setup->name, sizeof setup->name, value);
-}
+	int64_t number;
+	int err = duoshm__whole(value, key->low, key->high, &number);
 
-static int set_backend(struct duoshm__setup *setup, const char *value)
-{
-	return take_text(setup->backend, sizeof setup->backend, value);
-}
-
-static int set_wave(struct duoshm__setup *setup, const char *value)
-{
-	return take_text(setup->wave, sizeof setup->wave, value);
-}
-
-static int set_replay(struct duoshm__setup *setup, const char *value)
-{
-	return take_text(setup->replay, sizeof setup->replay, value);
-}
-
-static int set_period(struct duoshm__setup *setup, const char *value)
-{
-	int err = duoshm__quantity(value, "s", &setup->period_s);
-
-	return err ? err : duoshm__signal_check_period(setup->period_s);
-}
-
-static int set_bits(struct duoshm__setup *setup, const char *value)
-{
-	int64_t bits;
-	int err = duoshm__whole(value, 1, DUOSHM__BITS_MAX, &bits);
-
-	if (!err)
-		setup->bits = (unsigned)bits;
+	if (!err && key->size == sizeof(int))
+		*(int *)member(key, base) = (int)number;
+	else if (!err)
+		*(int64_t *)member(key, base) = number;
 	return err;
 }
 
-static int set_rate(struct duoshm__setup *setup, const char *value)
-{
-	double rate;
-	int err = duoshm__quantity(value, "Hz", &rate);
-
-	if (!err && !(rate > 0 && rate <= DUOSHM__RATE_MAX))
-		err = duoshm__fail(DUOSHM_ERR_INVALID,
-			"a rate of %g Hz is not more than 0 and at most %g", rate,
-			DUOSHM__RATE_MAX);
-	if (!err)
-		setup->rate_hz = rate;
-	return err;
-}
-
-static int set_seed(struct duoshm__setup *setup, const char *value)
-{
-	int64_t seed;
-	int err = duoshm__whole(value, 0, INT64_MAX, &seed);
-
-	if (!err)
-		setup->seed = (uint64_t)seed;
-	return err;
-}
-
-static int set_mode(struct duoshm__setup *setup, const char *value)
-{
-	char *rest;
-	unsigned long mode = strtoul(value, &rest, 8);
-
-	if (!*value || *rest || mode > 0666 || (mode & 0600) != 0600 || (mode & 0111))
-		return duoshm__fail(DUOSHM_ERR_INVALID,
-			"\"%s\" is not an octal mode of 0600 and more, without execution", value);
-	setup->mode = (unsigned)mode;
-	return 0;
-}
-
-/* One of two words. */
-static int take_choice(int *to, const char *value, const char *no, const char *yes)
-{
-	if (strcmp(value, no) != 0 && strcmp(value, yes) != 0)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "\"%s\" is neither %s nor %s", value, no, yes);
-	*to = strcmp(value, yes) == 0;
-	return 0;
-}
-
-static int set_start(struct duoshm__setup *setup, const char *value)
-{
-	return take_choice(&setup->start_now, value, "capture", "now");
-}
-
-static int set_pace(struct duoshm__setup *setup, const char *value)
-{
-	return take_choice(&setup->fast, value, "real", "fast");
-}
-
-static int set_once(struct duoshm__setup *setup, const char *value)
+static int take_truth(const struct key *key, void *base, const char *value)
 {
 	int64_t on;
 	int err = duoshm__truth(value, &on);
 
 	if (!err)
-		setup->once = (int)on;
+		*(int *)member(key, base) = (int)on;
 	return err;
 }
 
-static const struct {
-	const char *key;
-	int (*set)(struct duoshm__setup *setup, const char *value);
-} device_keys[] = {
-	{"name", set_name},
-	{"backend", set_backend},
-	{"wave", set_wave},
-	{"period", set_period},
-	{"bits", set_bits},
-	{"rate", set_rate},
-	{"seed", set_seed},
-	{"replay", set_replay},
-	{"start", set_start},
-	{"pace", set_pace},
-	{"once", set_once},
-	{"mode", set_mode},
+static int take_choice(const struct key *key, void *base, const char *value)
+{
+	if (strcmp(value, key->no) != 0 && strcmp(value, key->yes) != 0)
+		return duoshm__invalid("\"%s\" is neither %s nor %s", value, key->no, key->yes);
+	*(int *)member(key, base) = strcmp(value, key->yes) == 0;
+	return 0;
+}
+
+static const struct key *find_key(const struct key *keys, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(name, keys[i].name) == 0)
+			return &keys[i];
+	return NULL;
+}
+
+/* ---- [device] ---- */
+
+static int take_period(const struct key *key, void *base, const char *value)
+{
+	double *period = member(key, base);
+	int err = duoshm__quantity(value, "s", period);
+
+	return err ? err : duoshm__signal_check_period(*period);
+}
+
+static int take_rate(const struct key *key, void *base, const char *value)
+{
+	double rate;
+	int err = duoshm__quantity(value, "Hz", &rate);
+
+	if (!err && !(rate > 0 && rate <= DUOSHM__RATE_MAX))
+		err = duoshm__invalid("a rate of %g Hz is not more than 0 and at most %g", rate,
+			DUOSHM__RATE_MAX);
+	if (!err)
+		*(double *)member(key, base) = rate;
+	return err;
+}
+
+static int take_mode(const struct key *key, void *base, const char *value)
+{
+	char *rest;
+	unsigned long mode = strtoul(value, &rest, 8);
+
+	if (!*value || *rest || mode > 0666 || (mode & 0600) != 0600 || (mode & 0111))
+		return duoshm__invalid(
+			"\"%s\" is not an octal mode of 0600 and more, without execution", value);
+	*(unsigned *)member(key, base) = (unsigned)mode;
+	return 0;
+}
+
+#define SETUP(member) MEMBER(duoshm__setup, member)
+static const struct key device_keys[] = {
+	{"name", take_text, SETUP(name)},
+	{"backend", take_text, SETUP(backend)},
+	{"wave", take_text, SETUP(wave)},
+	{"replay", take_text, SETUP(replay)},
+	{"period", take_period, SETUP(period_s)},
+	{"rate", take_rate, SETUP(rate_hz)},
+	{"mode", take_mode, SETUP(mode)},
+	{"once", take_truth, SETUP(once)},
+	{"bits", take_whole, SETUP(bits), .low = 1, .high = DUOSHM__BITS_MAX},
+	{"seed", take_whole, SETUP(seed), .low = 0, .high = INT64_MAX},
+	{"start", take_choice, SETUP(start_now), .no = "capture", .yes = "now"},
+	{"pace", take_choice, SETUP(fast), .no = "real", .yes = "fast"},
 };
 
 int duoshm__setup_set(struct duoshm__setup *setup, const char *key, const char *value)
 {
-	for (size_t i = 0; i < sizeof device_keys / sizeof *device_keys; i++)
-		if (strcmp(key, device_keys[i].key) == 0)
-			return device_keys[i].set(setup, value);
-	return duoshm__fail(DUOSHM_ERR_INVALID, "unknown key \"%s\" of [device]", key);
+	const struct key *known =
+		find_key(device_keys, sizeof device_keys / sizeof *device_keys, key);
+
+	if (!known)
+		return duoshm__invalid("unknown key \"%s\" of [device]", key);
+	return known->take(known, setup, value);
 }
 
 /* ---- [register NAME] ---- */
 
 #ifdef HAVE_INIH
-#define ABOUT(member) offsetof(struct duoshm_register, member)
-static const struct {
-	const char *key;
-	size_t at; /* of a double */
-} level_keys[] = {
-	{"low", ABOUT(low)},
-	{"high", ABOUT(high)},
-	{"lolo", ABOUT(lolo)},
-	{"low_alarm", ABOUT(low_alarm)},
-	{"high_alarm", ABOUT(high_alarm)},
-	{"hihi", ABOUT(hihi)},
-};
-
-static int set_type(struct duoshm_register *about, const char *value)
+static int take_type(const struct key *key, void *base, const char *value)
 {
 	for (int type = DUOSHM_TYPE_REAL; type <= DUOSHM_TYPE_TEXT; type++) {
 		if (strcmp(value, duoshm_type_name(type)) == 0) {
-			about->type = type;
+			*(int *)member(key, base) = type;
 			return 0;
 		}
 	}
-	return duoshm__fail(DUOSHM_ERR_INVALID,
+	return duoshm__invalid(
 		"unknown type \"%s\"; there are real, integer, boolean and text", value);
 }
 
-static int set_precision(struct duoshm_register *about, const char *value)
+static int take_level(const struct key *key, void *base, const char *value)
 {
-	int64_t digits;
-	int err = duoshm__whole(value, 0, 17, &digits);
+	const struct duoshm__register_setup *reg = base;
 
-	if (!err)
-		about->precision = (int)digits;
-	return err;
+	return duoshm__quantity(value, reg->about.unit, member(key, base));
 }
 
-static int set_of_register(struct duoshm__register_setup *reg, const char *key, const char *value)
-{
-	struct duoshm_register *about = &reg->about;
-
-	if (strcmp(key, "type") == 0)
-		return set_type(about, value);
-	if (strcmp(key, "unit") == 0)
-		return take_text(about->unit, sizeof about->unit, value);
-	if (strcmp(key, "description") == 0)
-		return take_text(about->description, sizeof about->description, value);
-	if (strcmp(key, "access") == 0)
-		return take_choice(&about->writable, value, "ro", "rw");
-	if (strcmp(key, "precision") == 0)
-		return set_precision(about, value);
-	if (strcmp(key, "wave") == 0)
-		return take_text(reg->wave, sizeof reg->wave, value);
-	if (strcmp(key, "value") == 0)
-		return take_text(reg->value, sizeof reg->value, value);
-	for (size_t i = 0; i < sizeof level_keys / sizeof *level_keys; i++)
-		if (strcmp(key, level_keys[i].key) == 0)
-			return duoshm__quantity(value, about->unit,
-				(double *)(void *)((char *)about + level_keys[i].at));
-	return duoshm__fail(
-		DUOSHM_ERR_INVALID, "unknown key \"%s\" of [register %s]", key, about->name);
-}
+#define REGISTER(member) MEMBER(duoshm__register_setup, member)
+static const struct key register_keys[] = {
+	{"type", take_type, REGISTER(about.type)},
+	{"unit", take_text, REGISTER(about.unit)},
+	{"description", take_text, REGISTER(about.description)},
+	{"access", take_choice, REGISTER(about.writable), .no = "ro", .yes = "rw"},
+	{"precision", take_whole, REGISTER(about.precision), .low = 0, .high = 17},
+	{"wave", take_text, REGISTER(wave)},
+	{"value", take_text, REGISTER(value)},
+	{"low", take_level, REGISTER(about.low)},
+	{"high", take_level, REGISTER(about.high)},
+	{"lolo", take_level, REGISTER(about.lolo)},
+	{"low_alarm", take_level, REGISTER(about.low_alarm)},
+	{"high_alarm", take_level, REGISTER(about.high_alarm)},
+	{"hihi", take_level, REGISTER(about.hihi)},
+};
 
 static int check_name(const char *name)
 {
 	size_t length = strlen(name);
 
 	if (length == 0 || length >= sizeof((struct duoshm_register *)0)->name)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "a register's name has 1 to 31 characters");
+		return duoshm__invalid("a register's name has 1 to 31 characters");
 	for (size_t i = 0; i < length; i++)
 		if (!(name[i] >= 'A' && name[i] <= 'Z') &&
 			!(i && (name[i] == '_' || (name[i] >= '0' && name[i] <= '9'))))
-			return duoshm__fail(DUOSHM_ERR_INVALID,
+			return duoshm__invalid(
 				"\"%s\" is not a register's name: capitals, digits and _, a "
 				"capital first",
 				name);
@@ -276,11 +234,10 @@ static int find_register(
 		}
 	}
 	if (setup->registers == DUOSHM_REGISTERS_MAX / 2)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "more than %d registers", DUOSHM_REGISTERS_MAX / 2);
+		return duoshm__invalid("more than %d registers", DUOSHM_REGISTERS_MAX / 2);
 	grown = realloc(setup->reg, (setup->registers + 1) * sizeof *grown);
 	if (!grown)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for registers");
+		return duoshm__no_memory("registers");
 	setup->reg = grown;
 	reg = &grown[setup->registers++];
 	memset(reg, 0, sizeof *reg);
@@ -312,26 +269,30 @@ static char *next_line(char *line, int size, void *arg)
 	if (got)
 		r->line++;
 	if (got && !strchr(got, '\n') && !feof(r->file) && !r->code)
-		r->code = duoshm__fail(DUOSHM_ERR_INVALID, "%s:%d: is longer than %d characters",
-			r->path, r->line, size - 2);
+		r->code = duoshm__invalid(
+			"%s:%d: is longer than %d characters", r->path, r->line, size - 2);
 	return got;
 }
 
 static int take_key(struct reading *r, const char *section, const char *key, const char *value)
 {
 	struct duoshm__register_setup *reg = NULL;
+	const struct key *known;
 	int err;
 
 	if (strcmp(section, "device") == 0)
 		return duoshm__setup_set(r->setup, key, value);
 	if (strncmp(section, "register ", 9) != 0)
-		return duoshm__fail(DUOSHM_ERR_INVALID,
+		return duoshm__invalid(
 			"unknown section [%s]; there are [device] and [register NAME]", section);
 	err = find_register(r->setup, section + 9 + strspn(section + 9, " "), &reg);
 	if (err)
 		return err;
 	reg->line = r->line;
-	return set_of_register(reg, key, value);
+	known = find_key(register_keys, sizeof register_keys / sizeof *register_keys, key);
+	if (!known)
+		return duoshm__invalid("unknown key \"%s\" of [register %s]", key, reg->about.name);
+	return known->take(known, reg, value);
 }
 
 static int handle(void *arg, const char *section, const char *key, const char *value)
@@ -364,10 +325,9 @@ int duoshm__setup_read(struct duoshm__setup *setup, const char *path)
 	if (r.code && (line <= 0 || line >= r.fault_line))
 		return r.code;
 	if (failed)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: cannot be read", path);
+		return duoshm__invalid("%s: cannot be read", path);
 	if (line > 0)
-		return duoshm__fail(DUOSHM_ERR_INVALID,
-			"%s:%d: is neither a [section] nor key = value", path, line);
+		return duoshm__invalid("%s:%d: is neither a [section] nor key = value", path, line);
 	return line < 0 ? duoshm__fail(DUOSHM_ERR_NO_SPACE, "%s: cannot be read", path) : 0;
 }
 #else
@@ -388,16 +348,15 @@ static int check_register(const struct duoshm__register_setup *reg)
 	struct duoshm_value value;
 
 	if (isnan(about->low) != isnan(about->high) || about->low > about->high)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "low and high are given together, low first");
+		return duoshm__invalid("low and high are given together, low first");
 	if (!reg->wave[0])
 		return reg->value[0] ? duoshm__value_parse(about, reg->value, &value) : 0;
 	if (about->type != DUOSHM_TYPE_REAL)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "a wave needs a register of type real");
+		return duoshm__invalid("a wave needs a register of type real");
 	if (about->writable || reg->value[0])
-		return duoshm__fail(DUOSHM_ERR_INVALID, "a register with a wave is read-only");
+		return duoshm__invalid("a register with a wave is read-only");
 	if (about->low == about->high)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "a wave needs low less than high");
+		return duoshm__invalid("a wave needs low less than high");
 	duoshm__signal_init(&signal, DUOSHM__BITS_MAX, 0);
 	return duoshm__signal_parse(&signal, reg->wave, about->unit);
 }

@@ -5,6 +5,7 @@
 #include "device/quantity.h"
 
 #include "core/failure.h"
+#include "device/text.h"
 
 #include <errno.h>
 #include <math.h>
@@ -52,15 +53,15 @@ int duoshm__quantity(const char *text, const char *unit, double *out)
 	errno = 0;
 	value = strtod(text, &rest);
 	if (rest == text || !isfinite(value))
-		return duoshm__fail(DUOSHM_ERR_INVALID, "\"%s\" is not a number", text);
+		return duoshm__invalid("\"%s\" is not a number", text);
 	rest = (char *)skip_blanks(rest);
 	if (*rest && strcmp(rest, unit) != 0) {
 		for (i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
 			if (scales(rest, i, unit))
 				break;
 		if (i == sizeof prefixes / sizeof *prefixes)
-			return duoshm__fail(DUOSHM_ERR_INVALID, "\"%s\" is not a number%s%s", text,
-				*unit ? " in " : "", unit);
+			return duoshm__invalid(
+				"\"%s\" is not a number%s%s", text, *unit ? " in " : "", unit);
 		value = value / prefixes[i].divide * prefixes[i].multiply;
 	}
 	*out = value;
@@ -75,10 +76,10 @@ int duoshm__whole(const char *text, int64_t low, int64_t high, int64_t *out)
 	errno = 0;
 	value = strtoll(text, &rest, strncmp(text, "0x", 2) == 0 ? 16 : 10);
 	if (rest == text || *skip_blanks(rest))
-		return duoshm__fail(DUOSHM_ERR_INVALID, "\"%s\" is not a whole number", text);
+		return duoshm__invalid("\"%s\" is not a whole number", text);
 	if (errno == ERANGE || value < low || value > high)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "%s is not between %lld and %lld", text,
-			(long long)low, (long long)high);
+		return duoshm__invalid(
+			"%s is not between %lld and %lld", text, (long long)low, (long long)high);
 	*out = value;
 	return 0;
 }
@@ -93,5 +94,5 @@ int duoshm__truth(const char *text, int64_t *out)
 			return 0;
 		}
 	}
-	return duoshm__fail(DUOSHM_ERR_INVALID, "\"%s\" is neither on nor off", text);
+	return duoshm__invalid("\"%s\" is neither on nor off", text);
 }

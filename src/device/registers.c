@@ -42,7 +42,7 @@ static int make_room(struct duoshm__registers *r)
 	if (value)
 		r->value = value;
 	if (!about || !value)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for registers");
+		return duoshm__no_memory("registers");
 	r->room = room;
 	return 0;
 }
@@ -53,10 +53,9 @@ int duoshm__registers_add(struct duoshm__registers *r, const struct duoshm_regis
 	int err;
 
 	if (duoshm__registers_find(r, about->name) >= 0)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "two registers are named %s", about->name);
+		return duoshm__invalid("two registers are named %s", about->name);
 	if (r->count == DUOSHM_REGISTERS_MAX)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "more than %d registers", DUOSHM_REGISTERS_MAX);
+		return duoshm__invalid("more than %d registers", DUOSHM_REGISTERS_MAX);
 	err = make_room(r);
 	if (err)
 		return err;
@@ -76,7 +75,7 @@ int duoshm__registers_seal(struct duoshm__registers *r)
 	r->row = calloc(rows, sizeof *r->row);
 	r->dirty = malloc(rows);
 	if (!r->row || !r->dirty)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for registers");
+		return duoshm__no_memory("registers");
 	memset(r->dirty, 1, rows);
 	for (unsigned i = 0; i < r->count; i++)
 		duoshm__row_encode(&r->value[i], &r->row[i]);
@@ -163,8 +162,7 @@ static int parse_plain(
 	case DUOSHM_TYPE_BOOLEAN: return duoshm__truth(text, &out->integer);
 	}
 	if (strlen(text) >= sizeof out->text)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "a text has at most %zu characters",
-			sizeof out->text - 1);
+		return duoshm__invalid("a text has at most %zu characters", sizeof out->text - 1);
 	duoshm__copy(out->text, sizeof out->text, text);
 	return 0;
 }
@@ -185,8 +183,8 @@ int duoshm__value_parse(
 	v = about->type == DUOSHM_TYPE_REAL ? value.real : (double)value.integer;
 	if (about->type <= DUOSHM_TYPE_INTEGER && about->low <= about->high &&
 		(v < about->low || v > about->high))
-		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: %s is beyond its limits, %g to %g %s",
-			about->name, text, about->low, about->high, about->unit);
+		return duoshm__invalid("%s: %s is beyond its limits, %g to %g %s", about->name,
+			text, about->low, about->high, about->unit);
 	*out = value;
 	return 0;
 }

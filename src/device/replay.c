@@ -47,17 +47,16 @@ static int choose_source(const char *path, const struct duoshm__source **out)
 		return duoshm__fail_file(path);
 	if (fstat(fileno(file), &st) == 0 && !S_ISREG(st.st_mode)) {
 		fclose(file);
-		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: is not a regular file", path);
+		return duoshm__invalid("%s: is not a regular file", path);
 	}
 	length = fread(head, 1, sizeof head, file);
 	fclose(file);
 	if (length == 0)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: is empty", path);
+		return duoshm__invalid("%s: is empty", path);
 	for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
 		sound |= length >= 4 && memcmp(head, magics[i], 4) == 0;
 	if (!sound && memchr(head, '\0', length))
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "%s: is neither a sound file nor CSV", path);
+		return duoshm__invalid("%s: is neither a sound file nor CSV", path);
 	*out = sound ? &duoshm__source_sound : &duoshm__source_csv;
 	return 0;
 }
@@ -69,7 +68,7 @@ int duoshm__replay_open(
 	int err;
 
 	if (!replay)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a replay");
+		return duoshm__no_memory("a replay");
 	err = choose_source(path, &replay->source);
 	if (!err)
 		err = replay->source->open(path, &replay->format, &replay->state);

@@ -38,7 +38,7 @@ struct csv {
 
 static int fault(const struct csv *csv, const char *what)
 {
-	return duoshm__fail(DUOSHM_ERR_INVALID, "%s: line %u: %s", csv->path, csv->line, what);
+	return duoshm__invalid("%s: line %u: %s", csv->path, csv->line, what);
 }
 
 static char *trim(char *text)
@@ -152,7 +152,7 @@ static int begin(struct csv *csv, char *line, struct duoshm_format *format, int 
 	char *copy = strdup(line);
 
 	if (!copy)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for %s", csv->path);
+		return duoshm__no_memory(csv->path);
 	csv->separator = strchr(line, ';') ? ';' : strchr(line, '\t') ? '\t' : ',';
 	csv->columns = split(copy, csv->separator, field);
 	*named = 0;
@@ -179,7 +179,7 @@ static int make_room(struct csv *csv)
 		return 0;
 	grown = realloc(csv->samples, room * csv->channels * sizeof *grown);
 	if (!grown)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for %s", csv->path);
+		return duoshm__no_memory(csv->path);
 	csv->samples = grown;
 	csv->room = room;
 	return 0;
@@ -251,7 +251,7 @@ static int read_lines(struct csv *csv, FILE *file, struct duoshm_format *format)
 		err = duoshm__fail_file(csv->path);
 	free(line);
 	if (!err && csv->frames == 0)
-		err = duoshm__fail(DUOSHM_ERR_INVALID, "%s: holds no samples", csv->path);
+		err = duoshm__invalid("%s: holds no samples", csv->path);
 	return err;
 }
 
@@ -286,7 +286,7 @@ static int csv_open(const char *path, struct duoshm_format *format, void **state
 	csv = calloc(1, sizeof *csv);
 	if (!csv) {
 		fclose(file);
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for %s", path);
+		return duoshm__no_memory(path);
 	}
 	csv->path = path;
 	memset(format, 0, sizeof *format);

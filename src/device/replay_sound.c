@@ -47,7 +47,7 @@ static int check_whole(const char *path)
 		/* a writer that could not know the length leaves all ones */
 		if (memcmp(head, "data", 4) == 0 && length != UINT32_MAX &&
 			length > (uint64_t)(end - at - 8))
-			err = duoshm__fail(DUOSHM_ERR_INVALID,
+			err = duoshm__invalid(
 				"%s: is truncated: %lu bytes of samples announced, %ld are there",
 				path, (unsigned long)length, end - at - 8);
 		if (memcmp(head, "data", 4) == 0)
@@ -93,7 +93,7 @@ static int describe(const char *path, const SF_INFO *info, struct duoshm_format 
 			"%s: has %d channels; 1 to %d can be played", path, info->channels,
 			DUOSHM_CHANNELS_MAX);
 	if (info->frames < 1)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "%s: holds no samples", path);
+		return duoshm__invalid("%s: holds no samples", path);
 	format->channels = (unsigned)info->channels;
 	format->rate_hz = info->samplerate;
 	format->total_frames = (uint64_t)info->frames;
@@ -115,11 +115,11 @@ static int sound_open(const char *path, struct duoshm_format *format, void **sta
 		return err;
 	sound = calloc(1, sizeof *sound);
 	if (!sound)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a sound file");
+		return duoshm__no_memory("a sound file");
 	sound->file = sf_open(path, SFM_READ, &info);
 	if (!sound->file)
-		err = duoshm__fail(DUOSHM_ERR_INVALID, "%s: is no sound file that can be read: %s",
-			path, sf_strerror(NULL));
+		err = duoshm__invalid(
+			"%s: is no sound file that can be read: %s", path, sf_strerror(NULL));
 	else
 		err = describe(path, &info, format);
 	if (err) {

@@ -349,7 +349,7 @@ int duoshm__server_new(struct duoshm *ctx, const struct duoshm__setup *setup, in
 	int result;
 
 	if (!s)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a device");
+		return duoshm__no_memory("a device");
 	s->ctx = ctx;
 	s->setup = *setup;
 	s->setup.reg = NULL;

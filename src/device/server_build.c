@@ -48,8 +48,7 @@ static int add_channel(
 	int err;
 
 	if (s->format.channels == DUOSHM_CHANNELS_MAX)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "more than %d registers have waves",
-			DUOSHM_CHANNELS_MAX);
+		return duoshm__invalid("more than %d registers have waves", DUOSHM_CHANNELS_MAX);
 	/* channels differ in their noise, a run repeats itself */
 	duoshm__signal_init(&channel->signal, s->bits,
 		s->setup.seed + s->format.channels * UINT64_C(0xd1342543de82ef95));
@@ -388,7 +387,7 @@ static int lay_out(struct duoshm__server *s, const struct duoshm__device_header 
 	s->block_frames = (unsigned)((block - sizeof *s->block) / s->frame_bytes);
 	s->block = calloc(1, block);
 	if (!s->block)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for samples");
+		return duoshm__no_memory("samples");
 	s->samples = s->block + 1;
 	return 0;
 }

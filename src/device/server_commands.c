@@ -91,7 +91,7 @@ static int do_set(struct duoshm__server *s, char *words, struct answer *answer)
 	int index, err;
 
 	if (!equals)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "set needs REG=VALUE");
+		return duoshm__invalid("set needs REG=VALUE");
 	*equals++ = '\0';
 	words[strcspn(words, " \t")] = '\0';
 	equals += strspn(equals, " \t");
@@ -118,7 +118,7 @@ static int do_get(struct duoshm__server *s, char *words, struct answer *answer)
 	char *word = strtok_r(words, " \t", &rest);
 
 	if (!word)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "get needs the name of a register");
+		return duoshm__invalid("get needs the name of a register");
 	for (; word; word = strtok_r(NULL, " \t", &rest)) {
 		int index = duoshm__registers_find(&s->registers, word);
 
@@ -173,7 +173,7 @@ static int do_config(struct duoshm__server *s, char *words, struct answer *answe
 	char text[DUOSHM__WAVE_SIZE];
 
 	if (*words && s->replay)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "a replay has no wave");
+		return duoshm__invalid("a replay has no wave");
 	if (*words) {
 		int err;
 
@@ -253,7 +253,7 @@ int duoshm__server_command(
 			duoshm__copy(reply, DUOSHM_REPLY_SIZE, duoshm_failure()->cause);
 		return err;
 	}
-	err = duoshm__fail(DUOSHM_ERR_INVALID, "unknown command \"%.64s\"; help lists them", words);
+	err = duoshm__invalid("unknown command \"%.64s\"; help lists them", words);
 	duoshm__copy(reply, DUOSHM_REPLY_SIZE, duoshm_failure()->cause);
 	return err;
 }

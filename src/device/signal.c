@@ -9,8 +9,8 @@
 
 #include "device/signal.h"
 
-#include "core/failure.h"
 #include "device/quantity.h"
+#include "device/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,70 +19,23 @@
 
 #define PI 3.14159265358979323846
 
-/* x is the phase, 0 <= x < 1; the result is of amplitude 1. */
-
-static double sine(double x, double duty)
-{
-	(void)duty;
-	return sin(2 * PI * x);
-}
-
-/* Two arcs of parabolas, one up, one down. */
-static double quadratic(double x, double duty)
-{
-	(void)duty;
-	return x < 0.5 ? 16 * x * (0.5 - x) : -16 * (x - 0.5) * (1 - x);
-}
-
-static double triangle(double x, double duty)
-{
-	(void)duty;
-	if (x < 0.25)
-		return 4 * x;
-	return x < 0.75 ? 2 - 4 * x : 4 * x - 4;
-}
-
-static double square(double x, double duty)
-{
-	return x < duty ? 1 : -1;
-}
-
-static double saw(double x, double duty)
-{
-	(void)duty;
-	return 2 * x - 1;
-}
-
-static double pulse(double x, double duty)
-{
-	return x < duty ? 1 : 0;
-}
-
-static double nothing(double x, double duty)
-{
-	(void)x;
-	(void)duty;
-	return 0;
-}
-
 /* In the order of enum duoshm__wave. The first `least` letters are enough. */
 static const struct {
 	const char *name;
 	size_t least;
-	double (*shape)(double x, double duty);
 	double duty; /* where none is given */
 	double low, high;
 } waves[] = {
-	{"sine", 3, sine, 0.5, -1, 1},
-	{"quadratic", 3, quadratic, 0.5, -1, 1},
-	{"triangle", 3, triangle, 0.5, -1, 1},
-	{"square", 3, square, 0.5, -1, 1},
-	{"saw", 3, saw, 0.5, -1, 1},
-	{"pulse", 3, pulse, 0.1, 0, 1},
-	{"ramp", 3, saw, 0.5, -1, 1},
-	{"dc", 2, nothing, 0.5, -1, 1},
-	{"counter", 3, nothing, 0.5, 0, 1},
-	{"noise", 3, nothing, 0.5, -1, 1},
+	{"sine", 3, 0.5, -1, 1},
+	{"quadratic", 3, 0.5, -1, 1},
+	{"triangle", 3, 0.5, -1, 1},
+	{"square", 3, 0.5, -1, 1},
+	{"saw", 3, 0.5, -1, 1},
+	{"pulse", 3, 0.1, 0, 1},
+	{"ramp", 3, 0.5, -1, 1},
+	{"dc", 2, 0.5, -1, 1},
+	{"counter", 3, 0.5, 0, 1},
+	{"noise", 3, 0.5, -1, 1},
 };
 #define N_WAVES (sizeof waves / sizeof *waves)
 
@@ -104,10 +57,8 @@ static int find_wave(const char *name, size_t length)
 		if (length >= waves[i].least && length <= strlen(waves[i].name) &&
 			strncasecmp(name, waves[i].name, length) == 0)
 			return (int)i;
-	return duoshm__fail(DUOSHM_ERR_INVALID,
-		"unknown wave \"%.*s\"; there are sine, quadratic, triangle, square, saw, pulse, "
-		"ramp, "
-		"dc, counter and noise",
+	return duoshm__invalid("unknown wave \"%.*s\"; there are sine, quadratic, triangle, "
+			       "square, saw, pulse, ramp, dc, counter and noise",
 		(int)length, name);
 }
 
@@ -115,7 +66,7 @@ int duoshm__signal_check_period(double period_s)
 {
 	if (isfinite(period_s) && period_s > 0)
 		return 0;
-	return duoshm__fail(DUOSHM_ERR_INVALID, "a period of %g s is not more than 0", period_s);
+	return duoshm__invalid("a period of %g s is not more than 0", period_s);
 }
 
 /* A share of one: "0.25", "25%", of a phase also "90deg". */
@@ -140,36 +91,49 @@ static int parse_share(const char *text, double *out)
 	*out /= whole;
 	if (*out >= 0 && *out <= 1)
 		return 0;
-	return duoshm__fail(DUOSHM_ERR_INVALID, "%s is not between 0 and one whole period", text);
+	return duoshm__invalid("%s is not between 0 and one whole period", text);
 }
+
+/* The parameters, all of them doubles. */
+#define AT(member) offsetof(struct duoshm__signal, member)
+static const struct {
+	const char *key;
+	size_t at;
+	const char *unit; /* NULL: the register's */
+	int share;        /* of one period */
+	int optional;     /* a text names it only where it is not the usual */
+} options[] = {
+	{"period", AT(period_s), "s", 0, 0},
+	{"amp", AT(amplitude), NULL, 0, 0},
+	{"amplitude", AT(amplitude), NULL, 0, 0},
+	{"offset", AT(offset), NULL, 0, 1},
+	{"phase", AT(phase), "", 1, 1},
+	{"duty", AT(duty), "", 1, 1},
+	{"noise", AT(noise), NULL, 0, 1},
+};
+#define N_OPTIONS (sizeof options / sizeof *options)
 
 static int parse_option(
 	struct duoshm__signal *signal, const char *key, const char *value, const char *unit)
 {
+	size_t i = 0;
+	double *to;
 	int err;
 
-	if (strcmp(key, "period") == 0) {
-		err = duoshm__quantity(value, "s", &signal->period_s);
-		return err ? err : duoshm__signal_check_period(signal->period_s);
-	}
-	if (strcmp(key, "amp") == 0 || strcmp(key, "amplitude") == 0)
-		return duoshm__quantity(value, unit, &signal->amplitude);
-	if (strcmp(key, "offset") == 0)
-		return duoshm__quantity(value, unit, &signal->offset);
-	if (strcmp(key, "phase") == 0)
-		return parse_share(value, &signal->phase);
-	if (strcmp(key, "duty") == 0)
-		return parse_share(value, &signal->duty);
-	if (strcmp(key, "noise") == 0) {
-		err = duoshm__quantity(value, unit, &signal->noise);
-		if (err || signal->noise >= 0)
-			return err;
-		return duoshm__fail(DUOSHM_ERR_INVALID, "a noise of %s is less than 0", value);
-	}
-	return duoshm__fail(DUOSHM_ERR_INVALID,
-		"unknown option \"%s\" of a wave; there are period, amp, offset, phase, duty and "
-		"noise",
-		key);
+	while (i < N_OPTIONS && strcmp(key, options[i].key) != 0)
+		i++;
+	if (i == N_OPTIONS)
+		return duoshm__invalid("unknown option \"%s\" of a wave; there are "
+				       "period, amp, offset, phase, duty and noise",
+			key);
+	to = (void *)((char *)signal + options[i].at);
+	if (options[i].share)
+		err = parse_share(value, to);
+	else
+		err = duoshm__quantity(value, options[i].unit ? options[i].unit : unit, to);
+	if (!err && signal->noise < 0)
+		err = duoshm__invalid("a noise of %s is less than 0", value);
+	return err ? err : duoshm__signal_check_period(signal->period_s);
 }
 
 int duoshm__signal_parse(struct duoshm__signal *signal, const char *text, const char *unit)
@@ -190,8 +154,7 @@ int duoshm__signal_parse(struct duoshm__signal *signal, const char *text, const 
 		snprintf(option, sizeof option, "%.*s", (int)length, text);
 		value = strchr(option, '=');
 		if (!value || length >= sizeof option)
-			return duoshm__fail(DUOSHM_ERR_INVALID,
-				"\"%s\" is not an option=value of a wave", option);
+			return duoshm__invalid("\"%s\" is not an option=value of a wave", option);
 		*value++ = '\0';
 		err = parse_option(&made, option, value, unit);
 		if (err)
@@ -206,20 +169,15 @@ void duoshm__signal_text(
 {
 	int n = snprintf(text, size, "%s:period=%.10gs:amp=%.10g%s", waves[signal->wave].name,
 		signal->period_s, signal->amplitude, unit);
-	const struct {
-		const char *key;
-		double value, usual;
-	} rest[] = {
-		{"offset", signal->offset, 0},
-		{"phase", signal->phase, 0},
-		{"duty", signal->duty, waves[signal->wave].duty},
-		{"noise", signal->noise, 0},
-	};
 
-	for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
-		if (rest[i].value != rest[i].usual && n >= 0 && (size_t)n < size)
-			n += snprintf(text + n, size - (size_t)n, ":%s=%.10g", rest[i].key,
-				rest[i].value);
+	for (size_t i = 0; i < N_OPTIONS && n >= 0 && (size_t)n < size; i++) {
+		const double *value = (const void *)((const char *)signal + options[i].at);
+		double usual = value == &signal->duty ? waves[signal->wave].duty : 0;
+
+		if (options[i].optional && *value != usual)
+			n += snprintf(
+				text + n, size - (size_t)n, ":%s=%.10g", options[i].key, *value);
+	}
 }
 
 /* In periods, whole ones included. */
@@ -258,18 +216,32 @@ static double gaussian(uint64_t seed, uint64_t frame)
 	       cos(2 * PI * uniform(~seed, 2 * frame + 1));
 }
 
+/* Of amplitude 1, after so many turns of the phase. */
+static double shape(const struct duoshm__signal *s, uint64_t frame, double turns)
+{
+	double x = turns - floor(turns);
+
+	switch (s->wave) {
+	case DUOSHM__SINE: return sin(2 * PI * x);
+	case DUOSHM__QUADRATIC: /* two arcs of parabolas, one up, one down */
+		return x < 0.5 ? 16 * x * (0.5 - x) : -16 * (x - 0.5) * (1 - x);
+	case DUOSHM__TRIANGLE: return x < 0.25 ? 4 * x : x < 0.75 ? 2 - 4 * x : 4 * x - 4;
+	case DUOSHM__SQUARE: return x < s->duty ? 1 : -1;
+	case DUOSHM__SAW: return 2 * x - 1;
+	case DUOSHM__PULSE: return x < s->duty ? 1 : 0;
+	case DUOSHM__RAMP: return turns < 1 ? 2 * turns - 1 : 1;
+	case DUOSHM__DC: return 0;
+	case DUOSHM__COUNTER: return fmod((double)frame, s->modulus);
+	case DUOSHM__NOISE: return 2 * uniform(s->seed, frame) - 1;
+	}
+	return 0;
+}
+
 double duoshm__signal_value(const struct duoshm__signal *s, uint64_t frame, double rate_hz)
 {
 	double turns = phase_at(s, frame, rate_hz) + s->phase;
-	double value;
+	double value = s->offset + s->amplitude * shape(s, frame, turns);
 
-	switch (s->wave) {
-	case DUOSHM__COUNTER: value = fmod((double)frame, s->modulus); break;
-	case DUOSHM__NOISE: value = 2 * uniform(s->seed, frame) - 1; break;
-	case DUOSHM__RAMP: value = turns < 1 ? 2 * turns - 1 : 1; break;
-	default: value = waves[s->wave].shape(turns - floor(turns), s->duty);
-	}
-	value = s->offset + s->amplitude * value;
 	return s->noise > 0 ? value + s->noise * gaussian(s->seed, frame) : value;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Copying text into fixed fields, where cutting it off is meant; failures of files. */
+/* Copying text into fixed fields, where cutting it off is meant; the usual failures. */
 #ifndef DUOSHM_DEVICE_TEXT_H
 #define DUOSHM_DEVICE_TEXT_H
 
@@ -7,6 +7,14 @@
 
 #include <errno.h>
 #include <string.h>
+
+/* Records that what was asked for makes no sense. */
+#define duoshm__invalid(...) duoshm__fail(DUOSHM_ERR_INVALID, __VA_ARGS__)
+
+static inline int duoshm__no_memory(const char *what)
+{
+	return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for %s", what);
+}
 
 static inline void duoshm__copy(char *to, size_t size, const char *from)
 {
