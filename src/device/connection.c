@@ -66,8 +66,8 @@ static int check_header(const struct duoshm__device_header *head, size_t size)
 			"the device has layout %lu, this program %u", (unsigned long)head->layout,
 			DUOSHM__DEVICE_LAYOUT);
 	if (head->registers < 1 || head->registers > DUOSHM_REGISTERS_MAX ||
-		!fits(head->descriptions_at, head->registers * sizeof(struct duoshm__description),
-			64, size) ||
+		!fits(head->descriptions_at, head->registers * sizeof(struct duoshm_register), 64,
+			size) ||
 		!fits(head->table_at, duoshm__table_bytes(head->registers), 64, size) ||
 		!fits(head->stream_at, head->stream_bytes, 64, size) || head->channels < 1 ||
 		head->channels > DUOSHM_CHANNELS_MAX || head->bits < 1 || head->bits > 64 ||
@@ -79,31 +79,16 @@ static int check_header(const struct duoshm__device_header *head, size_t size)
 
 #define TERMINATE(text) ((text)[sizeof(text) - 1] = '\0')
 
-static int copy_description(const struct duoshm__description *shared, struct duoshm_register *about)
+static int check_description(struct duoshm_register *about)
 {
-	struct duoshm__description d = *shared;
-
-	TERMINATE(d.name);
-	TERMINATE(d.unit);
-	TERMINATE(d.description);
-	if (!d.name[0] || d.type < DUOSHM_TYPE_REAL || d.type > DUOSHM_TYPE_TEXT ||
-		d.precision < 0 || d.precision > 17 || d.bits > 64)
-		return duoshm__fail(
-			DUOSHM_ERR_CORRUPT, "a register's description does not make sense");
-	duoshm__copy(about->name, sizeof about->name, d.name);
-	duoshm__copy(about->unit, sizeof about->unit, d.unit);
-	duoshm__copy(about->description, sizeof about->description, d.description);
-	about->type = d.type;
-	about->writable = d.writable != 0;
-	about->precision = d.precision;
-	about->bits = d.bits;
-	about->low = d.low;
-	about->high = d.high;
-	about->lolo = d.lolo;
-	about->low_alarm = d.low_alarm;
-	about->high_alarm = d.high_alarm;
-	about->hihi = d.hihi;
-	return 0;
+	TERMINATE(about->name);
+	TERMINATE(about->unit);
+	TERMINATE(about->description);
+	about->writable = about->writable != 0;
+	if (about->name[0] && about->type >= DUOSHM_TYPE_REAL && about->type <= DUOSHM_TYPE_TEXT &&
+		about->precision >= 0 && about->precision <= 17 && about->bits <= 64)
+		return 0;
+	return duoshm__fail(DUOSHM_ERR_CORRUPT, "a register's description does not make sense");
 }
 
 /* Copies and checks all that stays as it is while the device runs. */
@@ -111,7 +96,6 @@ static int read_object(struct duoshm_device *device)
 {
 	const char *payload = duoshm_segment_data(device->segment);
 	size_t size = duoshm_segment_size(device->segment);
-	const struct duoshm__description *shared;
 	int err;
 
 	if (duoshm_segment_kind(device->segment) != DUOSHM_KIND_DEVICE)
@@ -133,9 +117,10 @@ static int read_object(struct duoshm_device *device)
 	device->rows = calloc(device->head.registers, sizeof *device->rows);
 	if (!device->about || !device->rows)
 		return duoshm__no_memory("a connection");
-	shared = (const void *)(payload + device->head.descriptions_at);
+	memcpy(device->about, payload + device->head.descriptions_at,
+		device->head.registers * sizeof *device->about);
 	for (unsigned i = 0; !err && i < device->head.registers; i++)
-		err = copy_description(&shared[i], &device->about[i]);
+		err = check_description(&device->about[i]);
 	return err;
 }
 
@@ -244,13 +229,13 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 		device->table, row_count(device), device->head.registers, DUOSHM__EXTRA_ROWS, row);
 	if (err)
 		return err;
-	status = row[0].word;
+	status = row[DUOSHM__EXTRA_STATUS].word;
 	duoshm__copy(info.name, sizeof info.name, duoshm_segment_name(device->segment));
 	duoshm__copy(info.backend, sizeof info.backend, duoshm_segment_backend(device->segment));
 	snprintf(name, sizeof name, "%s:%s", info.backend, info.name);
 	if (duoshm_stat(device->ctx, name, &st) >= 0)
 		duoshm__copy(info.native, sizeof info.native, st.native);
-	memcpy(info.signal, row[1].word, sizeof info.signal);
+	memcpy(info.signal, row[DUOSHM__EXTRA_SIGNAL].word, sizeof info.signal);
 	TERMINATE(info.signal);
 	alive = duoshm_segment_owner_alive(device->segment);
 	info.alive = alive < 0 ? -1 : alive;

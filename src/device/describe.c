@@ -241,11 +241,8 @@ static int find_register(
 	setup->reg = grown;
 	reg = &grown[setup->registers++];
 	memset(reg, 0, sizeof *reg);
+	reg->about = duoshm__register_plain;
 	duoshm__copy(reg->about.name, sizeof reg->about.name, name);
-	reg->about.type = DUOSHM_TYPE_REAL;
-	reg->about.precision = 3;
-	reg->about.low = reg->about.high = NAN; /* not given */
-	reg->about.lolo = reg->about.low_alarm = reg->about.high_alarm = reg->about.hihi = NAN;
 	*out = reg;
 	return 0;
 }

@@ -53,18 +53,10 @@ _Static_assert(sizeof(struct duoshm__device_header) == 2200, "the header is part
 _Static_assert(offsetof(struct duoshm__device_header, total_frames) == 80, "no hidden padding");
 _Static_assert(offsetof(struct duoshm__device_header, unit) == 120, "no hidden padding");
 
-struct duoshm__description {
-	char name[32];
-	char unit[16];
-	char description[64];
-	int32_t type;
-	int32_t writable;
-	int32_t precision;
-	uint32_t bits;
-	double low, high;
-	double lolo, low_alarm, high_alarm, hihi;
-};
-_Static_assert(sizeof(struct duoshm__description) == 176, "a description is part of the layout");
+/* A description is the public struct as it is: every member lies on its own size on every machine. */
+_Static_assert(sizeof(struct duoshm_register) == 176, "a description is part of the layout");
+_Static_assert(offsetof(struct duoshm_register, type) == 112, "no hidden padding");
+_Static_assert(offsetof(struct duoshm_register, low) == 128, "no hidden padding");
 
 #define DUOSHM__ROW_WORDS 16
 struct duoshm__row {
@@ -99,7 +91,8 @@ enum {
 	DUOSHM__STATUS_CLIENTS,
 	DUOSHM__STATUS_RATE /* bits of a double */
 };
-#define DUOSHM__EXTRA_ROWS 2 /* status, signal */
+/* The rows after the registers'. */
+enum { DUOSHM__EXTRA_STATUS, DUOSHM__EXTRA_SIGNAL, DUOSHM__EXTRA_ROWS };
 
 static inline size_t duoshm__table_bytes(size_t registers)
 {

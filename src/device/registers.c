@@ -14,72 +14,41 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-void duoshm__registers_free(struct duoshm__registers *registers)
-{
-	free(registers->about);
-	free(registers->value);
-	free(registers->row);
-	free(registers->dirty);
-	memset(registers, 0, sizeof *registers);
-}
-
-static int make_room(struct duoshm__registers *r)
-{
-	unsigned room = r->room ? 2 * r->room : 32;
-	struct duoshm_register *about;
-	struct duoshm_value *value;
-
-	if (r->count < r->room)
-		return 0;
-	about = realloc(r->about, room * sizeof *about);
-	if (about)
-		r->about = about;
-	value = realloc(r->value, room * sizeof *value);
-	if (value)
-		r->value = value;
-	if (!about || !value)
-		return duoshm__no_memory("registers");
-	r->room = room;
-	return 0;
-}
+const struct duoshm_register duoshm__register_plain = {
+	.type = DUOSHM_TYPE_REAL,
+	.precision = 3,
+	.low = NAN,
+	.high = NAN,
+	.lolo = NAN,
+	.low_alarm = NAN,
+	.high_alarm = NAN,
+	.hihi = NAN,
+};
 
 int duoshm__registers_add(struct duoshm__registers *r, const struct duoshm_register *about)
 {
 	struct duoshm_value *value;
-	int err;
 
 	if (duoshm__registers_find(r, about->name) >= 0)
 		return duoshm__invalid("two registers are named %s", about->name);
 	if (r->count == DUOSHM_REGISTERS_MAX)
 		return duoshm__invalid("more than %d registers", DUOSHM_REGISTERS_MAX);
-	err = make_room(r);
-	if (err)
-		return err;
 	r->about[r->count] = *about;
+	if (isnan(about->low)) {
+		r->about[r->count].low = 1;
+		r->about[r->count].high = 0;
+	}
 	value = &r->value[r->count];
 	memset(value, 0, sizeof *value);
 	value->type = about->type;
 	value->severity = DUOSHM_INVALID;
 	value->alarm = DUOSHM_ALARM_UDF;
+	duoshm__row_encode(value, &r->row[r->count]);
+	r->dirty[r->count] = 1;
 	return (int)r->count++;
-}
-
-int duoshm__registers_seal(struct duoshm__registers *r)
-{
-	size_t rows = r->count + DUOSHM__EXTRA_ROWS;
-
-	r->row = calloc(rows, sizeof *r->row);
-	r->dirty = malloc(rows);
-	if (!r->row || !r->dirty)
-		return duoshm__no_memory("registers");
-	memset(r->dirty, 1, rows);
-	for (unsigned i = 0; i < r->count; i++)
-		duoshm__row_encode(&r->value[i], &r->row[i]);
-	return 0;
 }
 
 int duoshm__registers_find(const struct duoshm__registers *r, const char *name)
@@ -125,19 +94,12 @@ static void stamp(struct duoshm__registers *r, unsigned index, int64_t t_sample,
 	r->dirty[index] = 1;
 }
 
-void duoshm__registers_real(struct duoshm__registers *r, unsigned index, double value, int64_t raw,
-	int64_t t_sample_ns, int64_t t_update_ns)
+void duoshm__registers_number(struct duoshm__registers *r, unsigned index, double real,
+	int64_t integer, int64_t t_sample_ns, int64_t t_update_ns)
 {
-	r->value[index].real = value;
-	r->value[index].integer = raw;
+	r->value[index].real = real;
+	r->value[index].integer = integer;
 	stamp(r, index, t_sample_ns, t_update_ns);
-}
-
-void duoshm__registers_integer(
-	struct duoshm__registers *r, unsigned index, int64_t value, int64_t now_ns)
-{
-	r->value[index].integer = value;
-	stamp(r, index, now_ns, now_ns);
 }
 
 void duoshm__registers_value(struct duoshm__registers *r, unsigned index,
@@ -210,44 +172,13 @@ void duoshm__value_text(const struct duoshm_register *about, const struct duoshm
 
 /* ---- what clients see ---- */
 
-void duoshm__registers_status(struct duoshm__registers *r, const uint64_t word[DUOSHM__ROW_WORDS])
+uint64_t *duoshm__registers_extra(struct duoshm__registers *r, unsigned which)
 {
-	memcpy(r->row[r->count].word, word, sizeof r->row->word);
-	r->dirty[r->count] = 1;
-}
-
-void duoshm__registers_signal(struct duoshm__registers *r, const char *text)
-{
-	struct duoshm__plain_row *row = &r->row[r->count + 1];
-
-	memset(row, 0, sizeof *row);
-	duoshm__copy((char *)row->word, sizeof row->word, text);
-	r->dirty[r->count + 1] = 1;
+	r->dirty[r->count + which] = 1;
+	return r->row[r->count + which].word;
 }
 
 void duoshm__registers_show(struct duoshm__registers *r, struct duoshm__table *table)
 {
 	duoshm__table_write(table, r->count + DUOSHM__EXTRA_ROWS, r->row, r->dirty);
-}
-
-void duoshm__registers_describe(const struct duoshm__registers *r, struct duoshm__description *to)
-{
-	for (unsigned i = 0; i < r->count; i++, to++) {
-		const struct duoshm_register *about = &r->about[i];
-
-		memset(to, 0, sizeof *to);
-		duoshm__copy(to->name, sizeof to->name, about->name);
-		duoshm__copy(to->unit, sizeof to->unit, about->unit);
-		duoshm__copy(to->description, sizeof to->description, about->description);
-		to->type = about->type;
-		to->writable = about->writable;
-		to->precision = about->precision;
-		to->bits = about->bits;
-		to->low = about->low;
-		to->high = about->high;
-		to->lolo = about->lolo;
-		to->low_alarm = about->low_alarm;
-		to->high_alarm = about->high_alarm;
-		to->hihi = about->hihi;
-	}
 }

@@ -9,26 +9,25 @@
 #include "device/table.h"
 
 struct duoshm__registers {
-	unsigned count, room;
-	struct duoshm_register *about;
-	struct duoshm_value *value;
-	struct duoshm__plain_row *row; /* count + DUOSHM__EXTRA_ROWS of them, when sealed */
-	unsigned char *dirty;
+	unsigned count;
+	struct duoshm_register about[DUOSHM_REGISTERS_MAX];
+	struct duoshm_value value[DUOSHM_REGISTERS_MAX];
+	/* as clients see them: count + DUOSHM__EXTRA_ROWS */
+	struct duoshm__plain_row row[DUOSHM_REGISTERS_MAX + DUOSHM__EXTRA_ROWS];
+	unsigned char dirty[DUOSHM_REGISTERS_MAX + DUOSHM__EXTRA_ROWS];
 };
 
-void duoshm__registers_free(struct duoshm__registers *registers);
+/* What a register is where nothing is said: real, read-only, without limits and alarms (NAN). */
+extern const struct duoshm_register duoshm__register_plain;
+
 /* Its index; INVALID: the name is taken, or there are too many. The value is "never set". */
 int duoshm__registers_add(struct duoshm__registers *registers, const struct duoshm_register *about);
-/* After the last one: makes the rows. */
-int duoshm__registers_seal(struct duoshm__registers *registers);
 /* Without regard to case; NOT_FOUND. */
 int duoshm__registers_find(const struct duoshm__registers *registers, const char *name);
 
-/* Each sets value, alarm, sequence and time stamps. */
-void duoshm__registers_real(struct duoshm__registers *registers, unsigned index, double value,
-	int64_t raw, int64_t t_sample_ns, int64_t t_update_ns);
-void duoshm__registers_integer(
-	struct duoshm__registers *registers, unsigned index, int64_t value, int64_t now_ns);
+/* Each sets value, alarm, sequence and time stamps. A real one's integer is its raw count. */
+void duoshm__registers_number(struct duoshm__registers *registers, unsigned index, double real,
+	int64_t integer, int64_t t_sample_ns, int64_t t_update_ns);
 void duoshm__registers_value(struct duoshm__registers *registers, unsigned index,
 	const struct duoshm_value *value, int64_t now_ns);
 
@@ -39,14 +38,9 @@ int duoshm__value_parse(
 void duoshm__value_text(const struct duoshm_register *about, const struct duoshm_value *value,
 	char *text, size_t size);
 
-/* The rows after the registers; marks them as changed. */
-void duoshm__registers_status(
-	struct duoshm__registers *registers, const uint64_t word[DUOSHM__ROW_WORDS]);
-void duoshm__registers_signal(struct duoshm__registers *registers, const char *text);
+/* The words of a row after the registers, to be changed; only when all registers are there. */
+uint64_t *duoshm__registers_extra(struct duoshm__registers *registers, unsigned which);
 /* Writes what changed into the table. */
 void duoshm__registers_show(struct duoshm__registers *registers, struct duoshm__table *table);
-/* Writes the descriptions into the object. */
-void duoshm__registers_describe(
-	const struct duoshm__registers *registers, struct duoshm__description *to);
 
 #endif

@@ -33,7 +33,8 @@ static int64_t wall(const struct duoshm__server *s)
 
 static int64_t due_time(const struct duoshm__server *s, uint64_t frame)
 {
-	return s->anchor_ns + (int64_t)((double)(frame - s->anchor_frame) / s->rate_hz * 1e9);
+	return s->anchor_ns +
+	       (int64_t)((double)(frame - s->anchor_frame) / s->format.rate_hz * 1e9);
 }
 
 /* From now on frames are due at the rate, the next one at once. */
@@ -52,7 +53,7 @@ static unsigned frames_due(const struct duoshm__server *s)
 		return s->block_frames;
 	if (s->now < due_time(s, s->frame))
 		return 0;
-	due = floor((double)(s->now - s->anchor_ns) * s->rate_hz / 1e9) + 1 -
+	due = floor((double)(s->now - s->anchor_ns) * s->format.rate_hz / 1e9) + 1 -
 	      (double)(s->frame - s->anchor_frame);
 	if (due < 1) /* the two sums round differently */
 		return 1;
@@ -62,13 +63,13 @@ static unsigned frames_due(const struct duoshm__server *s)
 void duoshm__server_pin(struct duoshm__server *s)
 {
 	for (unsigned i = 0; !s->replay && i < s->format.channels; i++)
-		duoshm__signal_pin(&s->channel[i].signal, s->frame, s->rate_hz);
+		duoshm__signal_pin(&s->channel[i].signal, s->frame, s->format.rate_hz);
 }
 
 void duoshm__server_rate(struct duoshm__server *s, double rate_hz)
 {
 	duoshm__server_pin(s);
-	s->rate_hz = rate_hz;
+	s->format.rate_hz = rate_hz;
 	anchor(s);
 }
 
@@ -97,10 +98,10 @@ void duoshm__server_stop(struct duoshm__server *s)
 static void make_sample(struct duoshm__server *s, size_t at, struct duoshm__channel *channel,
 	uint64_t frame, double *value, int64_t *raw)
 {
-	double analog = duoshm__signal_value(&channel->signal, frame, s->rate_hz);
-	uint64_t count = duoshm__quantise(analog, channel->low, channel->high, s->bits);
+	double analog = duoshm__signal_value(&channel->signal, frame, s->format.rate_hz);
+	uint64_t count = duoshm__quantise(analog, channel->low, channel->high, s->format.bits);
 
-	*value = duoshm__dequantise(count, channel->low, channel->high, s->bits);
+	*value = duoshm__dequantise(count, channel->low, channel->high, s->format.bits);
 	*raw = (int64_t)count;
 	if (s->format.sample_type == DUOSHM_SAMPLE_INT32)
 		((int32_t *)s->samples)[at] = (int32_t)count;
@@ -120,7 +121,7 @@ static void make_signals(struct duoshm__server *s, unsigned frames)
 		for (unsigned i = 0; i < frames; i++)
 			make_sample(s, (size_t)i * s->format.channels + c, channel, s->frame + i,
 				&value, &raw);
-		duoshm__registers_real(&s->registers, channel->reg, value, raw,
+		duoshm__registers_number(&s->registers, channel->reg, value, raw,
 			due_time(s, s->frame + frames - 1) + s->wall_offset, wall(s));
 	}
 }
@@ -141,9 +142,9 @@ static unsigned make_replayed(struct duoshm__server *s, unsigned frames)
 		int64_t sample = integer ? ((int32_t *)s->samples)[last + c] : 0;
 		double value = integer ? (double)sample : ((double *)s->samples)[last + c];
 
-		duoshm__registers_real(&s->registers, s->channel[c].reg,
+		duoshm__registers_number(&s->registers, s->channel[c].reg,
 			value * s->format.scale + s->format.offset,
-			sample / (INT64_C(1) << (32 - (integer ? s->bits : 32))),
+			sample / (INT64_C(1) << (32 - (integer ? s->format.bits : 32))),
 			due_time(s, s->frame + (uint64_t)got - 1) + s->wall_offset, wall(s));
 	}
 	return (unsigned)got;
@@ -274,20 +275,12 @@ static void serve_clients(struct duoshm__server *s)
 
 /* ---- what it shows ---- */
 
-static void show_integer(struct duoshm__server *s, unsigned index, int64_t value)
+static void show_number(struct duoshm__server *s, unsigned index, double real, int64_t integer)
 {
 	const struct duoshm_value *now = &s->registers.value[index];
 
-	if (now->sequence == 0 || now->integer != value)
-		duoshm__registers_integer(&s->registers, index, value, wall(s));
-}
-
-static void show_real(struct duoshm__server *s, unsigned index, double value)
-{
-	const struct duoshm_value *now = &s->registers.value[index];
-
-	if (now->sequence == 0 || now->real != value)
-		duoshm__registers_real(&s->registers, index, value, 0, wall(s), wall(s));
+	if (now->sequence == 0 || now->real != real || now->integer != integer)
+		duoshm__registers_number(&s->registers, index, real, integer, wall(s), wall(s));
 }
 
 /* Each register that stands for something of the device's. */
@@ -298,35 +291,39 @@ static void show_register(struct duoshm__server *s, unsigned index)
 	switch (binding->role) {
 	case DUOSHM__ROLE_PLAIN:
 	case DUOSHM__ROLE_CHANNEL: break;
-	case DUOSHM__ROLE_PERIOD: show_real(s, index, binding->channel->signal.period_s); break;
-	case DUOSHM__ROLE_AMPLITUDE: show_real(s, index, binding->channel->signal.amplitude); break;
-	case DUOSHM__ROLE_OFFSET: show_real(s, index, binding->channel->signal.offset); break;
-	case DUOSHM__ROLE_RATE: show_real(s, index, s->rate_hz); break;
-	case DUOSHM__ROLE_RUN: show_integer(s, index, s->running); break;
-	case DUOSHM__ROLE_SEED: show_integer(s, index, (int64_t)s->setup.seed); break;
-	case DUOSHM__ROLE_FRAMES: show_integer(s, index, (int64_t)s->frame); break;
-	case DUOSHM__ROLE_LATE: show_integer(s, index, (int64_t)s->late); break;
-	case DUOSHM__ROLE_COMMANDS: show_integer(s, index, (int64_t)s->commands); break;
-	case DUOSHM__ROLE_CLIENTS: show_integer(s, index, duoshm__lanes_served(&s->lanes)); break;
+	case DUOSHM__ROLE_PERIOD:
+		show_number(s, index, binding->channel->signal.period_s, 0);
+		break;
+	case DUOSHM__ROLE_AMPLITUDE:
+		show_number(s, index, binding->channel->signal.amplitude, 0);
+		break;
+	case DUOSHM__ROLE_OFFSET: show_number(s, index, binding->channel->signal.offset, 0); break;
+	case DUOSHM__ROLE_RATE: show_number(s, index, s->format.rate_hz, 0); break;
+	case DUOSHM__ROLE_RUN: show_number(s, index, 0, s->running); break;
+	case DUOSHM__ROLE_SEED: show_number(s, index, 0, (int64_t)s->setup.seed); break;
+	case DUOSHM__ROLE_FRAMES: show_number(s, index, 0, (int64_t)s->frame); break;
+	case DUOSHM__ROLE_LATE: show_number(s, index, 0, (int64_t)s->late); break;
+	case DUOSHM__ROLE_COMMANDS: show_number(s, index, 0, (int64_t)s->commands); break;
+	case DUOSHM__ROLE_CLIENTS: show_number(s, index, 0, duoshm__lanes_served(&s->lanes)); break;
 	}
 }
 
 void duoshm__server_show_setup(struct duoshm__server *s)
 {
-	char text[128];
+	char *text = (char *)duoshm__registers_extra(&s->registers, DUOSHM__EXTRA_SIGNAL);
+	size_t size = sizeof(struct duoshm__plain_row);
 	const char *file = strrchr(s->setup.replay, '/');
 
 	if (s->replay)
-		snprintf(text, sizeof text, "replay:%.100s", file ? file + 1 : s->setup.replay);
+		snprintf(text, size, "replay:%.100s", file ? file + 1 : s->setup.replay);
 	else
 		duoshm__signal_text(&s->channel[0].signal,
-			s->registers.about[s->channel[0].reg].unit, text, sizeof text);
-	duoshm__registers_signal(&s->registers, text);
+			s->registers.about[s->channel[0].reg].unit, text, size);
 }
 
 static void show(struct duoshm__server *s)
 {
-	uint64_t status[DUOSHM__ROW_WORDS] = {0};
+	uint64_t *status = duoshm__registers_extra(&s->registers, DUOSHM__EXTRA_STATUS);
 
 	for (unsigned i = 0; i < s->registers.count; i++)
 		show_register(s, i);
@@ -335,8 +332,7 @@ static void show(struct duoshm__server *s)
 	status[DUOSHM__STATUS_ENDED] = (uint64_t)s->ended;
 	status[DUOSHM__STATUS_FRAMES] = s->frame;
 	status[DUOSHM__STATUS_CLIENTS] = duoshm__lanes_served(&s->lanes);
-	status[DUOSHM__STATUS_RATE] = duoshm__bits_of(s->rate_hz);
-	duoshm__registers_status(&s->registers, status);
+	status[DUOSHM__STATUS_RATE] = duoshm__bits_of(s->format.rate_hz);
 	duoshm__registers_show(&s->registers, s->table);
 }
 
@@ -388,7 +384,6 @@ void duoshm__server_free(struct duoshm__server *s)
 		duoshm_broadcast_close(s->stream);
 	duoshm_segment_close(s->segment);
 	duoshm__replay_close(s->replay);
-	duoshm__registers_free(&s->registers);
 	free(s->block);
 	free(s);
 }
@@ -412,7 +407,7 @@ int64_t duoshm__server_step(struct duoshm__server *s, int64_t now)
 	if (s->running && due_time(s, s->frame) - now < wait)
 		wait = due_time(s, s->frame) - now;
 	/* frames that are due more often than that come several at a time */
-	return wait < TICK_NS && s->rate_hz > 1e9 / TICK_NS ? TICK_NS : wait < 0 ? 0 : wait;
+	return wait < TICK_NS && s->format.rate_hz > 1e9 / TICK_NS ? TICK_NS : wait < 0 ? 0 : wait;
 }
 
 void duoshm__server_wait(struct duoshm__server *s, int64_t ns)

@@ -50,7 +50,7 @@ static int add_channel(
 	if (s->format.channels == DUOSHM_CHANNELS_MAX)
 		return duoshm__invalid("more than %d registers have waves", DUOSHM_CHANNELS_MAX);
 	/* channels differ in their noise, a run repeats itself */
-	duoshm__signal_init(&channel->signal, s->bits,
+	duoshm__signal_init(&channel->signal, s->format.bits,
 		s->setup.seed + s->format.channels * UINT64_C(0xd1342543de82ef95));
 	err = duoshm__signal_parse(&channel->signal, wave, about.unit);
 	if (err)
@@ -59,7 +59,7 @@ static int add_channel(
 		channel->signal.period_s = period_s;
 	if (isnan(about.low))
 		duoshm__signal_range(&channel->signal, &about.low, &about.high);
-	about.bits = s->bits;
+	about.bits = s->format.bits;
 	channel->low = about.low;
 	channel->high = about.high;
 	duoshm__copy(s->format.names[s->format.channels], sizeof *s->format.names, about.name);
@@ -72,27 +72,21 @@ static int add_channel(
 /* The default register; the outermost parts of its range alarm. */
 static int add_volt(struct duoshm__server *s)
 {
-	struct duoshm_register about = {.name = "VOLT",
-		.unit = "V",
-		.description = "the signal",
-		.type = DUOSHM_TYPE_REAL,
-		.precision = 3};
-	struct duoshm__signal signal;
+	struct duoshm_register about = duoshm__register_plain, *volt = s->registers.about;
 	double middle, reach;
 	int err;
 
-	duoshm__signal_init(&signal, s->bits, 0);
-	err = duoshm__signal_parse(&signal, s->setup.wave, about.unit);
-	if (err)
-		return err;
-	duoshm__signal_range(&signal, &about.low, &about.high);
-	middle = (about.low + about.high) / 2;
-	reach = (about.high - about.low) / 2;
-	about.lolo = middle - 0.99 * reach;
-	about.low_alarm = middle - 0.9 * reach;
-	about.high_alarm = middle + 0.9 * reach;
-	about.hihi = middle + 0.99 * reach;
-	return add_channel(s, about, s->setup.wave, s->setup.period_s);
+	duoshm__copy(about.name, sizeof about.name, "VOLT");
+	duoshm__copy(about.unit, sizeof about.unit, "V");
+	duoshm__copy(about.description, sizeof about.description, "the signal");
+	err = add_channel(s, about, s->setup.wave, s->setup.period_s);
+	middle = (volt->low + volt->high) / 2;
+	reach = (volt->high - volt->low) / 2;
+	volt->lolo = middle - 0.99 * reach;
+	volt->low_alarm = middle - 0.9 * reach;
+	volt->high_alarm = middle + 0.9 * reach;
+	volt->hihi = middle + 0.99 * reach;
+	return err;
 }
 
 /* One scale serves all channels, or samples are real values. */
@@ -100,7 +94,7 @@ static void choose_samples(struct duoshm__server *s)
 {
 	struct duoshm_format *format = &s->format;
 	const struct duoshm__channel *first = &s->channel[0];
-	int integer = s->bits <= INTEGER_BITS;
+	int integer = s->format.bits <= INTEGER_BITS;
 
 	duoshm__copy(format->unit, sizeof format->unit, s->registers.about[first->reg].unit);
 	for (unsigned i = 1; i < format->channels; i++) {
@@ -111,9 +105,9 @@ static void choose_samples(struct duoshm__server *s)
 			format->unit[0] = '\0';
 	}
 	format->sample_type = integer ? DUOSHM_SAMPLE_INT32 : DUOSHM_SAMPLE_REAL64;
-	format->scale = integer ? (first->high - first->low) / duoshm__full_scale(s->bits) : 1;
+	format->scale =
+		integer ? (first->high - first->low) / duoshm__full_scale(s->format.bits) : 1;
 	format->offset = integer ? first->low : 0;
-	format->bits = s->bits;
 	format->rate_hz = s->setup.rate_hz > 0 ? s->setup.rate_hz : USUAL_RATE;
 	duoshm__copy(format->source, sizeof format->source, "signal");
 }
@@ -122,7 +116,7 @@ static int build_signals(struct duoshm__server *s, const struct duoshm__setup *s
 {
 	int err = 0;
 
-	s->bits = setup->bits ? setup->bits : USUAL_BITS;
+	s->format.bits = setup->bits ? setup->bits : USUAL_BITS;
 	for (unsigned i = 0; !err && i < setup->registers; i++)
 		if (setup->reg[i].wave[0])
 			err = add_channel(s, setup->reg[i].about, setup->reg[i].wave, 0);
@@ -155,17 +149,11 @@ static int build_replay(struct duoshm__server *s)
 	if (err)
 		return err;
 	s->format = *duoshm__replay_format(s->replay);
-	s->bits = s->format.bits;
 	for (unsigned i = 0; !err && i < s->format.channels; i++) {
-		struct duoshm_register about = {.description = "replayed",
-			.type = DUOSHM_TYPE_REAL,
-			.precision = 6,
-			.low = 1, /* no limits */
-			.lolo = NAN,
-			.low_alarm = NAN,
-			.high_alarm = NAN,
-			.hihi = NAN};
+		struct duoshm_register about = duoshm__register_plain;
 
+		about.precision = 6;
+		duoshm__copy(about.description, sizeof about.description, "replayed");
 		register_name(s->format.names[i], i + 1, about.name, sizeof about.name);
 		duoshm__copy(about.unit, sizeof about.unit, s->format.unit);
 		about.bits = s->format.sample_type == DUOSHM_SAMPLE_INT32 ? s->format.bits : 0;
@@ -176,144 +164,91 @@ static int build_replay(struct duoshm__server *s)
 
 /* ---- registers that every device has ---- */
 
-static int add_usual(struct duoshm__server *s, enum duoshm__role role,
-	struct duoshm__channel *channel, struct duoshm_register about)
+struct usual {
+	enum duoshm__role role;
+	int type, writable;
+	const char *name, *unit, *description; /* unit NULL: the channel's */
+	double low, high;                      /* both 0: no limits */
+};
+
+static const struct usual of_channels[] = {
+	{DUOSHM__ROLE_PERIOD, DUOSHM_TYPE_REAL, 1, "PERIOD", "s", "of the signal", 1e-9, 1e9},
+	{DUOSHM__ROLE_AMPLITUDE, DUOSHM_TYPE_REAL, 1, "AMPLITUDE", NULL, "of the signal", 0, 0},
+	{DUOSHM__ROLE_OFFSET, DUOSHM_TYPE_REAL, 1, "OFFSET", NULL, "of the signal", 0, 0},
+};
+
+static const struct usual of_devices[] = {
+	{DUOSHM__ROLE_RATE, DUOSHM_TYPE_REAL, 1, "RATE", "Hz", "frames per second", 1e-6,
+		DUOSHM__RATE_MAX},
+	{DUOSHM__ROLE_RUN, DUOSHM_TYPE_BOOLEAN, 1, "RUN", "", "does it make samples?", 0, 0},
+	{DUOSHM__ROLE_SEED, DUOSHM_TYPE_INTEGER, 1, "SEED", "", "of the random numbers", 0, 0},
+	{DUOSHM__ROLE_FRAMES, DUOSHM_TYPE_INTEGER, 0, "FRAMES", "", "made so far", 0, 0},
+	{DUOSHM__ROLE_LATE, DUOSHM_TYPE_INTEGER, 0, "LATE", "", "frames held up by a slow capture",
+		0, 0},
+	{DUOSHM__ROLE_COMMANDS, DUOSHM_TYPE_INTEGER, 0, "COMMANDS", "", "taken so far", 0, 0},
+	{DUOSHM__ROLE_CLIENTS, DUOSHM_TYPE_INTEGER, 0, "CLIENTS", "", "lanes being served", 0, 0},
+};
+
+/* One of a channel has the channel's name before its own where there are several. */
+static int add_usual(
+	struct duoshm__server *s, const struct usual *usual, struct duoshm__channel *channel)
 {
-	about.lolo = about.low_alarm = about.high_alarm = about.hihi = NAN;
-	about.precision = 3;
-	if (about.low == about.high)
-		about.low = 1, about.high = 0; /* none */
-	return add(s, &about, role, channel);
+	struct duoshm_register about = duoshm__register_plain;
+	const char *unit = usual->unit ? usual->unit : s->registers.about[channel->reg].unit;
+
+	if (channel && s->format.channels > 1)
+		snprintf(about.name, sizeof about.name, "%.21s_%s",
+			s->registers.about[channel->reg].name, usual->name);
+	else
+		duoshm__copy(about.name, sizeof about.name, usual->name);
+	duoshm__copy(about.description, sizeof about.description, usual->description);
+	duoshm__copy(about.unit, sizeof about.unit, unit);
+	about.type = usual->type;
+	about.writable = usual->writable;
+	if (usual->low < usual->high) {
+		about.low = usual->low;
+		about.high = usual->high;
+	}
+	return add(s, &about, usual->role, channel);
 }
 
-/* PERIOD, AMPLITUDE, OFFSET; with several channels each has its own, with its name before it. */
-static int add_parameters(struct duoshm__server *s, struct duoshm__channel *channel)
+static int add_all_usual(struct duoshm__server *s)
 {
-	static const struct {
-		const char *name, *unit, *description;
-		enum duoshm__role role;
-		double low, high;
-	} parameters[] = {
-		{"PERIOD", "s", "of the signal", DUOSHM__ROLE_PERIOD, 1e-9, 1e9},
-		{"AMPLITUDE", NULL, "of the signal", DUOSHM__ROLE_AMPLITUDE, 0, 0},
-		{"OFFSET", NULL, "of the signal", DUOSHM__ROLE_OFFSET, 0, 0},
-	};
 	int err = 0;
 
-	for (size_t i = 0; !err && i < sizeof parameters / sizeof *parameters; i++) {
-		const struct duoshm_register *shown = &s->registers.about[channel->reg];
-		struct duoshm_register about = {.type = DUOSHM_TYPE_REAL,
-			.writable = 1,
-			.low = parameters[i].low,
-			.high = parameters[i].high};
-
-		if (s->format.channels == 1)
-			duoshm__copy(about.name, sizeof about.name, parameters[i].name);
-		else
-			snprintf(about.name, sizeof about.name, "%.21s_%s", shown->name,
-				parameters[i].name);
-		duoshm__copy(
-			about.description, sizeof about.description, parameters[i].description);
-		duoshm__copy(about.unit, sizeof about.unit,
-			parameters[i].unit ? parameters[i].unit : shown->unit);
-		err = add_usual(s, parameters[i].role, channel, about);
-	}
+	for (unsigned c = 0; !s->replay && c < s->format.channels; c++)
+		for (size_t i = 0; !err && i < sizeof of_channels / sizeof *of_channels; i++)
+			err = add_usual(s, &of_channels[i], &s->channel[c]);
+	for (size_t i = 0; !err && i < sizeof of_devices / sizeof *of_devices; i++)
+		if (!(s->replay && of_devices[i].role == DUOSHM__ROLE_SEED))
+			err = add_usual(s, &of_devices[i], NULL);
 	return err;
 }
 
-static int add_general(struct duoshm__server *s)
+/* One of the description's that has no wave. */
+static int add_plain(struct duoshm__server *s, const struct duoshm__register_setup *reg)
 {
-	static const struct {
-		enum duoshm__role role;
-		struct duoshm_register about;
-	} general[] = {
-		{DUOSHM__ROLE_RATE, {.name = "RATE",
-					    .unit = "Hz",
-					    .type = DUOSHM_TYPE_REAL,
-					    .writable = 1,
-					    .low = 1e-6,
-					    .high = DUOSHM__RATE_MAX,
-					    .description = "frames per second"}},
-		{DUOSHM__ROLE_RUN, {.name = "RUN",
-					   .type = DUOSHM_TYPE_BOOLEAN,
-					   .writable = 1,
-					   .description = "does it make samples?"}},
-		{DUOSHM__ROLE_SEED, {.name = "SEED",
-					    .type = DUOSHM_TYPE_INTEGER,
-					    .writable = 1,
-					    .description = "of the random numbers"}},
-		{DUOSHM__ROLE_FRAMES, {.name = "FRAMES",
-					      .type = DUOSHM_TYPE_INTEGER,
-					      .description = "made so far"}},
-		{DUOSHM__ROLE_LATE, {.name = "LATE",
-					    .type = DUOSHM_TYPE_INTEGER,
-					    .description = "frames held up by a slow capture"}},
-		{DUOSHM__ROLE_COMMANDS, {.name = "COMMANDS",
-						.type = DUOSHM_TYPE_INTEGER,
-						.description = "taken so far"}},
-		{DUOSHM__ROLE_CLIENTS, {.name = "CLIENTS",
-					       .type = DUOSHM_TYPE_INTEGER,
-					       .description = "lanes being served"}},
-	};
-	int err = 0;
+	unsigned index = s->registers.count;
+	struct duoshm_value value;
+	int err = add(s, &reg->about, DUOSHM__ROLE_PLAIN, NULL);
 
-	for (size_t i = 0; !err && i < sizeof general / sizeof *general; i++)
-		if (!(s->replay && general[i].role == DUOSHM__ROLE_SEED))
-			err = add_usual(s, general[i].role, NULL, general[i].about);
-	return err;
-}
-
-/* Those of the description that have no wave. */
-static int add_plain(struct duoshm__server *s, const struct duoshm__setup *setup)
-{
-	int err = 0;
-
-	for (unsigned i = 0; !err && i < setup->registers; i++) {
-		struct duoshm_register about = setup->reg[i].about;
-
-		if (setup->reg[i].wave[0])
-			continue;
-		if (isnan(about.low))
-			about.low = 1, about.high = 0; /* none */
-		err = add(s, &about, DUOSHM__ROLE_PLAIN, NULL);
-	}
-	return err;
-}
-
-static int set_plain(struct duoshm__server *s, const struct duoshm__setup *setup)
-{
-	int err = 0;
-
-	for (unsigned i = 0; !err && i < setup->registers; i++) {
-		const struct duoshm__register_setup *reg = &setup->reg[i];
-		struct duoshm_value value;
-		int index = duoshm__registers_find(&s->registers, reg->about.name);
-
-		if (!reg->value[0] || index < 0)
-			continue;
-		err = duoshm__value_parse(&s->registers.about[index], reg->value, &value);
-		if (!err)
-			duoshm__registers_value(
-				&s->registers, (unsigned)index, &value, s->now + s->wall_offset);
-	}
+	if (err || !reg->value[0])
+		return err;
+	err = duoshm__value_parse(&reg->about, reg->value, &value);
+	if (!err)
+		duoshm__registers_value(&s->registers, index, &value, s->now + s->wall_offset);
 	return err;
 }
 
 static int build_registers(struct duoshm__server *s, const struct duoshm__setup *setup)
 {
-	int err = s->setup.replay[0] ? build_replay(s) : build_signals(s, setup);
+	int err = setup->replay[0] ? build_replay(s) : build_signals(s, setup);
 
-	for (unsigned i = 0; !err && !s->replay && i < s->format.channels; i++)
-		err = add_parameters(s, &s->channel[i]);
 	if (!err)
-		err = add_general(s);
-	if (!err)
-		err = add_plain(s, setup);
-	if (!err)
-		err = duoshm__registers_seal(&s->registers);
-	if (!err)
-		err = set_plain(s, setup);
-	s->rate_hz = s->format.rate_hz;
+		err = add_all_usual(s);
+	for (unsigned i = 0; !err && i < setup->registers; i++)
+		if (!setup->reg[i].wave[0])
+			err = add_plain(s, &setup->reg[i]);
 	return err;
 }
 
@@ -322,7 +257,7 @@ static int build_registers(struct duoshm__server *s, const struct duoshm__setup 
 /* About two seconds of samples, a power of two. */
 static size_t stream_capacity(const struct duoshm__server *s)
 {
-	double wanted = 2 * s->rate_hz * (double)s->frame_bytes;
+	double wanted = 2 * s->format.rate_hz * (double)s->frame_bytes;
 	size_t capacity = STREAM_MIN;
 
 	while (capacity < STREAM_MAX && (double)capacity < wanted)
@@ -355,8 +290,8 @@ static void fill_header(const struct duoshm__server *s, struct duoshm__device_he
 static void place_parts(struct duoshm__device_header *head, size_t capacity)
 {
 	size_t descriptions_at = duoshm__line_up(sizeof *head);
-	size_t table_at = duoshm__line_up(
-		descriptions_at + head->registers * sizeof(struct duoshm__description));
+	size_t table_at =
+		duoshm__line_up(descriptions_at + head->registers * sizeof(struct duoshm_register));
 
 	head->descriptions_at = descriptions_at;
 	head->table_at = table_at;
@@ -371,8 +306,8 @@ static int lay_out(struct duoshm__server *s, const struct duoshm__device_header 
 	int err;
 
 	memcpy(payload, head, sizeof *head);
-	duoshm__registers_describe(
-		&s->registers, (void *)(payload + (size_t)head->descriptions_at));
+	memcpy(payload + (size_t)head->descriptions_at, s->registers.about,
+		s->registers.count * sizeof *s->registers.about);
 	s->table = (void *)(payload + (size_t)head->table_at);
 	err = duoshm_broadcast_format(
 		s->segment, (size_t)head->stream_at, (size_t)head->stream_bytes);

@@ -191,7 +191,8 @@ static int do_config(struct duoshm__server *s, char *words, struct answer *answe
 		duoshm__signal_text(&s->channel[i].signal, about->unit, text, sizeof text);
 		say(answer, "%s%s %s", i ? "\n" : "", about->name, text);
 	}
-	say(answer, "\nbits %u, rate %g Hz, seed %" PRIu64, s->bits, s->rate_hz, s->setup.seed);
+	say(answer, "\nbits %u, rate %g Hz, seed %" PRIu64, s->format.bits, s->format.rate_hz,
+		s->setup.seed);
 	return 0;
 }
 

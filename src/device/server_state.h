@@ -48,10 +48,8 @@ struct duoshm__server {
 	struct duoshm__binding binding[DUOSHM_REGISTERS_MAX];
 
 	/* samples */
-	struct duoshm_format format;
+	struct duoshm_format format; /* its rate: the present one */
 	struct duoshm__channel channel[DUOSHM_CHANNELS_MAX];
-	unsigned bits;
-	double rate_hz;
 	struct duoshm__replay *replay;      /* NULL: signals */
 	struct duoshm__block_header *block; /* at hand */
 	void *samples;                      /* of it, right behind: the stream wants one piece */

@@ -43,18 +43,16 @@ static void alarms(void)
 	struct duoshm__registers r = {0};
 
 	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &volt), 0);
-	CU_ASSERT_EQUAL(duoshm__registers_seal(&r), 0);
 	CU_ASSERT_EQUAL(r.value[0].alarm, DUOSHM_ALARM_UDF);
 	CU_ASSERT_EQUAL(r.value[0].severity, DUOSHM_INVALID);
 	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-		duoshm__registers_real(&r, 0, levels[i].value, 5, 100, 200);
+		duoshm__registers_number(&r, 0, levels[i].value, 5, 100, 200);
 		CU_ASSERT_EQUAL(r.value[0].severity, levels[i].severity);
 		CU_ASSERT_EQUAL(r.value[0].alarm, levels[i].alarm);
 		CU_ASSERT_EQUAL(r.value[0].sequence, i + 1);
 	}
 	CU_ASSERT_EQUAL(r.value[0].t_sample_ns, 100);
 	CU_ASSERT_EQUAL(r.value[0].t_update_ns, 200);
-	duoshm__registers_free(&r);
 }
 
 static void finding(void)
@@ -68,7 +66,6 @@ static void finding(void)
 	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &volt), DUOSHM_ERR_INVALID);
 	CU_ASSERT_EQUAL(duoshm__registers_find(&r, "other"), 1);
 	CU_ASSERT_EQUAL(duoshm__registers_find(&r, "OTHE"), DUOSHM_ERR_NOT_FOUND);
-	duoshm__registers_free(&r);
 }
 
 static void parsing(void)
