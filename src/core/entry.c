@@ -33,12 +33,11 @@ void duoshm__entry_path(const struct duoshm__registry *registry, const char *nam
 	snprintf(path, DUOSHM__PATH_SIZE, "%s/%s@%s", registry->directory, name, backend);
 }
 
-static void describe_damage(int code, const char *path)
+void duoshm__entry_init(struct duoshm__entry *out, const char *name, const char *backend)
 {
-	char cause[sizeof duoshm_failure()->cause];
-	snprintf(cause, sizeof cause, "%s", duoshm_failure()->cause);
-	duoshm__fail(code, "registry entry %s: %s", path, cause);
-	duoshm__set_cure("if no program uses the object, remove that file");
+	*out = (struct duoshm__entry){.native = {.segment_id = -1, .bells_id = -1}};
+	snprintf(out->name, sizeof out->name, "%s", name);
+	snprintf(out->backend, sizeof out->backend, "%s", backend);
 }
 
 static int fail_open(const char *name, const char *path, int error)
@@ -48,10 +47,9 @@ static int fail_open(const char *name, const char *path, int error)
 			DUOSHM_ERR_NOT_FOUND, "no object \"%s\": no entry %s", name, path);
 	if (error == ELOOP || error == EMLINK) {
 		duoshm__fail(DUOSHM_ERR_CORRUPT, "registry entry %s: is a symbolic link", path);
-		duoshm__set_cure("remove it");
-		return DUOSHM_ERR_CORRUPT;
+		return duoshm__set_cure("remove it");
 	}
-	return duoshm__fail_call(duoshm__code_of_errno(error), error, "open(\"%s\")", path);
+	return duoshm__fail_call(0, error, "open(\"%s\")", path);
 }
 
 /* 0, or CORRUPT for what is no plain file. */
@@ -73,8 +71,7 @@ static int read_text(int fd, struct duoshm__entry *out)
 		char text[DUOSHM__ENTRY_TEXT_SIZE];
 		ssize_t length = duoshm__file_read(fd, text, sizeof text, 0);
 		if (length < 0)
-			return duoshm__fail_call(
-				duoshm__code_of_errno(errno), errno, "pread(%d)", fd);
+			return duoshm__fail_call(0, errno, "pread(%d)", fd);
 		if (length == 0)
 			return 0;
 		result = (size_t)length == sizeof text
@@ -94,15 +91,14 @@ static int read_open(
 	int result = look(fd, path, &file);
 	if (result != 0)
 		return result;
-	struct duoshm__entry made = {.native = {.segment_id = -1, .bells_id = -1}};
-	snprintf(made.name, sizeof made.name, "%s", name);
-	snprintf(made.backend, sizeof made.backend, "%s", backend);
+	struct duoshm__entry made;
+	duoshm__entry_init(&made, name, backend);
 	result = read_text(fd, &made);
 	if (result == 0 && (strcmp(made.name, name) != 0 || strcmp(made.backend, backend) != 0))
 		result = duoshm__fail(DUOSHM_ERR_CORRUPT, "it tells of another object");
 	if (result != 0) {
-		describe_damage(result, path);
-		return result;
+		duoshm__set_cause("registry entry %s: %s", path, duoshm_failure()->cause);
+		return duoshm__set_cure("if no program uses the object, remove that file");
 	}
 	made.mode = (unsigned)file.st_mode & PERMISSIONS;
 	made.uid = (unsigned)file.st_uid;
@@ -116,6 +112,7 @@ int duoshm__entry_read(const struct duoshm__registry *registry, const char *name
 {
 	char path[DUOSHM__PATH_SIZE];
 	duoshm__entry_path(registry, name, backend, path);
+	duoshm__entry_init(out, name, backend);
 	int fd = duoshm__file_open(path, O_RDONLY, 0);
 	if (fd < 0)
 		return fail_open(name, path, errno);
@@ -143,13 +140,12 @@ static int create_once(
 		return result;
 	struct stat made;
 	result = look(file.fd, file.path, &made);
-	if (result != 0) {
-		duoshm__file_discard(&file);
-		return result;
-	}
-	result = duoshm__file_publish(&file, path);
+	if (result == 0)
+		result = duoshm__file_publish(&file, path);
 	if (result == 0)
 		fill_lock(file.fd, path, &made, out);
+	else
+		duoshm__file_discard(&file);
 	return result;
 }
 
@@ -182,7 +178,7 @@ static int fail_busy(int fd, const char *path, const char *name, const char *bac
 /* The owner of a file without write permission may still take its lock. */
 static int open_to_lock(const char *path)
 {
-	int fd = duoshm__file_open(path, O_RDWR, 0);
+	int fd = duoshm__fd_open(path, O_RDWR, 0);
 	if (fd >= 0 || errno != EACCES)
 		return fd;
 	struct stat file;
@@ -190,7 +186,7 @@ static int open_to_lock(const char *path)
 		errno = EACCES;
 		return -1;
 	}
-	return duoshm__file_open(path, O_RDONLY, 0);
+	return duoshm__fd_open(path, O_RDONLY, 0);
 }
 
 /* 1: locked, but the name is another file's by now. */
@@ -202,17 +198,11 @@ static int lock_once(
 		return fail_open(name, path, errno);
 	struct stat file;
 	int result = look(fd, path, &file);
-	if (result == 0)
-		result = duoshm__fd_keep(fd);
-	if (result != 0) {
-		close(fd);
-		return result;
-	}
-	if (duoshm__file_lock(fd, LOCK_EX | LOCK_NB) != 0)
+	if (result == 0 && duoshm__file_lock(fd, LOCK_EX | LOCK_NB) != 0)
 		result = errno == EWOULDBLOCK ? fail_busy(fd, path, name, backend)
 					      : duoshm__fail_call(DUOSHM_ERR_SYSTEM, errno,
 							"flock(\"%s\")", path);
-	else if (!duoshm__file_is(fd, path))
+	else if (result == 0 && !duoshm__file_is(fd, path))
 		result = 1;
 	if (result == 0)
 		fill_lock(fd, path, &file, out);
@@ -251,8 +241,8 @@ int duoshm__entry_write(const struct duoshm__entry_lock *lock, const struct duos
 	if (result == 0)
 		result = check_held(lock);
 	if (result == 0 && duoshm__file_write(lock->fd, text, sizeof text, 0) < 0)
-		result = duoshm__fail_call(duoshm__code_of_errno(errno), errno,
-			"pwrite(\"%s\", %zu)", lock->path, sizeof text);
+		result =
+			duoshm__fail_call(0, errno, "pwrite(\"%s\", %zu)", lock->path, sizeof text);
 	return result;
 }
 
@@ -260,8 +250,7 @@ int duoshm__entry_unlink(const struct duoshm__entry_lock *lock)
 {
 	int result = check_held(lock);
 	if (result == 0 && unlink(lock->path) != 0)
-		result = duoshm__fail_call(
-			duoshm__code_of_errno(errno), errno, "unlink(\"%s\")", lock->path);
+		result = duoshm__fail_call(0, errno, "unlink(\"%s\")", lock->path);
 	return result;
 }
 

@@ -44,31 +44,44 @@ static const char *words_of_errno(int system_error)
 #endif
 }
 
+static void format_into(char *words, size_t size, const char *format, va_list arguments)
+	DUOSHM__PRINTF(3, 0);
+static void format_into(char *words, size_t size, const char *format, va_list arguments)
+{
+	char made[sizeof last.cause];
+	_Static_assert(
+		sizeof last.cause >= sizeof last.call && sizeof last.cause >= sizeof last.cure,
+		"room for the longest of them");
+	int saved = errno;
+	vsnprintf(made, size, format, arguments);
+	memcpy(words, made, strlen(made) + 1);
+	errno = saved;
+}
+
 int duoshm__fail(int code, const char *cause, ...)
 {
-	int saved = errno;
 	struct duoshm_failure made = {.code = code};
 	va_list arguments;
 	va_start(arguments, cause);
-	vsnprintf(made.cause, sizeof made.cause, cause, arguments);
+	format_into(made.cause, sizeof made.cause, cause, arguments);
 	va_end(arguments);
 	last = made;
-	errno = saved;
 	return code;
 }
 
 int duoshm__fail_call(int code, int system_error, const char *call, ...)
 {
 	int saved = errno;
-	struct duoshm_failure made = {.code = code, .system_error = system_error};
+	struct duoshm_failure made = {.system_error = system_error};
+	made.code = code != 0 ? code : duoshm__code_of_errno(system_error);
 	va_list arguments;
 	va_start(arguments, call);
-	vsnprintf(made.call, sizeof made.call, call, arguments);
+	format_into(made.call, sizeof made.call, call, arguments);
 	va_end(arguments);
 	snprintf(made.cause, sizeof made.cause, "%s", words_of_errno(system_error));
 	last = made;
 	errno = saved;
-	return code;
+	return made.code;
 }
 
 int duoshm__fail_native(const struct duoshm_failure *why)
@@ -81,32 +94,22 @@ int duoshm__fail_native(const struct duoshm_failure *why)
 	return made.code;
 }
 
-static void set_words(char *words, size_t size, const char *format, va_list arguments)
-	DUOSHM__PRINTF(3, 0);
-static void set_words(char *words, size_t size, const char *format, va_list arguments)
-{
-	char made[sizeof last.cause];
-	_Static_assert(sizeof last.cause >= sizeof last.cure, "room for the longer of the two");
-	int saved = errno;
-	vsnprintf(made, size, format, arguments);
-	memcpy(words, made, size);
-	errno = saved;
-}
-
-void duoshm__set_cause(const char *format, ...)
+int duoshm__set_cause(const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
-	set_words(last.cause, sizeof last.cause, format, arguments);
+	format_into(last.cause, sizeof last.cause, format, arguments);
 	va_end(arguments);
+	return last.code;
 }
 
-void duoshm__set_cure(const char *format, ...)
+int duoshm__set_cure(const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
-	set_words(last.cure, sizeof last.cure, format, arguments);
+	format_into(last.cure, sizeof last.cure, format, arguments);
 	va_end(arguments);
+	return last.code;
 }
 
 int duoshm__code_of_errno(int system_error)

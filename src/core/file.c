@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 
+#include "core/clock.h"
 #include "core/failure.h"
 #include "core/random.h"
 
@@ -41,6 +42,16 @@ int duoshm__file_lock(int fd, int operation)
 		result = flock(fd, operation);
 	while (result != 0 && errno == EINTR);
 	return result;
+}
+
+int duoshm__file_lock_patiently(int fd, int operation, int tries, int64_t pause_ns)
+{
+	for (int i = 1; duoshm__file_lock(fd, operation | LOCK_NB) != 0; i++) {
+		if (errno != EWOULDBLOCK || i == tries)
+			return -1;
+		duoshm__pause(pause_ns);
+	}
+	return 0;
 }
 
 bool duoshm__file_is(int fd, const char *path)
@@ -86,8 +97,8 @@ static int lock_new(int fd, const char *path)
 	if (errno == EWOULDBLOCK)
 		return duoshm__fail(DUOSHM_ERR_BUSY, "%s was swept away", path);
 	duoshm__fail_call(DUOSHM_ERR_REGISTRY, errno, "flock(\"%s\", LOCK_EX)", path);
-	duoshm__set_cure("choose a directory on a local file system that has flock, with --dir");
-	return DUOSHM_ERR_REGISTRY;
+	return duoshm__set_cure(
+		"choose a directory on a local file system that has flock, with --dir");
 }
 
 static int make_once(const char *directory, unsigned mode, struct duoshm__new_file *out)
@@ -96,27 +107,14 @@ static int make_once(const char *directory, unsigned mode, struct duoshm__new_fi
 	int result = duoshm__random(64, &number);
 	if (result != 0)
 		return result;
-	struct duoshm__new_file made;
-	int length = snprintf(made.path, sizeof made.path, "%s/.t.%016" PRIx64, directory, number);
-	if (length < 0 || (size_t)length >= sizeof made.path)
-		return duoshm__fail(DUOSHM_ERR_REGISTRY, "the path of the registry is too long");
-	made.fd = duoshm__file_open(made.path, O_RDWR | O_CREAT | O_EXCL, mode);
-	if (made.fd < 0)
-		return duoshm__fail_call(duoshm__code_of_errno(errno), errno,
-			"open(\"%s\", O_CREAT | O_EXCL)", made.path);
-	result = duoshm__fd_keep(made.fd);
-	if (result != 0) {
-		close(made.fd);
-		unlink(made.path);
-		return result;
-	}
-	result = lock_new(made.fd, made.path);
-	if (result != 0) {
-		duoshm__file_discard(&made);
-		return result;
-	}
-	*out = made;
-	return 0;
+	snprintf(out->path, sizeof out->path, "%s/.t.%016" PRIx64, directory, number);
+	out->fd = duoshm__fd_open(out->path, O_RDWR | O_CREAT | O_EXCL, mode);
+	if (out->fd < 0)
+		return duoshm__fail_call(0, errno, "open(\"%s\", O_CREAT | O_EXCL)", out->path);
+	result = lock_new(out->fd, out->path);
+	if (result != 0)
+		duoshm__file_discard(out);
+	return result;
 }
 
 int duoshm__file_make(const char *directory, unsigned mode, struct duoshm__new_file *out)
@@ -127,6 +125,17 @@ int duoshm__file_make(const char *directory, unsigned mode, struct duoshm__new_f
 	return result;
 }
 
+static int fail_link(const char *from, const char *to, int error)
+{
+	bool cannot = error == EPERM || error == EOPNOTSUPP;
+	int code = cannot ? DUOSHM_ERR_REGISTRY : 0;
+	int result = duoshm__fail_call(code, error, "link(\"%s\", \"%s\")", from, to);
+	if (cannot)
+		duoshm__set_cure(
+			"choose a directory on a file system that has hard links, with --dir");
+	return result;
+}
+
 int duoshm__file_publish(struct duoshm__new_file *file, const char *path)
 {
 	if (link(file->path, path) == 0) {
@@ -134,19 +143,12 @@ int duoshm__file_publish(struct duoshm__new_file *file, const char *path)
 		return 0;
 	}
 	int result;
-	if (errno == EEXIST) {
+	if (errno == EEXIST)
 		result = duoshm__fail(DUOSHM_ERR_EXISTS, "%s exists", path);
-	} else if (errno == ENOENT) {
+	else if (errno == ENOENT)
 		result = duoshm__fail(DUOSHM_ERR_BUSY, "%s was swept away", file->path);
-	} else {
-		int code = errno == EPERM || errno == EOPNOTSUPP ? DUOSHM_ERR_REGISTRY
-								 : duoshm__code_of_errno(errno);
-		result = duoshm__fail_call(code, errno, "link(\"%s\", \"%s\")", file->path, path);
-		if (code == DUOSHM_ERR_REGISTRY)
-			duoshm__set_cure("choose a directory on a file system that has hard links, "
-					 "with --dir");
-	}
-	duoshm__file_discard(file);
+	else
+		result = fail_link(file->path, path, errno);
 	return result;
 }
 

@@ -15,6 +15,8 @@
 int duoshm__file_open(const char *path, int flags, unsigned mode);
 /* flock(2), interrupted or not. -1 with errno: EWOULDBLOCK. */
 int duoshm__file_lock(int fd, int operation);
+/* Without waiting in the kernel: a lock that another only tries is free again soon. */
+int duoshm__file_lock_patiently(int fd, int operation, int tries, int64_t pause_ns);
 /* Is `path` the very file that is open as fd? */
 bool duoshm__file_is(int fd, const char *path);
 /* read(2) and write(2) at an offset, all of it; the length, shorter only at the file's end, or -1 with errno. */
@@ -22,7 +24,7 @@ ssize_t duoshm__file_read(int fd, void *bytes, size_t size, off_t at);
 ssize_t duoshm__file_write(int fd, const void *bytes, size_t size, off_t at);
 
 /*
- * A file that is being made: DIR/.t.<random>, locked exclusively and kept (duoshm__fd_keep). A sweeper that comes
+ * A file that is being made: DIR/.t.<random>, locked exclusively and kept (duoshm__fd_open). A sweeper that comes
  * between opening and locking may take it away: then publish tells so, and the maker begins again.
  */
 struct duoshm__new_file {
@@ -31,7 +33,7 @@ struct duoshm__new_file {
 };
 /* PERMISSION, NO_SPACE, LIMIT, REGISTRY. */
 int duoshm__file_make(const char *directory, unsigned mode, struct duoshm__new_file *out);
-/* Gives it its lasting name, exclusively. EXISTS; BUSY: swept away, begin again. On failure it is discarded. */
+/* Gives it its lasting name, exclusively. EXISTS; BUSY: swept away, begin again. On failure it is the caller's to discard. */
 int duoshm__file_publish(struct duoshm__new_file *file, const char *path);
 void duoshm__file_discard(struct duoshm__new_file *file);
 /* How often something that a sweeper or remover may take away is tried again before it is an error. */

@@ -9,13 +9,13 @@
  */
 #include "config.h"
 
-#include "core/life.h"
+#include "core/lifeline.h"
 
+#include "core/array.h"
 #include "core/failure.h"
 #include "core/file.h"
 #include "core/lifeline_layout.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -30,9 +30,7 @@
 
 void duoshm__life_path(const char *directory, uint64_t id, char path[DUOSHM__PATH_SIZE])
 {
-	int length = snprintf(path, DUOSHM__PATH_SIZE, "%s/" PREFIX "%013" PRIx64, directory, id);
-	if (length < 0 || length >= DUOSHM__PATH_SIZE)
-		path[0] = '\0';
+	snprintf(path, DUOSHM__PATH_SIZE, "%s/" PREFIX "%013" PRIx64, directory, id);
 }
 
 /* The id in a file's name; false: no lifeline's. */
@@ -115,29 +113,26 @@ enum duoshm__life duoshm__life_of(
 
 typedef int life_file_fn(const char *path, int fd, uint64_t id, void *arg);
 
-/* Calls fn for each lifeline file; fd is -1 where it cannot be opened. A result other than 0 ends the walk. */
-static int walk(const char *directory, life_file_fn *fn, void *arg)
+struct walk {
+	const char *directory;
+	life_file_fn *fn; /* fd is -1 where the file cannot be opened */
+	void *arg;
+};
+
+static int visit(const char *file, void *arg)
 {
-	DIR *dir = opendir(directory);
-	if (dir == NULL)
-		return duoshm__fail_call(
-			duoshm__code_of_errno(errno), errno, "opendir(\"%s\")", directory);
-	int result = 0;
-	const struct dirent *file;
-	while (result == 0 && (file = readdir(dir)) != NULL) {
-		uint64_t id;
-		if (!id_of_name(file->d_name, &id))
-			continue;
-		char path[DUOSHM__PATH_SIZE];
-		duoshm__life_path(directory, id, path);
-		int fd = duoshm__file_open(path, O_RDONLY, 0);
-		if (fd < 0 && errno == ENOENT)
-			continue;
-		result = fn(path, fd, id, arg);
-		if (fd >= 0)
-			close(fd);
-	}
-	closedir(dir);
+	const struct walk *walk = arg;
+	uint64_t id;
+	if (!id_of_name(file, &id))
+		return 0;
+	char path[DUOSHM__PATH_SIZE];
+	duoshm__life_path(walk->directory, id, path);
+	int fd = duoshm__file_open(path, O_RDONLY, 0);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	int result = walk->fn(path, fd, id, walk->arg);
+	if (fd >= 0)
+		close(fd);
 	return result;
 }
 
@@ -157,7 +152,8 @@ static int sweep_file(const char *path, int fd, uint64_t id, void *arg)
 
 void duoshm__life_sweep(const char *directory)
 {
-	walk(directory, sweep_file, NULL);
+	struct walk walk = {.directory = directory, .fn = sweep_file};
+	duoshm__registry_walk(directory, visit, &walk);
 }
 
 struct scan {
@@ -165,14 +161,6 @@ struct scan {
 	void *arg;
 	unsigned unreadable;
 };
-
-static int by_value(const void *left, const void *right)
-{
-	uint64_t l, r;
-	memcpy(&l, left, sizeof l);
-	memcpy(&r, right, sizeof r);
-	return (l > r) - (l < r);
-}
 
 /* How many slots can be read: what the head says, bounded by what the kernel says. */
 static size_t readable_slots(int fd, const struct duoshm__life_head *head)
@@ -188,33 +176,24 @@ static size_t readable_slots(int fd, const struct duoshm__life_head *head)
 }
 
 /* Each generation once, whatever the number of its handles. */
-static void tell(const uint64_t *generations, size_t count, int64_t pid, struct scan *scan)
+static int tell_slots(const char *path, int fd, const struct duoshm__life_head *head, size_t count,
+	const struct scan *scan)
 {
+	size_t size = count * sizeof(uint64_t);
+	uint64_t *generations = malloc(size);
+	if (generations == NULL)
+		return duoshm__fail_call(DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc(%zu)", size);
+	int result = 0;
+	ssize_t length = duoshm__file_read(fd, generations, size, sizeof *head);
+	if (length < 0)
+		result = duoshm__fail_call(0, errno, "pread(\"%s\")", path);
+	count = length < 0 ? 0 : (size_t)length / sizeof *generations;
+	qsort(generations, count, sizeof *generations, duoshm__array_by_number);
 	uint64_t last = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (generations[i] != last)
-			scan->fn(generations[i], pid, scan->arg);
+			scan->fn(generations[i], head->pid, scan->arg);
 		last = generations[i];
-	}
-}
-
-static int tell_slots(const char *path, int fd, const struct duoshm__life_head *head, size_t count,
-	struct scan *scan)
-{
-	uint64_t *generations = malloc(count * sizeof *generations);
-	if (generations == NULL)
-		return duoshm__fail_call(
-			DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc(%zu)", count * sizeof *generations);
-	int result = 0;
-	ssize_t length =
-		duoshm__file_read(fd, generations, count * sizeof *generations, sizeof *head);
-	if (length < 0) {
-		result = duoshm__fail_call(
-			duoshm__code_of_errno(errno), errno, "pread(\"%s\")", path);
-	} else {
-		count = (size_t)length / sizeof *generations;
-		qsort(generations, count, sizeof *generations, by_value);
-		tell(generations, count, head->pid, scan);
 	}
 	free(generations);
 	return result;
@@ -238,7 +217,8 @@ int duoshm__lifeline_scan(
 	const char *directory, duoshm__attachment_fn *fn, void *arg, unsigned *unreadable)
 {
 	struct scan scan = {.fn = fn, .arg = arg};
-	int result = walk(directory, scan_file, &scan);
+	struct walk walk = {.directory = directory, .fn = scan_file, .arg = &scan};
+	int result = duoshm__registry_walk(directory, visit, &walk);
 	if (result == 0 && unreadable != NULL)
 		*unreadable = scan.unreadable;
 	return result;

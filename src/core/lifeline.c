@@ -14,7 +14,6 @@
 
 #include "core/failure.h"
 #include "core/file.h"
-#include "core/life.h"
 #include "core/lifeline_layout.h"
 #include "core/random.h"
 
@@ -79,9 +78,9 @@ static int write_zeros(int fd, uint32_t from, uint32_t to)
 
 static int fail_write(const char *path, int error)
 {
-	duoshm__fail_call(duoshm__code_of_errno(error), error, "pwrite(\"%s\")", path);
-	duoshm__set_cure("make room in the registry directory, or choose another with --dir");
-	return duoshm_failure()->code;
+	duoshm__fail_call(0, error, "pwrite(\"%s\")", path);
+	return duoshm__set_cure(
+		"make room in the registry directory, or choose another with --dir");
 }
 
 /* The rights: in a directory that other users may enter they must see who is alive, else nobody must. */
@@ -115,8 +114,7 @@ static int map_file(struct duoshm__lifeline *made, const struct duoshm__new_file
 	void *map =
 		mmap(NULL, DUOSHM__LIFE_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
 	if (map == MAP_FAILED)
-		return duoshm__fail_call(duoshm__code_of_errno(errno), errno,
-			"mmap(\"%s\", MAP_SHARED)", file->path);
+		return duoshm__fail_call(0, errno, "mmap(\"%s\", MAP_SHARED)", file->path);
 	made->head = map;
 	made->slots = (struct duoshm__word64 *)(made->head + 1);
 	made->real = slots_in(FIRST_REAL);
@@ -141,17 +139,11 @@ static int hand_lock_to_mapping(struct duoshm__lifeline *made, struct duoshm__ne
 {
 	if (madvise(made->head, DUOSHM__LIFE_FILE_SIZE, MADV_DONTFORK) != 0)
 		return 0;
-	int second = duoshm__file_open(file->path, O_RDWR, 0);
+	int second = duoshm__fd_open(file->path, O_RDWR, 0);
+	if (second < 0 && errno == ENOENT)
+		return duoshm__fail(DUOSHM_ERR_BUSY, "%s was swept away", file->path);
 	if (second < 0)
-		return errno == ENOENT
-			       ? duoshm__fail(DUOSHM_ERR_BUSY, "%s was swept away", file->path)
-			       : duoshm__fail_call(duoshm__code_of_errno(errno), errno,
-					 "open(\"%s\")", file->path);
-	int result = duoshm__fd_keep(second);
-	if (result != 0) {
-		close(second);
-		return result;
-	}
+		return duoshm__fail_call(0, errno, "open(\"%s\")", file->path);
 	duoshm__fd_close(file->fd);
 	file->fd = second;
 	if (duoshm__file_lock(second, LOCK_SH | LOCK_NB) == 0)
@@ -173,10 +165,8 @@ static int hand_lock_to_mapping(struct duoshm__lifeline *made, struct duoshm__ne
 static int publish(struct duoshm__lifeline *made, struct duoshm__new_file *file)
 {
 	int result = duoshm__random(DUOSHM__LIFE_ID_BITS, &made->id);
-	if (result != 0) {
-		duoshm__file_discard(file);
+	if (result != 0)
 		return result;
-	}
 	duoshm__life_path(made->directory, made->id, made->path);
 	return duoshm__file_publish(file, made->path);
 }
@@ -194,16 +184,12 @@ static int make_file(struct duoshm__lifeline *made)
 	if (result != 0)
 		goto discard_file;
 	result = hand_lock_to_mapping(made, &file);
-	if (result != 0)
-		goto unmap;
-	result = publish(made, &file);
+	if (result == 0)
+		result = publish(made, &file);
 	if (result == 0) {
 		made->fd = file.fd;
 		return 0;
 	}
-	munmap(made->head, DUOSHM__LIFE_FILE_SIZE);
-	return result;
-unmap:
 	munmap(made->head, DUOSHM__LIFE_FILE_SIZE);
 discard_file:
 	duoshm__file_discard(&file);
@@ -233,22 +219,22 @@ static int make(const char *directory, struct duoshm__lifeline **out)
 {
 	struct duoshm__lifeline *made = calloc(1, sizeof *made);
 	if (made == NULL)
-		return duoshm__fail_call(DUOSHM_ERR_NO_SPACE, ENOMEM, "calloc(%zu)", sizeof *made);
+		return duoshm__fail_call(0, ENOMEM, "calloc(%zu)", sizeof *made);
 	pthread_mutex_init(&made->lock, NULL);
 	made->forks = duoshm__forks();
 	made->free = calloc(slots_in(FIRST_REAL), sizeof *made->free);
 	snprintf(made->directory, sizeof made->directory, "%s", directory);
-	int result = made->free == NULL ? duoshm__fail_call(DUOSHM_ERR_NO_SPACE, ENOMEM, "calloc()")
-					: DUOSHM_ERR_BUSY;
-	for (int i = 0; (result == DUOSHM_ERR_BUSY || result == DUOSHM_ERR_EXISTS) &&
-			i < DUOSHM__FILE_TRIES;
-		i++)
+	int result =
+		made->free == NULL ? duoshm__fail_call(0, ENOMEM, "calloc()") : DUOSHM_ERR_BUSY;
+	int tries = DUOSHM__FILE_TRIES;
+	while ((result == DUOSHM_ERR_BUSY || result == DUOSHM_ERR_EXISTS) && tries-- > 0)
 		result = make_file(made);
 	if (result != 0) {
 		release(made);
 		return result;
 	}
-	*out = made;
+	made->next = lifelines;
+	lifelines = *out = made;
 	return 0;
 }
 
@@ -259,20 +245,15 @@ int duoshm__lifeline_open(const char *directory, struct duoshm__lifeline **out)
 		return result;
 	duoshm__process_lock();
 	struct duoshm__lifeline *found = find(directory);
-	if (found == NULL) {
+	bool is_new = found == NULL;
+	if (is_new)
 		result = make(directory, &found);
-		if (result == 0) {
-			found->next = lifelines;
-			lifelines = found;
-		}
-	}
-	bool is_new = result == 0 && found->users == 0;
 	if (result == 0) {
 		found->users++;
 		*out = found;
 	}
 	duoshm__process_unlock();
-	if (is_new)
+	if (is_new && result == 0)
 		duoshm__life_sweep(directory);
 	return result;
 }
@@ -280,10 +261,9 @@ int duoshm__lifeline_open(const char *directory, struct duoshm__lifeline **out)
 static void unlist(const struct duoshm__lifeline *lifeline)
 {
 	struct duoshm__lifeline **at = &lifelines;
-	while (*at != NULL && *at != lifeline)
+	while (*at != lifeline)
 		at = &(*at)->next;
-	if (*at != NULL)
-		*at = lifeline->next;
+	*at = lifeline->next;
 }
 
 /*
@@ -345,15 +325,13 @@ static int grow(struct duoshm__lifeline *lifeline)
 		duoshm__fail(DUOSHM_ERR_LIMIT,
 			"this process has %u attachments, all that its lifeline file can list",
 			(unsigned)lifeline->real);
-		duoshm__set_cure("close some");
-		return DUOSHM_ERR_LIMIT;
+		return duoshm__set_cure("close some");
 	}
 	uint32_t old = lifeline->real * 8 + (uint32_t)sizeof(struct duoshm__life_head);
 	uint32_t real = slots_in(2 * old);
 	uint32_t *stack = realloc(lifeline->free, real * sizeof *stack);
 	if (stack == NULL)
-		return duoshm__fail_call(
-			DUOSHM_ERR_NO_SPACE, ENOMEM, "realloc(%zu)", real * sizeof *stack);
+		return duoshm__fail_call(0, ENOMEM, "realloc(%zu)", real * sizeof *stack);
 	lifeline->free = stack;
 	int result = make_real(lifeline, old, 2 * old);
 	if (result == 0)

@@ -12,9 +12,7 @@
 #ifndef DUOSHM_CORE_LIFELINE_H
 #define DUOSHM_CORE_LIFELINE_H
 
-#include "core/process.h"
-
-#include <stddef.h>
+#include "core/registry.h"
 
 #define DUOSHM__LIFE_ID_BITS                                                                       \
 	51 /* so that an id, a handle number and flags share one 64-bit lock word */
@@ -46,5 +44,14 @@ enum duoshm__life duoshm__life_of(
 typedef void duoshm__attachment_fn(uint64_t generation, int64_t pid, void *arg);
 int duoshm__lifeline_scan(
 	const char *directory, duoshm__attachment_fn *fn, void *arg, unsigned *unreadable);
+/* Removes the files of the proven dead. */
+void duoshm__life_sweep(const char *directory);
+
+/* ---- between the two halves: the own ones (lifeline.c), and the judgement of all (life.c) ---- */
+
+/* DIR/.l.<id> */
+void duoshm__life_path(const char *directory, uint64_t id, char path[DUOSHM__PATH_SIZE]);
+/* Is it the id of a lifeline that this very process has open? */
+bool duoshm__lifeline_is_own(uint64_t id);
 
 #endif

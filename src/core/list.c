@@ -9,7 +9,6 @@
 
 #include "core/failure.h"
 #include "core/inspect.h"
-#include "core/life.h"
 #include "core/sized.h"
 
 #include <stddef.h>

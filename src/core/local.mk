@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Add a file of this folder here, headers too.
 libduoshm_core_la_SOURCES += \
+	src/core/array.h \
 	src/core/backend_table.c \
 	src/core/bell.c \
 	src/core/clock.c \
@@ -20,7 +21,6 @@ libduoshm_core_la_SOURCES += \
 	src/core/kind.c \
 	src/core/kind.h \
 	src/core/life.c \
-	src/core/life.h \
 	src/core/lifeline.c \
 	src/core/lifeline.h \
 	src/core/lifeline_layout.h \
@@ -37,7 +37,6 @@ libduoshm_core_la_SOURCES += \
 	src/core/process.c \
 	src/core/process.h \
 	src/core/process_look.c \
-	src/core/process_look.h \
 	src/core/random.c \
 	src/core/random.h \
 	src/core/registry.c \

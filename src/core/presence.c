@@ -10,7 +10,6 @@
 
 #include "core/registry.h"
 
-#include "core/clock.h"
 #include "core/file.h"
 
 #include <errno.h>
@@ -24,40 +23,29 @@
 #define TEST_TRIES 4
 #define PAUSE_NS   100000
 
-static void path_of_name(const struct duoshm__registry *registry, const char *name,
-	const char *backend, char path[DUOSHM__PATH_SIZE])
+static void path_of(const char *entry_path, char path[DUOSHM__PATH_SIZE])
 {
-	snprintf(path, DUOSHM__PATH_SIZE, "%s/.r.%s@%s", registry->directory, name, backend);
-}
-
-static void path_of_entry(const struct duoshm__entry_lock *lock, char path[DUOSHM__PATH_SIZE])
-{
-	const char *slash = strrchr(lock->path, '/');
-	const char *file = slash != NULL ? slash + 1 : lock->path;
-	int length = snprintf(
-		path, DUOSHM__PATH_SIZE, "%.*s.r.%s", (int)(file - lock->path), lock->path, file);
-	if (length >= DUOSHM__PATH_SIZE)
+	const char *file = strrchr(entry_path, '/') + 1;
+	int length = (int)(file - entry_path);
+	if (snprintf(path, DUOSHM__PATH_SIZE, "%.*s.r.%s", length, entry_path, file) >=
+		DUOSHM__PATH_SIZE)
 		path[0] = '\0'; /* which no file has */
 }
 
-/* 0, or the errno of the last try. */
-static int lock_patiently(int fd, int operation, int tries)
+static int open_named(
+	const struct duoshm__registry *registry, const char *name, const char *backend)
 {
-	for (int i = 0; i < tries; i++) {
-		if (duoshm__file_lock(fd, operation | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK)
-			return errno;
-		duoshm__pause(PAUSE_NS);
-	}
-	return EWOULDBLOCK;
+	char entry[DUOSHM__PATH_SIZE], path[DUOSHM__PATH_SIZE];
+	duoshm__entry_path(registry, name, backend, entry);
+	path_of(entry, path);
+	return duoshm__fd_open(path, O_RDONLY, 0);
 }
 
 /* A file of an earlier object may still be held by its readers: the new object gets a new one. */
 void duoshm__presence_create(const struct duoshm__entry_lock *lock)
 {
 	char path[DUOSHM__PATH_SIZE];
-	path_of_entry(lock, path);
+	path_of(lock->path, path);
 	unlink(path);
 	int fd = duoshm__file_open(path, O_RDONLY | O_CREAT | O_EXCL, lock->mode);
 	if (fd >= 0)
@@ -67,16 +55,8 @@ void duoshm__presence_create(const struct duoshm__entry_lock *lock)
 int duoshm__presence_hold(
 	const struct duoshm__registry *registry, const char *name, const char *backend)
 {
-	char path[DUOSHM__PATH_SIZE];
-	path_of_name(registry, name, backend, path);
-	int fd = duoshm__file_open(path, O_RDONLY, 0);
-	if (fd < 0)
-		return -1;
-	if (duoshm__fd_keep(fd) != 0) {
-		close(fd);
-		return -1;
-	}
-	if (lock_patiently(fd, LOCK_SH, HOLD_TRIES) == 0)
+	int fd = open_named(registry, name, backend);
+	if (fd < 0 || duoshm__file_lock_patiently(fd, LOCK_SH, HOLD_TRIES, PAUSE_NS) == 0)
 		return fd;
 	duoshm__fd_drop(fd);
 	return -1;
@@ -85,21 +65,18 @@ int duoshm__presence_hold(
 int duoshm__presence_test(
 	const struct duoshm__registry *registry, const char *name, const char *backend)
 {
-	char path[DUOSHM__PATH_SIZE];
-	path_of_name(registry, name, backend, path);
-	int fd = duoshm__file_open(path, O_RDONLY, 0);
+	int fd = open_named(registry, name, backend);
 	if (fd < 0)
 		return -1;
-	int error = lock_patiently(fd, LOCK_EX, TEST_TRIES);
-	close(fd);
-	if (error == 0)
-		return 0;
-	return error == EWOULDBLOCK ? 1 : -1;
+	bool is_free = duoshm__file_lock_patiently(fd, LOCK_EX, TEST_TRIES, PAUSE_NS) == 0;
+	bool is_held = !is_free && errno == EWOULDBLOCK;
+	duoshm__fd_drop(fd);
+	return is_free ? 0 : is_held ? 1 : -1;
 }
 
 void duoshm__presence_unlink(const struct duoshm__entry_lock *lock)
 {
 	char path[DUOSHM__PATH_SIZE];
-	path_of_entry(lock, path);
+	path_of(lock->path, path);
 	unlink(path);
 }

@@ -11,15 +11,14 @@
 
 #include "core/process.h"
 
-#include "core/failure.h"
-#include "core/process_look.h"
+#include "core/array.h"
+#include "core/file.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,7 +36,7 @@ struct kept {
 static pthread_mutex_t outer = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t inner = PTHREAD_MUTEX_INITIALIZER;
 static struct kept *kept;
-static size_t n_kept, kept_room;
+static size_t n_kept;
 static struct duoshm__process self; /* pid 0: not looked up yet */
 static _Atomic unsigned forks;      /* written by the at-fork handler, alone in its process */
 
@@ -141,57 +140,60 @@ enum duoshm__running duoshm__process_running(const struct duoshm__process *proce
 	return look.start == process->start ? DUOSHM__RUNNING : DUOSHM__GONE;
 }
 
-static int add(const struct kept *entry)
+/* By who holds `inner`: where this number is noted; n_kept: nowhere. */
+static size_t find(int fd)
 {
-	/* an older entry of this number tells of a file that is no longer open */
-	for (size_t i = 0; i < n_kept; i++) {
-		if (kept[i].fd == entry->fd) {
-			kept[i] = *entry;
-			return 0;
-		}
-	}
-	if (n_kept == kept_room) {
-		size_t room = kept_room == 0 ? 16 : 2 * kept_room;
-		struct kept *grown = realloc(kept, room * sizeof *kept);
-		if (grown == NULL)
-			return duoshm__fail_call(
-				DUOSHM_ERR_NO_SPACE, ENOMEM, "realloc(%zu)", room * sizeof *kept);
-		kept = grown;
-		kept_room = room;
-	}
-	kept[n_kept++] = *entry;
+	size_t at = 0;
+	while (at < n_kept && kept[at].fd != fd)
+		at++;
+	return at;
+}
+
+/* An older note of the same number tells of a file that is no longer open. */
+static int keep(int fd)
+{
+	struct stat now;
+	if (fstat(fd, &now) != 0)
+		return -1;
+	size_t at = find(fd);
+	kept[at] = (struct kept){.fd = fd, .device = now.st_dev, .inode = now.st_ino};
+	n_kept += at == n_kept;
 	return 0;
 }
 
-int duoshm__fd_keep(int fd)
+int duoshm__fd_open(const char *path, int flags, unsigned mode)
 {
-	int result = duoshm__process_init();
-	if (result != 0)
-		return result;
-	struct stat now;
-	if (fstat(fd, &now) != 0)
-		return duoshm__fail_call(DUOSHM_ERR_SYSTEM, errno, "fstat(%d)", fd);
-	struct kept entry = {.fd = fd, .device = now.st_dev, .inode = now.st_ino};
+	if (duoshm__process_init() != 0) {
+		errno = ENOMEM;
+		return -1;
+	}
 	pthread_mutex_lock(&inner);
-	result = add(&entry);
+	int fd = -1;
+	struct kept *grown = duoshm__array_grow(kept, n_kept, sizeof *kept);
+	if (grown != NULL) {
+		kept = grown;
+		fd = duoshm__file_open(path, flags, mode);
+	}
+	if (fd >= 0 && keep(fd) != 0) {
+		close(fd);
+		fd = -1;
+	}
 	pthread_mutex_unlock(&inner);
-	return result;
+	return fd;
 }
 
 static void forget(int fd, bool unlock)
 {
 	int saved = errno;
 	pthread_mutex_lock(&inner);
-	for (size_t i = 0; i < n_kept; i++) {
-		if (kept[i].fd != fd)
-			continue;
-		if (is_still(&kept[i])) {
+	size_t at = find(fd);
+	if (at < n_kept) {
+		if (is_still(&kept[at])) {
 			if (unlock)
 				flock(fd, LOCK_UN);
 			close(fd);
 		}
-		kept[i] = kept[--n_kept];
-		break;
+		kept[at] = kept[--n_kept];
 	}
 	pthread_mutex_unlock(&inner);
 	errno = saved;

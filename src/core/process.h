@@ -21,6 +21,22 @@ enum duoshm__running { DUOSHM__GONE, DUOSHM__RUNNING, DUOSHM__CANNOT_TELL };
 /* GONE: no such pid, a zombie, another start time, another boot. CANNOT_TELL: the pid exists, its start time is hidden. */
 enum duoshm__running duoshm__process_running(const struct duoshm__process *process);
 
+/* ---- core/process_look.c: what the system tells, one implementation per kind of system ---- */
+
+struct duoshm__process_look {
+	uint64_t start; /* 0: the system does not tell */
+	bool finished;  /* a zombie: it runs no more, only its exit status remains */
+};
+/* false: nothing is told of this pid, whether it exists or not. */
+bool duoshm__process_look(int64_t pid, struct duoshm__process_look *out);
+/*
+ * Identifies this boot of the machine; 0: the system does not tell. Never derived from a clock, for a clock that is
+ * set would turn the living into remains of an earlier boot.
+ */
+uint64_t duoshm__boot(void);
+
+/* ---- fork ---- */
+
 /* How often this process image was forked, counted in the child: a handle remembers it and compares. */
 unsigned duoshm__forks(void);
 /* Installs the at-fork handlers, once. Called by duoshm_new. */
@@ -31,10 +47,11 @@ void duoshm__process_unlock(void);
 
 /*
  * Descriptors that a forked child closes at once, because they hold an flock (never unlock there: it is
- * the parent's lock). keep before the lock is taken; drop unlocks and closes the descriptor; it does
- * nothing in a child that was forked since, nor to a number that names another file by now.
+ * the parent's lock). A descriptor that is to be locked is opened here, as by duoshm__file_open: no fork comes between
+ * opening and keeping it. drop unlocks and closes the descriptor; it does nothing in a child that was forked since, nor
+ * to a number that names another file by now.
  */
-int duoshm__fd_keep(int fd);
+int duoshm__fd_open(const char *path, int flags, unsigned mode); /* -1 with errno */
 void duoshm__fd_drop(int fd);
 /* Closes it without unlocking: a mapping holds the open file, and the lock with it. */
 void duoshm__fd_close(int fd);

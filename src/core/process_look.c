@@ -9,7 +9,7 @@
  */
 #include "config.h"
 
-#include "core/process_look.h"
+#include "core/process.h"
 
 #include "core/file.h"
 

@@ -9,7 +9,7 @@
 
 #include "core/registry.h"
 
-#include "core/clock.h"
+#include "core/array.h"
 #include "core/failure.h"
 #include "core/file.h"
 #include "core/name.h"
@@ -51,8 +51,7 @@
 static int refuse(const char *directory, const char *cause, const char *cure)
 {
 	duoshm__fail(DUOSHM_ERR_REGISTRY, DIRECTORY "%s", SHOWN(directory), cause);
-	duoshm__set_cure("%s", cure);
-	return DUOSHM_ERR_REGISTRY;
+	return duoshm__set_cure("%s", cure);
 }
 
 static int fail_errno(const char *call, const char *directory, int error)
@@ -65,8 +64,7 @@ static int fail_errno(const char *call, const char *directory, int error)
 		error == ENOENT   ? "the directory above it does not exist"
 		: error == EACCES ? "this user may not use it"
 				  : duoshm_failure()->cause);
-	duoshm__set_cure("choose another with --dir or DUOSHM_DIR");
-	return code;
+	return duoshm__set_cure("choose another with --dir or DUOSHM_DIR");
 }
 
 /* ---- which directory ----------------------------------------------------------------------------- */
@@ -152,8 +150,7 @@ static int check_directory(int fd, const char *directory)
 		duoshm__fail(DUOSHM_ERR_REGISTRY,
 			DIRECTORY "belongs to user %lu, not to this user (%lu) or root",
 			SHOWN(directory), (unsigned long)found.st_uid, (unsigned long)geteuid());
-		duoshm__set_cure("run as that user, or choose another directory with --dir");
-		return DUOSHM_ERR_REGISTRY;
+		return duoshm__set_cure("run as that user, or choose another directory with --dir");
 	}
 	if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (found.st_mode & S_ISVTX) == 0)
 		return refuse(directory, "others may remove files in it (mode without sticky bit)",
@@ -183,17 +180,11 @@ static int explain_open(const char *directory, int error)
  */
 static int hold(int fd, const char *directory)
 {
-	for (int i = 0; duoshm__file_lock(fd, LOCK_SH | LOCK_NB) != 0; i++) {
-		if (errno != EWOULDBLOCK) {
-			duoshm__fail_call(
-				DUOSHM_ERR_REGISTRY, errno, "flock(\"%s\", LOCK_SH)", directory);
-			duoshm__set_cure(
-				"choose a directory on a file system that has flock, with --dir");
-			return DUOSHM_ERR_REGISTRY;
-		}
-		if (i == HOLD_TRIES)
-			break;
-		duoshm__pause(HOLD_PAUSE);
+	if (duoshm__file_lock_patiently(fd, LOCK_SH, HOLD_TRIES, HOLD_PAUSE) != 0 &&
+		errno != EWOULDBLOCK) {
+		duoshm__fail_call(DUOSHM_ERR_REGISTRY, errno, "flock(\"%s\", LOCK_SH)", directory);
+		return duoshm__set_cure(
+			"choose a directory on a file system that has flock, with --dir");
 	}
 	return duoshm__file_is(fd, directory) ? 0 : 1;
 }
@@ -201,7 +192,7 @@ static int hold(int fd, const char *directory)
 /* 0; 1: it was made, or removed meanwhile: again; or an error. */
 static int open_once(const char *directory, int *out)
 {
-	int fd = duoshm__file_open(directory, O_RDONLY | O_DIRECTORY, 0);
+	int fd = duoshm__fd_open(directory, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0 && errno != ENOENT)
 		return explain_open(directory, errno);
 	if (fd < 0) {
@@ -211,12 +202,7 @@ static int open_once(const char *directory, int *out)
 	}
 	int result = check_directory(fd, directory);
 	if (result == 0)
-		result = duoshm__fd_keep(fd);
-	if (result != 0) {
-		close(fd);
-		return result;
-	}
-	result = hold(fd, directory);
+		result = hold(fd, directory);
 	if (result == 0)
 		*out = fd;
 	else
@@ -251,126 +237,93 @@ void duoshm__registry_close(struct duoshm__registry *registry)
 
 /* ---- walking and sweeping ------------------------------------------------------------------------- */
 
-struct found {
-	char name[DUOSHM_NAME_SIZE];
-	char backend[8];
-};
-struct found_list {
-	struct found *items;
-	size_t count, room;
-};
-
-/* Takes a file name apart; false: not an entry. */
-static bool parse_file_name(const char *file, struct found *out)
-{
-	const char *at = strchr(file, '@');
-	if (at == NULL || at == file || (size_t)(at - file) >= sizeof out->name)
-		return false;
-	size_t length = strlen(at + 1);
-	if (length == 0 || length >= sizeof out->backend)
-		return false;
-	/* the name's own rules, with the family in front as the public names have it */
-	char name[sizeof out->backend + sizeof out->name + 1];
-	struct duoshm__name parsed;
-	snprintf(name, sizeof name, "%s:%.*s", at + 1, (int)(at - file), file);
-	if (duoshm__name_parse(name, &parsed) != 0)
-		return false;
-	memcpy(out->name, parsed.text, sizeof out->name);
-	memcpy(out->backend, parsed.backend, sizeof out->backend);
-	return true;
-}
-
-static int append(struct found_list *list, const struct found *item)
-{
-	if (list->count == list->room) {
-		size_t room = list->room == 0 ? 64 : 2 * list->room;
-		struct found *grown = realloc(list->items, room * sizeof *grown);
-		if (grown == NULL)
-			return duoshm__fail_call(
-				DUOSHM_ERR_NO_SPACE, ENOMEM, "realloc(%zu)", room * sizeof *grown);
-		list->items = grown;
-		list->room = room;
-	}
-	list->items[list->count++] = *item;
-	return 0;
-}
-
-static int collect(const char *directory, struct found_list *list)
+int duoshm__registry_walk(const char *directory, duoshm__file_fn *fn, void *arg)
 {
 	DIR *dir = opendir(directory);
 	if (dir == NULL)
 		return fail_errno("opendir", directory, errno);
 	int result = 0;
 	const struct dirent *file;
-	while (result == 0 && (file = readdir(dir)) != NULL) {
-		struct found item;
-		if (file->d_name[0] != '.' && parse_file_name(file->d_name, &item))
-			result = append(list, &item);
-	}
+	while (result == 0 && (file = readdir(dir)) != NULL)
+		result = fn(file->d_name, arg);
 	closedir(dir);
 	return result;
+}
+
+struct found {
+	struct duoshm__name *items;
+	size_t count;
+};
+
+/* Takes a file name apart, with the family in front as the public names have it; false: not an entry. */
+static bool parse_file_name(const char *file, struct duoshm__name *out)
+{
+	const char *at = strchr(file, '@');
+	if (file[0] == '.' || at == NULL)
+		return false;
+	char name[sizeof *out];
+	int length = snprintf(name, sizeof name, "%s:%.*s", at + 1, (int)(at - file), file);
+	return (size_t)length < sizeof name && duoshm__name_parse(name, out) == 0;
+}
+
+static int collect(const char *file, void *arg)
+{
+	struct found *found = arg;
+	struct duoshm__name name;
+	if (!parse_file_name(file, &name))
+		return 0;
+	struct duoshm__name *items = duoshm__array_grow(found->items, found->count, sizeof *items);
+	if (items == NULL)
+		return DUOSHM_ERR_NO_SPACE;
+	found->items = items;
+	items[found->count++] = name;
+	return 0;
 }
 
 static int by_name(const void *left, const void *right)
 {
-	const struct found *l = left, *r = right;
-	int order = strcmp(l->name, r->name);
+	const struct duoshm__name *l = left, *r = right;
+	int order = strcmp(l->text, r->text);
 	return order != 0 ? order : strcmp(l->backend, r->backend);
-}
-
-static int visit(const struct duoshm__registry *registry, const struct found *item,
-	duoshm__entry_fn *fn, void *arg)
-{
-	struct duoshm__entry entry;
-	int result = duoshm__entry_read(registry, item->name, item->backend, &entry);
-	if (result == DUOSHM_ERR_NOT_FOUND)
-		return 0; /* removed since */
-	if (result != 0) {
-		memset(&entry, 0, sizeof entry);
-		entry.native.segment_id = entry.native.bells_id = -1;
-		memcpy(entry.name, item->name, sizeof entry.name);
-		memcpy(entry.backend, item->backend, sizeof entry.backend);
-	}
-	return fn(&entry, result, arg);
 }
 
 int duoshm__registry_scan(const struct duoshm__registry *registry, duoshm__entry_fn *fn, void *arg)
 {
-	struct found_list list = {0};
-	int result = collect(registry->directory, &list);
-	if (list.count > 0)
-		qsort(list.items, list.count, sizeof *list.items, by_name);
-	for (size_t i = 0; result == 0 && i < list.count; i++)
-		result = visit(registry, &list.items[i], fn, arg);
-	free(list.items);
+	struct found found = {0};
+	int result = duoshm__registry_walk(registry->directory, collect, &found);
+	if (found.count > 0)
+		qsort(found.items, found.count, sizeof *found.items, by_name);
+	for (size_t i = 0; result == 0 && i < found.count; i++) {
+		struct duoshm__entry entry;
+		const struct duoshm__name *name = &found.items[i];
+		int read = duoshm__entry_read(registry, name->text, name->backend, &entry);
+		if (read != DUOSHM_ERR_NOT_FOUND) /* else removed since */
+			result = fn(&entry, read, arg);
+	}
+	free(found.items);
 	return result;
 }
 
 /* Its maker holds the lock as long as it lives; one that is about to take it begins again. */
-static void sweep_file(const char *path)
+static int sweep_file(const char *file, void *arg)
 {
+	const struct duoshm__registry *registry = arg;
+	if (strncmp(file, ".t.", 3) != 0)
+		return 0;
+	char path[DUOSHM__PATH_SIZE];
+	snprintf(path, sizeof path, "%s/%s", registry->directory, file);
 	int fd = duoshm__file_open(path, O_RDONLY, 0);
 	if (fd < 0)
-		return;
-	struct stat file;
-	if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode) &&
+		return 0;
+	struct stat found;
+	if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) &&
 		duoshm__file_lock(fd, LOCK_SH | LOCK_NB) == 0)
 		unlink(path);
 	close(fd);
+	return 0;
 }
 
-void duoshm__registry_sweep(const struct duoshm__registry *registry)
+void duoshm__registry_sweep(struct duoshm__registry *registry)
 {
-	DIR *dir = opendir(registry->directory);
-	if (dir == NULL)
-		return;
-	const struct dirent *file;
-	while ((file = readdir(dir)) != NULL) {
-		char path[DUOSHM__PATH_SIZE];
-		int length =
-			snprintf(path, sizeof path, "%s/%s", registry->directory, file->d_name);
-		if (strncmp(file->d_name, ".t.", 3) == 0 && (size_t)length < sizeof path)
-			sweep_file(path);
-	}
-	closedir(dir);
+	duoshm__registry_walk(registry->directory, sweep_file, registry);
 }

@@ -44,11 +44,13 @@ struct duoshm__entry {
 	unsigned mode, uid, gid;
 };
 
+/* An entry of which only the name is known yet. */
+void duoshm__entry_init(struct duoshm__entry *out, const char *name, const char *backend);
 void duoshm__entry_path(const struct duoshm__registry *registry, const char *name,
 	const char *backend, char path[DUOSHM__PATH_SIZE]);
 /*
  * Lock-free. NOT_FOUND; CORRUPT (torn, foreign or damaged text); INCOMPATIBLE (of another version); PERMISSION. An empty
- * file is !ready with generation 0: its maker holds the lock, or died before it wrote.
+ * file is !ready with generation 0: its maker holds the lock, or died before it wrote. *out has the name on failure, too.
  */
 int duoshm__entry_read(const struct duoshm__registry *registry, const char *name,
 	const char *backend, struct duoshm__entry *out);
@@ -74,11 +76,14 @@ int duoshm__entry_write(const struct duoshm__entry_lock *lock, const struct duos
 int duoshm__entry_unlink(const struct duoshm__entry_lock *lock);
 void duoshm__entry_unlock(struct duoshm__entry_lock *lock);
 
-/* Calls fn for each entry file, sorted by name. `result` is what entry_read said (0, CORRUPT, INCOMPATIBLE, PERMISSION); name and backend are always set. */
+/* Calls fn with the name of each file, the dots too, until a result is not 0. REGISTRY and the like with the cause. */
+typedef int duoshm__file_fn(const char *file, void *arg);
+int duoshm__registry_walk(const char *directory, duoshm__file_fn *fn, void *arg);
+/* Calls fn for each entry file, sorted by name, with what entry_read said. */
 typedef int duoshm__entry_fn(const struct duoshm__entry *entry, int result, void *arg);
 int duoshm__registry_scan(const struct duoshm__registry *registry, duoshm__entry_fn *fn, void *arg);
 /* Removes unfinished files (".t.") whose lock is free. */
-void duoshm__registry_sweep(const struct duoshm__registry *registry);
+void duoshm__registry_sweep(struct duoshm__registry *registry);
 
 /*
  * Presence of attachers that cannot write the registry: a shared flock on DIR/.r.NAME@FAMILY, made with the entry's mode

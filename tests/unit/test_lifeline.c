@@ -4,7 +4,7 @@
 
 #include "core/failure.h"
 #include "core/file.h"
-#include "core/life.h"
+#include "core/lifeline.h"
 #include "core/lifeline_layout.h"
 #include "harness/harness.h"
 

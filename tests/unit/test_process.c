@@ -4,7 +4,6 @@
 
 #include "core/file.h"
 #include "core/process.h"
-#include "core/process_look.h"
 #include "harness/harness.h"
 
 #include <fcntl.h>
@@ -137,8 +136,7 @@ static void tells_a_process_without_its_first_thread(void)
 
 static int open_locked(const char *path)
 {
-	int fd = duoshm__file_open(path, O_RDWR | O_CREAT, 0600);
-	CU_ASSERT_EQUAL(duoshm__fd_keep(fd), 0);
+	int fd = duoshm__fd_open(path, O_RDWR | O_CREAT, 0600);
 	CU_ASSERT_EQUAL(duoshm__file_lock(fd, LOCK_EX | LOCK_NB), 0);
 	return fd;
 }
