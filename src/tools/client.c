@@ -13,79 +13,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "tools/json.h"
 #include "tools/table.h"
 
 struct client_options client = {.name = "device0", .digits = -1};
-
-/* clang-format off */
-static const char usage[] =
-	"Usage: %s [OPTION]... [VERB [ARGUMENT]...]\n"
-	"Talk to a device. Without a verb: one line a second.\n"
-	"\n"
-	"  list                  the devices that there are\n"
-	"  info                  what the device is, with its registers\n"
-	"  get REG...            the values of registers\n"
-	"  put REG=VALUE...      set registers; the device acknowledges, the value is read back\n"
-	"  monitor [REG...]      each sample or change as it comes\n"
-	"  capture -o FILE       every sample without a gap, into a file\n"
-	"  cmd WORD...           a command; prints the answer\n"
-	"  ping                  is the device alive?\n"
-	"\n"
-	"  -n, --name=NAME       the device (default device0)\n"
-	"  -t, --terse           values only\n"
-	"  -a, --all             name, time, value, status, severity\n"
-	"      --format=FORMAT   of real values, such as %.6g\n"
-	"  -#, --digits=N        digits after the decimal point\n"
-	"  -F, --separator=SEP   between fields\n"
-	"      --time=WHOSE      device, client or none\n"
-	"      --relative        seconds since the first line\n"
-	"      --utc             not the local time zone\n"
-	"      --num-events=N    monitor: end after N lines\n"
-	"      --idle-timeout=T  monitor: end when nothing came for T\n"
-	"      --duration=T      end after T; capture: that much of the recording\n"
-	"      --initial-state   monitor: first the values as they are\n"
-	"      --banner          monitor: first a line that tells it is ready\n"
-	"  -c, --confirm         put: wait for the acknowledgement (it always does)\n"
-	"  -o, --output=FILE     capture: the file, .wav .csv .jsonl or .raw; - is standard output\n"
-	"  -o, --output=COLUMNS  list: the columns\n"
-	"      --noheadings      list: no line of headings\n"
-	"      --output-format=F capture: wav, csv, jsonl or raw\n"
-	"      --samples=N       capture: end after N samples of each channel\n"
-	"\n" TOOL_COMMON_HELP;
-/* clang-format on */
-
-enum {
-	OPTION_FORMAT = TOOL_OWN_OPTION,
-	OPTION_TIME,
-	OPTION_RELATIVE,
-	OPTION_UTC,
-	OPTION_EVENTS,
-	OPTION_IDLE,
-	OPTION_DURATION,
-	OPTION_INITIAL,
-	OPTION_BANNER,
-	OPTION_OUTPUT_FORMAT,
-	OPTION_SAMPLES,
-	OPTION_NO_HEADINGS
-};
-
-static const struct option long_options[] = {{"name", required_argument, NULL, 'n'},
-	{"terse", no_argument, NULL, 't'}, {"all", no_argument, NULL, 'a'},
-	{"format", required_argument, NULL, OPTION_FORMAT},
-	{"digits", required_argument, NULL, '#'}, {"separator", required_argument, NULL, 'F'},
-	{"time", required_argument, NULL, OPTION_TIME},
-	{"relative", no_argument, NULL, OPTION_RELATIVE}, {"utc", no_argument, NULL, OPTION_UTC},
-	{"num-events", required_argument, NULL, OPTION_EVENTS},
-	{"idle-timeout", required_argument, NULL, OPTION_IDLE},
-	{"duration", required_argument, NULL, OPTION_DURATION},
-	{"initial-state", no_argument, NULL, OPTION_INITIAL},
-	{"banner", no_argument, NULL, OPTION_BANNER}, {"confirm", no_argument, NULL, 'c'},
-	{"output", required_argument, NULL, 'o'},
-	{"output-format", required_argument, NULL, OPTION_OUTPUT_FORMAT},
-	{"samples", required_argument, NULL, OPTION_SAMPLES},
-	{"noheadings", no_argument, NULL, OPTION_NO_HEADINGS}, TOOL_LONG_OPTIONS,
-	{NULL, 0, NULL, 0}};
 
 int client_failed(int code)
 {
@@ -130,58 +60,71 @@ static void set_time(const char *whose)
 		tool_usage("--time: \"%s\"; there are device, client and none", whose);
 }
 
-static int64_t a_time(const char *option, const char *text)
+static void set_digits(const char *text)
 {
-	int64_t ns;
+	uint64_t digits;
 
-	if (tool_time(text, &ns) < 0 || ns == 0)
-		tool_usage("--%s: not a time of more than 0: \"%s\"", option, text);
-	return ns;
+	if (tool_count(text, &digits) < 0 || digits > 17)
+		tool_usage("--digits: not a number of 0 to 17: \"%s\"", text);
+	client.digits = (int)digits;
 }
 
-static uint64_t a_count(const char *option, const char *text, uint64_t least, uint64_t most)
-{
-	uint64_t count;
+static const struct tool_option options[] = {
+	{'n', "name", "NAME", "the device (default device0)", .word = &client.name},
+	{'t', "terse", NULL, "values only", .flag = &client.terse},
+	{'a', "all", NULL, "name, time, value, status, severity", .flag = &client.wide},
+	{0, "format", "FORMAT", "of real values, such as %.6g", .act = set_format},
+	{'#', "digits", "N", "digits after the decimal point", .act = set_digits},
+	{'F', "separator", "SEP", "between fields", .word = &client.separator},
+	{0, "time", "WHOSE", "device, client or none", .act = set_time},
+	{0, "relative", NULL, "seconds since the first line", .flag = &client.relative},
+	{0, "utc", NULL, "not the local time zone", .flag = &client.utc},
+	{0, "num-events", "N", "monitor: end after N lines", .count = &client.events},
+	{0, "idle-timeout", "T", "monitor: end when nothing came for T",
+		.time_ns = &client.idle_ns},
+	{0, "duration", "T", "end after T; capture: that much of the recording",
+		.time_ns = &client.duration_ns},
+	{0, "initial-state", NULL, "monitor: first the values as they are",
+		.flag = &client.initial_state},
+	{0, "banner", NULL, "monitor: first a line that tells it is ready", .flag = &client.banner},
+	{'c', "confirm", NULL, "put: wait for the acknowledgement (it always does)",
+		.flag = &client.confirm},
+	{'o', "output", "FILE", "capture: the file, .wav .csv .jsonl or .raw; - is standard output",
+		.word = &client.output},
+	{'o', "output", "COLUMNS", "list: the columns", .word = &client.output},
+	{0, "noheadings", NULL, "list: no line of headings", .flag = &client.no_headings},
+	{0, "output-format", "F", "capture: wav, csv, jsonl or raw", .word = &client.output_format},
+	{0, "samples", "N", "capture: end after N samples of each channel",
+		.count = &client.samples},
+	{.name = NULL},
+};
 
-	if (tool_count(text, &count) < 0 || count < least || count > most)
-		tool_usage("--%s: not a number of %" PRIu64 " or more that makes sense: \"%s\"",
-			option, least, text);
-	return count;
-}
-
-static void own_option(int option, const char *text)
-{
-	switch (option) {
-	case 'n': client.name = text; break;
-	case 't': client.terse = 1; break;
-	case 'a': client.wide = 1; break;
-	case '#': client.digits = (int)a_count("digits", text, 0, 17); break;
-	case 'F': client.separator = text; break;
-	case 'c': break;
-	case 'o': client.output = text; break;
-	case OPTION_FORMAT: set_format(text); break;
-	case OPTION_TIME: set_time(text); break;
-	case OPTION_RELATIVE: client.relative = 1; break;
-	case OPTION_UTC: client.utc = 1; break;
-	case OPTION_EVENTS: client.events = a_count("num-events", text, 1, UINT64_MAX); break;
-	case OPTION_IDLE: client.idle_ns = a_time("idle-timeout", text); break;
-	case OPTION_DURATION: client.duration_ns = a_time("duration", text); break;
-	case OPTION_INITIAL: client.initial_state = 1; break;
-	case OPTION_BANNER: client.banner = 1; break;
-	case OPTION_OUTPUT_FORMAT: client.output_format = text; break;
-	case OPTION_SAMPLES: client.samples = a_count("samples", text, 1, UINT64_MAX); break;
-	case OPTION_NO_HEADINGS: client.no_headings = 1; break;
-	default: tool_option(option, text);
-	}
-}
+static const struct tool_program program = {
+	"Usage: %s [OPTION]... [VERB [ARGUMENT]...]\n"
+	"Talk to a device. Without a verb: one line a second.\n"
+	"\n"
+	"  list                  the devices that there are\n"
+	"  info                  what the device is, with its registers\n"
+	"  get REG...            the values of registers\n"
+	"  put REG=VALUE...      set registers; the device acknowledges, the value is read back\n"
+	"  monitor [REG...]      each sample or change as it comes\n"
+	"  capture -o FILE       every sample without a gap, into a file\n"
+	"  cmd WORD...           a command; prints the answer\n"
+	"  ping                  is the device alive?\n",
+	options, NULL};
 
 /* ---- list ---- */
 
-enum { L_NAME, L_BACKEND, L_PID, L_STATE, L_CLIENTS, L_RATE, L_SIGNAL, L_HEARTBEAT };
-static const struct table_column list_columns[] = {{"NAME", "name", 0}, {"BACKEND", "backend", 0},
-	{"PID", "pid", TABLE_RIGHT}, {"STATE", "state", 0}, {"CLIENTS", "clients", TABLE_RIGHT},
-	{"RATE", "rate_hz", TABLE_RIGHT}, {"SIGNAL", "signal", 0},
-	{"HEARTBEAT", "heartbeat_age_ns", TABLE_RIGHT}};
+static const struct table_column list_columns[] = {
+	{"NAME", "name", 0},
+	{"BACKEND", "backend", 0},
+	{"PID", "pid", TABLE_RIGHT},
+	{"STATE", "state", 0},
+	{"CLIENTS", "clients", TABLE_RIGHT},
+	{"RATE", "rate_hz", TABLE_RIGHT},
+	{"SIGNAL", "signal", 0},
+	{"HEARTBEAT", "heartbeat_age_ns", TABLE_RIGHT},
+};
 #define LIST_COLUMNS (sizeof list_columns / sizeof *list_columns)
 
 struct listing {
@@ -193,12 +136,11 @@ static void list_details(struct table *table, const struct duoshm_device_info *i
 {
 	char text[TOOL_TEXT_SIZE];
 
-	table_text(table, L_STATE, "%s", info->running ? "running" : "stopped");
-	table_integer(table, L_CLIENTS, info->clients, NULL);
-	table_real(table, L_RATE, info->rate_hz, NULL);
-	table_text(table, L_SIGNAL, "%s", info->signal);
-	table_integer(table, L_HEARTBEAT, info->heartbeat_age_ns,
-		tool_time_text(info->heartbeat_age_ns, text));
+	table_text(table, info->running ? "running" : "stopped");
+	table_integer(table, info->clients, NULL);
+	table_real(table, info->rate_hz);
+	table_text(table, info->signal);
+	table_integer(table, info->heartbeat_age_ns, tool_time_text(info->heartbeat_age_ns, text));
 }
 
 /* What cannot be asked is listed all the same, with what the registry says of it. */
@@ -212,29 +154,29 @@ static int list_one(const struct duoshm_stat *object, void *arg)
 	if (object->kind != DUOSHM_KIND_DEVICE)
 		return 0;
 	table_row(listing->table);
-	table_text(listing->table, L_NAME, "%s", object->name);
-	table_text(listing->table, L_BACKEND, "%s", object->backend);
-	table_integer(listing->table, L_PID, object->creator_pid, NULL);
-	table_text(listing->table, L_STATE, "%s",
-		object->state == DUOSHM_ORPHAN ? "dead" : duoshm_state_name(object->state));
+	table_text(listing->table, object->name);
+	table_text(listing->table, object->backend);
+	table_integer(listing->table, object->creator_pid, NULL);
 	snprintf(name, sizeof name, "%s:%s", object->backend, object->name);
 	if (object->state != DUOSHM_ORPHAN &&
 		duoshm_device_connect(listing->ctx, name, 0, &device) >= 0 &&
-		duoshm_device_info(device, &info) >= 0)
+		duoshm_device_info(device, &info) >= 0) {
 		list_details(listing->table, &info);
+	} else {
+		table_text(listing->table,
+			object->state == DUOSHM_ORPHAN ? "dead" : duoshm_state_name(object->state));
+		table_none(listing->table, 4);
+	}
 	duoshm_device_disconnect(device);
 	return 0;
 }
 
 static int list(struct duoshm *ctx)
 {
-	struct listing listing = {ctx, table_new(list_columns, LIST_COLUMNS)};
+	struct listing listing = {
+		ctx, table_new(list_columns, LIST_COLUMNS, client.output, !client.no_headings)};
 	int code;
 
-	if (client.output)
-		table_choose(listing.table, client.output);
-	if (client.no_headings)
-		table_no_headings(listing.table);
 	code = duoshm_list(ctx, 0, list_one, &listing);
 	if (code < 0) {
 		table_free(listing.table);
@@ -246,10 +188,42 @@ static int list(struct duoshm *ctx)
 
 /* ---- info ---- */
 
-static const struct table_column info_columns[] = {{"REGISTER", "name", 0}, {"TYPE", "type", 0},
-	{"ACCESS", "access", 0}, {"UNIT", "unit", 0}, {"DIGITS", "precision", TABLE_RIGHT},
-	{"BITS", "bits", TABLE_RIGHT}, {"LOW", "low", TABLE_RIGHT}, {"HIGH", "high", TABLE_RIGHT},
-	{"DESCRIPTION", "description", 0}};
+static const struct table_column register_columns[] = {
+	{"REGISTER", "name", 0},
+	{"TYPE", "type", 0},
+	{"ACCESS", "writable", 0},
+	{"UNIT", "unit", 0},
+	{"DIGITS", "precision", TABLE_RIGHT},
+	{"BITS", "bits", TABLE_RIGHT},
+	{"LOW", "low", TABLE_RIGHT},
+	{"HIGH", "high", TABLE_RIGHT},
+	{"LOLO", "lolo", TABLE_EXTRA},
+	{"LOW ALARM", "low_alarm", TABLE_EXTRA},
+	{"HIGH ALARM", "high_alarm", TABLE_EXTRA},
+	{"HIHI", "hihi", TABLE_EXTRA},
+	{"DESCRIPTION", "description", 0},
+};
+#define REGISTER_COLUMNS (sizeof register_columns / sizeof *register_columns)
+
+static void register_row(struct table *table, const struct duoshm_register *reg)
+{
+	int limited = reg->low <= reg->high;
+
+	table_row(table);
+	table_text(table, reg->name);
+	table_text(table, duoshm_type_name(reg->type));
+	table_bool(table, reg->writable, reg->writable ? "rw" : "r");
+	table_text(table, reg->unit);
+	table_integer(table, reg->precision, NULL);
+	table_integer(table, reg->bits, reg->bits ? NULL : "-");
+	table_real(table, limited ? reg->low : NAN);
+	table_real(table, limited ? reg->high : NAN);
+	table_real(table, reg->lolo);
+	table_real(table, reg->low_alarm);
+	table_real(table, reg->high_alarm);
+	table_real(table, reg->hihi);
+	table_text(table, reg->description);
+}
 
 static void info_head(const struct duoshm_device_info *info)
 {
@@ -268,57 +242,9 @@ static void info_head(const struct duoshm_device_info *info)
 	printf("\nclients    %u\n\n", info->clients);
 }
 
-static void info_table(const struct duoshm_register *registers, unsigned count)
-{
-	struct table *table = table_new(info_columns, sizeof info_columns / sizeof *info_columns);
-
-	for (unsigned i = 0; i < count; i++) {
-		const struct duoshm_register *reg = &registers[i];
-
-		table_row(table);
-		table_text(table, 0, "%s", reg->name);
-		table_text(table, 1, "%s", duoshm_type_name(reg->type));
-		table_text(table, 2, "%s", reg->writable ? "rw" : "r");
-		if (reg->unit[0])
-			table_text(table, 3, "%s", reg->unit);
-		table_integer(table, 4, reg->precision, NULL);
-		if (reg->bits)
-			table_integer(table, 5, reg->bits, NULL);
-		if (reg->low <= reg->high) {
-			table_real(table, 6, reg->low, NULL);
-			table_real(table, 7, reg->high, NULL);
-		}
-		table_text(table, 8, "%s", reg->description);
-	}
-	table_print(table, "", "");
-}
-
-static struct tool_json *register_json(const struct duoshm_register *reg)
-{
-	struct tool_json *object = tool_json_object();
-	int limited = reg->low <= reg->high;
-
-	tool_json_text(object, "name", reg->name);
-	tool_json_text(object, "type", duoshm_type_name(reg->type));
-	tool_json_bool(object, "writable", reg->writable);
-	tool_json_text(object, "unit", reg->unit);
-	tool_json_integer(object, "precision", reg->precision);
-	tool_json_integer(object, "bits", reg->bits);
-	tool_json_real(object, "low", limited ? reg->low : NAN);
-	tool_json_real(object, "high", limited ? reg->high : NAN);
-	tool_json_real(object, "lolo", reg->lolo);
-	tool_json_real(object, "low_alarm", reg->low_alarm);
-	tool_json_real(object, "high_alarm", reg->high_alarm);
-	tool_json_real(object, "hihi", reg->hihi);
-	tool_json_text(object, "description", reg->description);
-	return object;
-}
-
-static void info_json(const struct duoshm_device_info *info,
-	const struct duoshm_register *registers, unsigned count)
+static void info_json(const struct duoshm_device_info *info, struct table *registers)
 {
 	struct tool_json *document = tool_json_document("duoshm.device/1");
-	struct tool_json *array = tool_json_array();
 
 	tool_json_text(document, "device", info->name);
 	tool_json_text(document, "backend", info->backend);
@@ -335,32 +261,35 @@ static void info_json(const struct duoshm_device_info *info,
 	tool_json_integer(document, "samples", (int64_t)info->frames);
 	tool_json_integer(document, "total_samples", (int64_t)info->total_frames);
 	tool_json_integer(document, "clients", info->clients);
-	for (unsigned i = 0; i < count; i++)
-		tool_json_append(array, register_json(&registers[i]));
-	tool_json_put(document, "registers", array);
+	tool_json_put(document, "registers", table_json(registers));
 	tool_json_print(document, 0);
 }
 
-static int info(struct duoshm_device *device)
+static int info(struct duoshm_device *device, char **arguments)
 {
 	struct duoshm_device_info about = DUOSHM_DEVICE_INFO_INIT;
-	struct duoshm_register *registers;
+	struct duoshm_register reg;
+	struct table *registers = table_new(register_columns, REGISTER_COLUMNS, NULL, 1);
 	int code = duoshm_device_info(device, &about);
 	int count = code < 0 ? code : duoshm_device_registers(device);
 
-	if (count < 0)
-		return client_failed(count);
-	registers = tool_allocate((size_t)count, sizeof *registers);
-	for (int i = 0; i < count && code >= 0; i++)
-		code = duoshm_device_describe(device, (unsigned)i, &registers[i]);
-	if (code >= 0 && tool.json)
-		info_json(&about, registers, (unsigned)count);
-	if (code >= 0 && !tool.json) {
-		info_head(&about);
-		info_table(registers, (unsigned)count);
+	(void)arguments;
+	for (int i = 0; i < count && code >= 0; i++) {
+		code = duoshm_device_describe(device, (unsigned)i, &reg);
+		if (code >= 0)
+			register_row(registers, &reg);
 	}
-	free(registers);
-	return code < 0 ? client_failed(code) : TOOL_DONE;
+	if (code < 0 || count < 0) {
+		table_free(registers);
+		return client_failed(code < 0 ? code : count);
+	}
+	if (tool.json) {
+		info_json(&about, registers);
+	} else {
+		info_head(&about);
+		table_print_text(registers);
+	}
+	return TOOL_DONE;
 }
 
 /* ---- cmd, ping ---- */
@@ -407,13 +336,14 @@ static int command(struct duoshm_device *device, char **words)
 }
 
 /* A process may live and its device be stuck: what counts is a heartbeat that is young enough. */
-static int ping(struct duoshm_device *device)
+static int ping(struct duoshm_device *device, char **arguments)
 {
 	struct duoshm_device_info about = DUOSHM_DEVICE_INFO_INIT;
 	struct timespec rest = {.tv_nsec = 10000000};
 	int64_t deadline = tool_now() + tool.wait_ns;
 	char age[TOOL_TEXT_SIZE];
 
+	(void)arguments;
 	for (;;) {
 		int code = duoshm_device_info(device, &about);
 
@@ -446,48 +376,24 @@ static int ping(struct duoshm_device *device)
 
 /* ---- verbs ---- */
 
-static int do_info(struct duoshm_device *device, char **arguments)
-{
-	(void)arguments;
-	return info(device);
-}
-
-static int do_ping(struct duoshm_device *device, char **arguments)
-{
-	(void)arguments;
-	return ping(device);
-}
-
-static int do_capture(struct duoshm_device *device, char **arguments)
-{
-	(void)arguments;
-	return client_capture(device);
-}
-
-static int do_watch(struct duoshm_device *device, char **arguments)
-{
-	(void)arguments;
-	return client_watch(device);
-}
-
 struct verb {
 	const char *name;
 	int least, most; /* arguments; most -1: any number */
 	const char *wants;
-	int (*run)(
-		struct duoshm_device *device, char **arguments); /* NULL: list, without a device */
+	/* NULL: list, without a device */
+	int (*run)(struct duoshm_device *device, char **arguments);
 };
 static const struct verb verbs[] = {
 	{"list", 0, 0, "nothing", NULL},
-	{"info", 0, 0, "nothing", do_info},
+	{"info", 0, 0, "nothing", info},
 	{"get", 1, -1, "REG...", client_get},
 	{"put", 1, -1, "REG=VALUE...", client_put},
 	{"monitor", 0, -1, "[REG...]", client_monitor},
-	{"capture", 0, 0, "-o FILE", do_capture},
+	{"capture", 0, 0, "-o FILE", client_capture},
 	{"cmd", 1, -1, "WORD...", command},
-	{"ping", 0, 0, "nothing", do_ping},
+	{"ping", 0, 0, "nothing", ping},
 };
-static const struct verb no_verb = {"", 0, 0, "nothing", do_watch};
+static const struct verb no_verb = {"", 0, 0, "nothing", client_watch};
 
 static const struct verb *find_verb(const char *name)
 {
@@ -515,7 +421,7 @@ static void check_arguments(const struct verb *verb, char **arguments)
 				tool_usage("put: not of the form REG=VALUE: \"%s\"", *assignment);
 		}
 	}
-	if (verb->run == do_capture)
+	if (verb->run == client_capture)
 		client_file_check();
 	else if (client.output && verb->run)
 		tool_usage("--output: only with capture and list");
@@ -541,21 +447,16 @@ static int with_device(struct duoshm *ctx, const struct verb *verb, char **argum
 
 int main(int argc, char **argv)
 {
-	const struct verb *verb = &no_verb;
+	char **arguments = tool_begin(argc, argv, &program);
+	const struct verb *verb = *arguments ? find_verb(*arguments++) : &no_verb;
 	struct duoshm *ctx;
-	int option, status;
+	int status;
 
-	tool_begin(argv, usage);
-	while ((option = getopt_long(
-			argc, argv, "n:ta#:F:co:" TOOL_SHORT_OPTIONS, long_options, NULL)) != -1)
-		own_option(option, optarg);
-	if (optind < argc)
-		verb = find_verb(argv[optind++]);
-	check_arguments(verb, argv + optind);
+	check_arguments(verb, arguments);
 	status = tool_context(&ctx);
 	if (status != TOOL_DONE)
 		return tool_end(status);
-	status = verb->run ? with_device(ctx, verb, argv + optind) : list(ctx);
+	status = verb->run ? with_device(ctx, verb, arguments) : list(ctx);
 	duoshm_free(ctx);
 	return tool_end(status);
 }

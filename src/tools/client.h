@@ -24,6 +24,7 @@ struct client_options {
 	int64_t duration_ns; /* --duration, 0: none */
 	uint64_t samples;    /* --samples, 0: no limit */
 	int initial_state, banner;
+	int confirm;               /* -c: `put` does it anyway */
 	const char *output;        /* -o */
 	const char *output_format; /* --output-format */
 	int no_headings;
@@ -46,12 +47,13 @@ void client_show_missing(const char *name);
 
 /* ---- verbs: the exit status ---- */
 
+/* Some take no arguments, and are given none. */
 int client_get(struct duoshm_device *device, char **names);
 int client_put(struct duoshm_device *device, char **assignments);
-/* names NULL: one line a second of the first channel. */
-int client_watch(struct duoshm_device *device);
+/* One line a second of the first channel. */
+int client_watch(struct duoshm_device *device, char **none);
 int client_monitor(struct duoshm_device *device, char **names);
-int client_capture(struct duoshm_device *device);
+int client_capture(struct duoshm_device *device, char **none);
 
 /* Reports that the device failed; what it is called is client.name. */
 int client_failed(int code);

@@ -129,12 +129,13 @@ static int finish(struct capture *capture, int status)
 	return TOOL_DONE;
 }
 
-int client_capture(struct duoshm_device *device)
+int client_capture(struct duoshm_device *device, char **none)
 {
 	struct capture capture = {.device = device};
 	int code = duoshm_device_format(device, &capture.format);
 	int status;
 
+	(void)none;
 	if (code < 0)
 		return client_failed(code);
 	capture.wanted = frames_wanted(&capture.format);

@@ -144,7 +144,7 @@ static int begin_jsonl(struct client_file *file)
 		struct tool_json *channel = tool_json_object();
 
 		tool_json_text(channel, "name", format->names[i]);
-		tool_json_append(names, channel);
+		tool_json_put(names, NULL, channel);
 	}
 	tool_json_put(line, "channels", names);
 	tool_json_write(line, 1, file->stream);
@@ -162,8 +162,8 @@ static int write_jsonl(struct client_file *file, const struct duoshm_block *bloc
 		tool_json_integer(line, "seq", (int64_t)(block->first + frame));
 		tool_json_integer(line, "t_device_ns", time_of(file, block, frame));
 		for (unsigned i = 0; i < channels; i++)
-			tool_json_append_real(
-				values, value_at(file, block, (size_t)frame * channels + i));
+			tool_json_real(
+				values, NULL, value_at(file, block, (size_t)frame * channels + i));
 		tool_json_put(line, "values", values);
 		tool_json_write(line, 1, file->stream);
 	}

@@ -316,7 +316,7 @@ static int wait_until(struct duoshm_device *device, int64_t when)
 	return code;
 }
 
-int client_watch(struct duoshm_device *device)
+int client_watch(struct duoshm_device *device, char **none)
 {
 	struct duoshm_register reg;
 	struct duoshm_value value;
@@ -325,6 +325,7 @@ int client_watch(struct duoshm_device *device)
 	int index = main_register(device);
 	int code = index;
 
+	(void)none;
 	if (code >= 0)
 		code = duoshm_device_describe(device, (unsigned)index, &reg);
 	while (code >= 0 && !tool_stop && (!client.events || lines < client.events)) {

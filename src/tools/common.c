@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the programs share: common options, messages, exit status, the end of standard output.
+ * What the programs share: options, messages, exit status, the end of standard output.
  * Units and texts of numbers are in units.c.
  *
  * The trap: with a standard descriptor closed, the next file that is opened takes its number, and what is
@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,13 @@
 
 struct tool tool = {.wait_ns = TOOL_SECOND};
 volatile sig_atomic_t tool_stop;
+
+#define OPTIONS_MAX 40
+#define TRY_HELP    "Try '%s --help' for more information.\n"
+
+static const struct tool_program *program;
+static const struct tool_option *rows[OPTIONS_MAX]; /* its own, then the common ones */
+static size_t n_rows;
 
 static int output_errno;        /* of the first failed flush */
 static int pipe_signal_ignored; /* by who started us: then nothing is to be raised */
@@ -61,7 +70,7 @@ TOOL_NORETURN void tool_usage(const char *format, ...)
 	va_start(arguments, format);
 	message(format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "Try '%s --help' for more information.\n", tool.program);
+	fprintf(stderr, TRY_HELP, tool.program);
 	exit(TOOL_USAGE);
 }
 
@@ -133,35 +142,19 @@ static void name_program(const char *path)
 	snprintf(tool.program, sizeof tool.program, "%s", base && *base ? base : "duoshm");
 }
 
-void tool_begin(char **argv, const char *usage)
+static void ignore_signals(void)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct sigaction before = {.sa_handler = SIG_DFL};
 
-	guard_descriptors();
-	name_program(argv[0]);
-	argv[0] = tool.program; /* getopt_long begins its messages with it */
-	tool.usage = usage;
 	sigaction(SIGPIPE, &ignore, &before);
 	sigaction(SIGXFSZ, &ignore, NULL); /* a file limit is an error of write, not the end */
 	pipe_signal_ignored = before.sa_handler == SIG_IGN;
 }
 
-TOOL_NORETURN static void help(void)
+TOOL_NORETURN static void version(const char *argument)
 {
-	const char *text = tool.usage;
-	const char *mark;
-
-	while ((mark = strstr(text, "%s"))) {
-		printf("%.*s%s", (int)(mark - text), text, tool.program);
-		text = mark + 2;
-	}
-	fputs(text, stdout);
-	exit(tool_end(TOOL_DONE));
-}
-
-TOOL_NORETURN static void version(void)
-{
+	(void)argument;
 	printf("%s (duoshm) %s\nfamilies:", tool.program, DUOSHM_VERSION);
 	for (const char *const *family = duoshm_backends(); *family; family++)
 		printf(" %s", *family);
@@ -183,8 +176,9 @@ TOOL_NORETURN static void version(void)
 	exit(tool_end(TOOL_DONE));
 }
 
-static void want_json(void)
+static void want_json(const char *argument)
 {
+	(void)argument;
 #ifndef HAVE_JANSSON
 	tool_error("--json: not available: built without jansson");
 	exit(TOOL_FAILED);
@@ -192,24 +186,139 @@ static void want_json(void)
 	tool.json = 1;
 }
 
-void tool_option(int option, const char *argument)
+static void set_wait(const char *argument)
 {
-	switch (option) {
-	case 'b': tool.backend = argument; break;
-	case TOOL_OPTION_DIR: tool.directory = argument; break;
-	case 'w':
-		if (tool_time(argument, &tool.wait_ns) < 0)
-			tool_usage("--wait: not a time: \"%s\"", argument);
-		break;
-	case 'J': want_json(); break;
-	case 'q': tool.quiet = 1; break;
-	case 'v': tool.verbose++; break;
-	case 'h': help();
-	case 'V': version();
-	default: /* getopt_long has said what is wrong */
-		fprintf(stderr, "Try '%s --help' for more information.\n", tool.program);
-		exit(TOOL_USAGE);
+	if (tool_time(argument, &tool.wait_ns) < 0)
+		tool_usage("--wait: not a time: \"%s\"", argument);
+}
+
+TOOL_NORETURN static void help(const char *argument);
+
+static const struct tool_option common_options[] = {
+	{'b', "backend", "FAMILY", "sysv, posix or auto", .word = &tool.backend},
+	{0, "dir", "DIR", "the registry directory", .word = &tool.directory},
+	{'w', "wait", "SEC", "give up after this time (default 1.0)", .act = set_wait},
+	{'J', "json", NULL, "JSON output", .act = want_json},
+	{'q', "quiet", NULL, "errors only", .flag = &tool.quiet},
+	{'v', "verbose", NULL, "tell more; twice: each step", .flag = &tool.verbose},
+	{'h', "help", NULL, "this text", .act = help},
+	{'V', "version", NULL, "version and the families built in", .act = version},
+	{.name = NULL},
+};
+
+static void help_lines(const struct tool_option *row)
+{
+	for (; row->name; row++) {
+		char letter[] = "    ";
+		int width;
+
+		if (row->letter)
+			snprintf(letter, sizeof letter, "-%c, ", row->letter);
+		width = printf("  %s--%s%s%s", letter, row->name, row->argument ? "=" : "",
+			row->argument ? row->argument : "");
+		printf("%*s%s\n", width < 24 ? 24 - width : 1, "", row->help);
 	}
+}
+
+TOOL_NORETURN static void help(const char *argument)
+{
+	const char *text = program->usage;
+	const char *mark;
+
+	(void)argument;
+	while ((mark = strstr(text, "%s"))) {
+		printf("%.*s%s", (int)(mark - text), text, tool.program);
+		text = mark + 2;
+	}
+	printf("%s\n", text);
+	if (program->options) {
+		help_lines(program->options);
+		putchar('\n');
+	}
+	help_lines(common_options);
+	if (program->more)
+		printf("\n%s", program->more);
+	exit(tool_end(TOOL_DONE));
+}
+
+static void take_option(const struct tool_option *row, const char *argument)
+{
+	if (row->flag)
+		++*row->flag;
+	else if (row->word)
+		*row->word = argument;
+	else if (row->act)
+		row->act(argument);
+	else if (row->time_ns && (tool_time(argument, row->time_ns) < 0 || *row->time_ns == 0))
+		tool_usage("--%s: not a time of more than 0: \"%s\"", row->name, argument);
+	else if (row->count && (tool_count(argument, row->count) < 0 || *row->count == 0))
+		tool_usage("--%s: not a number of 1 or more that makes sense: \"%s\"", row->name,
+			argument);
+}
+
+/* The tables in the terms of getopt_long; a long option without a letter has its row's number behind all letters. */
+static void compile_options(const struct tool_option *row, struct option *longs, char *letters)
+{
+	for (; row && row->name; row++) {
+		int value = row->letter ? row->letter : (int)(UCHAR_MAX + 1 + n_rows);
+
+		longs[n_rows] = (struct option){
+			row->name, row->argument ? required_argument : no_argument, NULL, value};
+		if (row->letter)
+			snprintf(letters + strlen(letters), 3, "%c%s", row->letter,
+				row->argument ? ":" : "");
+		rows[n_rows++] = row;
+	}
+}
+
+static int is_negative_number(const char *text)
+{
+	return text[0] == '-' && text[1] && strchr(".0123456789", text[1]);
+}
+
+/* In getopt_long's order mode "+", so that operands between options can be looked at here: it takes -1 for an option. */
+static char **read_options(int argc, char **argv)
+{
+	struct option longs[OPTIONS_MAX + 1] = {{.name = NULL}};
+	char letters[2 * OPTIONS_MAX + 2] = "+";
+	int operands = 1, only_operands = 0;
+
+	compile_options(program->options, longs, letters);
+	compile_options(common_options, longs, letters);
+	while (optind < argc) {
+		int at = optind, letter, i = 0;
+
+		if (only_operands || is_negative_number(argv[at])) {
+			argv[operands++] = argv[optind++];
+			continue;
+		}
+		letter = getopt_long(argc, argv, letters, longs, NULL);
+		if (letter == -1) {
+			only_operands = optind > at; /* it passed a "--" */
+			if (!only_operands)
+				argv[operands++] = argv[optind++];
+			continue;
+		}
+		if (letter == '?') { /* getopt_long has said what is wrong */
+			fprintf(stderr, TRY_HELP, tool.program);
+			exit(TOOL_USAGE);
+		}
+		while (longs[i].val != letter)
+			i++;
+		take_option(rows[i], optarg);
+	}
+	argv[operands] = NULL;
+	return argv + 1;
+}
+
+char **tool_begin(int argc, char **argv, const struct tool_program *which)
+{
+	guard_descriptors();
+	name_program(argv[0]);
+	argv[0] = tool.program; /* getopt_long begins its messages with it */
+	program = which;
+	ignore_signals();
+	return read_options(argc, argv);
 }
 
 int tool_output_failed(void)
@@ -311,19 +420,25 @@ int64_t tool_real_time(void)
 	return clock_ns(CLOCK_REALTIME);
 }
 
-void *tool_allocate(size_t count, size_t size)
+static void *never_null(void *memory)
 {
-	void *memory = calloc(count ? count : 1, size ? size : 1);
-
 	if (memory)
 		return memory;
 	tool_error("out of memory");
 	exit(TOOL_FAILED);
 }
 
+void *tool_allocate(size_t count, size_t size)
+{
+	return never_null(calloc(count ? count : 1, size ? size : 1));
+}
+
+void *tool_resize(void *memory, size_t count, size_t size)
+{
+	return never_null(count > SIZE_MAX / size ? NULL : realloc(memory, count * size));
+}
+
 char *tool_copy(const char *text)
 {
-	size_t size = strlen(text) + 1;
-
-	return memcpy(tool_allocate(size, 1), text, size);
+	return never_null(strdup(text));
 }

@@ -2,7 +2,7 @@
 /*
  * What the programs share: common options, messages, exit status, units, the end of standard output.
  *
- * A program begins with tool_begin(), hands every option it does not know itself to tool_option(), and
+ * A program begins with tool_begin(), which reads its options by the table that --help is printed from, and
  * ends with `return tool_end(status)`. Data go to standard output, messages to standard error.
  * A failed or closed standard output is found at tool_end() at the latest; endless output asks
  * tool_output_failed() now and then.
@@ -10,7 +10,6 @@
 #ifndef DUOSHM_TOOLS_COMMON_H
 #define DUOSHM_TOOLS_COMMON_H
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -39,10 +38,31 @@ enum tool_status {
 
 #define TOOL_SECOND 1000000000LL
 
-/* The running program and its common options: one record, written by tool_begin and tool_option only. */
+/*
+ * An option: its line of --help, and where it goes: to one of the last five, or nowhere. Of two rows with one name
+ * the second is a line of help only. A table ends with a row without a name.
+ */
+struct tool_option {
+	int letter; /* 0: none */
+	const char *name;
+	const char *argument; /* what --help calls it; NULL: takes none */
+	const char *help;
+	int *flag;         /* counts how often it was given */
+	const char **word; /* gets the argument as it is */
+	int64_t *time_ns;  /* a time of more than 0 */
+	uint64_t *count;   /* a number of 1 or more */
+	void (*act)(const char *argument);
+};
+
+struct tool_program {
+	const char *usage; /* --help before the options; "%s" stands for the program's name */
+	const struct tool_option *options; /* its own, or NULL */
+	const char *more;                  /* --help after the options, or NULL */
+};
+
+/* The running program and its common options: one record, written by tool_begin only. */
 struct tool {
 	char program[32];      /* as it was called, without its folder: begins every message */
-	const char *usage;     /* text of --help, "%s" stands for the program's name */
 	const char *backend;   /* -b, or NULL */
 	const char *directory; /* --dir, or NULL */
 	int64_t wait_ns;       /* -w; default 1 s */
@@ -53,37 +73,11 @@ struct tool {
 extern struct tool tool;
 
 /*
- * Common options: append TOOL_SHORT_OPTIONS to the own short ones, and TOOL_LONG_OPTIONS to the table of
- * long ones (before the closing zeros). Own long-only options count from TOOL_OWN_OPTION.
+ * Guards descriptors 0 to 2 (a closed one would be reused by the registry), ignores SIGPIPE, and reads the common
+ * options and the program's own. Returns the operands, NULL behind the last; -1 and -.5 are operands, for no option
+ * is a digit. Wrong options end the program by tool_usage().
  */
-#define TOOL_SHORT_OPTIONS "b:w:JqvhV"
-enum { TOOL_OPTION_DIR = 256, TOOL_OWN_OPTION = 300 };
-/* clang-format off */
-#define TOOL_LONG_OPTIONS                                     \
-	{"backend", required_argument, NULL, 'b'},            \
-	{"dir", required_argument, NULL, TOOL_OPTION_DIR},    \
-	{"wait", required_argument, NULL, 'w'},               \
-	{"json", no_argument, NULL, 'J'},                     \
-	{"quiet", no_argument, NULL, 'q'},                    \
-	{"verbose", no_argument, NULL, 'v'},                  \
-	{"help", no_argument, NULL, 'h'},                     \
-	{"version", no_argument, NULL, 'V'}
-/* clang-format on */
-/* The lines of --help that belong to them. */
-#define TOOL_COMMON_HELP                                                                           \
-	"  -b, --backend=FAMILY  sysv, posix or auto\n"                                            \
-	"      --dir=DIR         the registry directory\n"                                         \
-	"  -w, --wait=SEC        give up after this time (default 1.0)\n"                          \
-	"  -J, --json            JSON output\n"                                                    \
-	"  -q, --quiet           errors only\n"                                                    \
-	"  -v, --verbose         tell more; twice: each step\n"                                    \
-	"  -h, --help            this text\n"                                                      \
-	"  -V, --version         version and the families built in\n"
-
-/* Names the program, guards descriptors 0 to 2 (a closed one would be reused by the registry), ignores SIGPIPE. */
-void tool_begin(char **argv, const char *usage);
-/* A common option, or the end by tool_usage() for anything else ('?' and ':' of getopt_long included). */
-void tool_option(int option, const char *argument);
+char **tool_begin(int argc, char **argv, const struct tool_program *program);
 /* Flushes standard output; the status to return from main. After SIGPIPE the program ends by that signal. */
 int tool_end(int status);
 
@@ -141,8 +135,9 @@ const char *tool_real_text(double value, char text[TOOL_TEXT_SIZE]);
 int64_t tool_now(void);
 int64_t tool_real_time(void);
 
-/* Memory, or the end with a message: never NULL. */
+/* Memory, or the end with a message: never NULL. Zeroed, or as realloc leaves it. */
 void *tool_allocate(size_t count, size_t size);
+void *tool_resize(void *memory, size_t count, size_t size);
 char *tool_copy(const char *text);
 
 #endif

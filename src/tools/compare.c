@@ -10,30 +10,26 @@
 
 #include <string.h>
 
-static const char usage[] =
+static const struct tool_program program = {
 	"Usage: %s [OPTION]... [info]\n"
 	"       %s [OPTION]... semantics [EXPERIMENT]...\n"
 	"Show what differs between System V and POSIX shared memory on this machine.\n"
 	"\n"
 	"  info                  built, works, abilities, limits and their use (default)\n"
 	"  semantics             try both families, bare and through the library;\n"
-	"                        -v shows each call with its result\n"
-	"\n" TOOL_COMMON_HELP;
+	"                        -v shows each call with its result\n",
+	NULL, NULL};
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {TOOL_LONG_OPTIONS, {NULL, 0, NULL, 0}};
-	int option;
+	char **words = tool_begin(argc, argv, &program);
+	const char *verb = *words ? *words++ : "info";
 
-	tool_begin(argv, usage);
-	while ((option = getopt_long(argc, argv, TOOL_SHORT_OPTIONS, options, NULL)) != -1)
-		tool_option(option, optarg);
-	const char *verb = optind < argc ? argv[optind++] : "info";
 	if (strcmp(verb, "semantics") == 0)
-		return tool_end(compare_semantics(argv + optind));
+		return tool_end(compare_semantics(words));
 	if (strcmp(verb, "info") != 0)
 		tool_usage("unknown command: %s", verb);
-	if (optind < argc)
-		tool_usage("unexpected argument: %s", argv[optind]);
+	if (*words)
+		tool_usage("unexpected argument: %s", *words);
 	return tool_end(compare_info());
 }

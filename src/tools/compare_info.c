@@ -80,7 +80,7 @@ static void show(const struct duoshm_facts *f)
 static void put_number(struct tool_json *object, const char *key, int64_t value)
 {
 	if (value < 0)
-		tool_json_null(object, key);
+		tool_json_text(object, key, NULL);
 	else
 		tool_json_integer(object, key, value);
 }
@@ -97,7 +97,7 @@ static struct tool_json *json_limits(const struct duoshm_facts *f)
 		put_number(one, "value", l->value == INT64_MAX ? -1 : l->value);
 		put_number(one, "used", l->used);
 		tool_json_text(one, "source", l->source);
-		tool_json_append(limits, one);
+		tool_json_put(limits, NULL, one);
 	}
 	return limits;
 }
@@ -132,7 +132,7 @@ int compare_info(void)
 	}
 	struct tool_json *document = tool_json_document("duoshm.info/1"), *list = tool_json_array();
 	for (int i = 0; i < FAMILIES; i++)
-		tool_json_append(list, json_family(&facts[i], families[i]));
+		tool_json_put(list, NULL, json_family(&facts[i], families[i]));
 	tool_json_put(document, "families", list);
 	tool_json_print(document, 0);
 	return TOOL_DONE;

@@ -479,7 +479,7 @@ static struct tool_json *json_lines(const char *text)
 		struct tool_json *step = tool_json_object();
 		snprintf(line, sizeof line, "%.*s", (int)(end - text), text);
 		tool_json_text(step, "step", line);
-		tool_json_append(lines, step);
+		tool_json_put(lines, NULL, step);
 	}
 	return lines;
 }
@@ -499,10 +499,10 @@ static void show_json(struct evidence (*results)[SUBJECTS], char *const *only)
 			tool_json_text(trial, "subject", subjects[s]->title);
 			tool_json_text(trial, "outcome", results[x][s].outcome);
 			tool_json_put(trial, "evidence", json_lines(results[x][s].text));
-			tool_json_append(trials, trial);
+			tool_json_put(trials, NULL, trial);
 		}
 		tool_json_put(one, "trials", trials);
-		tool_json_append(list, one);
+		tool_json_put(list, NULL, one);
 	}
 	tool_json_put(document, "experiments", list);
 	tool_json_print(document, 0);

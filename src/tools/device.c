@@ -14,134 +14,91 @@
 #include "duoshm.h"
 #include "tools/common.h"
 #include "tools/device_input.h"
+#include "tools/json.h"
 
-static const char usage[] =
+/* What the command line says. Its keys of [device] are applied after the description, which they overrule. */
+static struct {
+	const char *name, *wave, *period, *bits, *rate, *seed, *replay, *start, *once, *pace, *mode;
+	const char *config;
+	const char *script;
+	int64_t duration_ns; /* 0: endless */
+} request;
+
+static void set_once(const char *argument)
+{
+	(void)argument;
+	request.once = "on";
+}
+
+/* The first rows are keys of [device] as well. */
+#define N_KEYS 11
+static const struct tool_option options[] = {
+	{'n', "name", "NAME", "name of the device (default device0)", .word = &request.name},
+	{0, "wave", "WAVE",
+		"with options: sine:period=2s:amp=1V:offset=0V:phase=90deg:duty=25%:noise=5mV",
+		.word = &request.wave},
+	{0, "period", "TIME", "of the wave", .word = &request.period},
+	{0, "bits", "N", "quantise to 1 to 64 bits (default 10)", .word = &request.bits},
+	{0, "rate", "RATE", "samples per second (default 10Hz)", .word = &request.rate},
+	{0, "seed", "N", "of the random numbers: the same seed, the same run",
+		.word = &request.seed},
+	{0, "replay", "FILE",
+		"play a WAV or CSV file, with its rate and bits unless they are given",
+		.word = &request.replay},
+	{0, "start", "WHEN", "of a replay: capture (when the first capture comes; default) or now",
+		.word = &request.start},
+	{0, "once", NULL, "end when the replay is over", .act = set_once},
+	{0, "pace", "PACE", "real (default), or fast: as fast as captures take it",
+		.word = &request.pace},
+	{0, "mode", "MODE", "who may use it, octal, reduced by the umask (default 0600)",
+		.word = &request.mode},
+	{'C', "config", "FILE", "description of the device (INI); options are stronger",
+		.word = &request.config},
+	{0, "duration", "TIME", "end after that time", .time_ns = &request.duration_ns},
+	{0, "script", "FILE", "do the commands in FILE", .word = &request.script},
+	{.name = NULL},
+};
+
+static const struct tool_program program = {
 	"Usage: %s [OPTION...] [WAVE [PERIOD]]\n"
 	"Simulate an I/O device in shared memory: registers, samples, commands.\n"
 	"\n"
 	"WAVE is SINE, QUADRATIC, TRIANGLE, SQUARE, SAW, PULSE, RAMP, DC, COUNTER or NOISE (three "
 	"letters are\n"
-	"enough), PERIOD its period in seconds (default 2).\n"
-	"\n"
-	"  -n, --name=NAME       name of the device (default device0)\n"
-	"  -b, --backend=FAMILY  sysv, posix or auto\n"
-	"  -C, --config=FILE     description of the device (INI); options are stronger\n"
-	"      --wave=WAVE       with options: "
-	"sine:period=2s:amp=1V:offset=0V:phase=90deg:duty=25%:noise=5mV\n"
-	"      --period=TIME     of the wave\n"
-	"      --bits=N          quantise to 1 to 64 bits (default 10)\n"
-	"      --rate=RATE       samples per second (default 10Hz)\n"
-	"      --seed=N          of the random numbers: the same seed, the same run\n"
-	"      --replay=FILE     play a WAV or CSV file, with its rate and bits unless they are "
-	"given\n"
-	"      --start=WHEN      of a replay: capture (when the first capture comes; default) or "
-	"now\n"
-	"      --once            end when the replay is over\n"
-	"      --pace=PACE       real (default), or fast: as fast as captures take it\n"
-	"      --duration=TIME   end after that time\n"
-	"      --script=FILE     do the commands in FILE\n"
-	"      --mode=MODE       who may use it, octal, reduced by the umask (default 0600)\n"
-	"      --dir=DIR         the registry directory\n"
-	"  -q, --quiet           errors only\n"
-	"  -v, --verbose         tell more; twice: each step\n"
-	"  -h, --help            this text\n"
-	"  -V, --version         version and the families built in\n"
-	"\n"
+	"enough), PERIOD its period in seconds (default 2).\n",
+	options,
 	"At a terminal it prompts for: start, stop, config, set REG=VALUE, get REG, status, help, "
 	"exit, and sleep TIME,\n"
 	"source FILE. It ends, and removes all it made, at exit, SIGINT, SIGTERM and the end of "
 	"--duration.\n"
-	"Exit status: 0 done, 1 failed, 2 usage or description, 7 permission.\n";
+	"Exit status: 0 done, 1 failed, 2 usage or description, 7 permission.\n"};
 
-/* Options that mean the same as keys of [device] have the key's place in this list. */
-static const char *const keys[] = {"name", "wave", "period", "bits", "rate", "seed", "replay",
-	"start", "once", "pace", "mode"};
-#define N_KEYS (sizeof keys / sizeof *keys)
-enum {
-	KEY_NAME,
-	KEY_WAVE,
-	KEY_PERIOD,
-	KEY_BITS,
-	KEY_RATE,
-	KEY_SEED,
-	KEY_REPLAY,
-	KEY_START,
-	KEY_ONCE,
-	KEY_PACE,
-	KEY_MODE
-};
-enum { OPTION_KEY = TOOL_OWN_OPTION, OPTION_DURATION = OPTION_KEY + 32, OPTION_SCRIPT };
-
-static const struct option options[] = {
-	{"name", required_argument, NULL, 'n'},
-	{"backend", required_argument, NULL, 'b'},
-	{"config", required_argument, NULL, 'C'},
-	{"wave", required_argument, NULL, OPTION_KEY + KEY_WAVE},
-	{"period", required_argument, NULL, OPTION_KEY + KEY_PERIOD},
-	{"bits", required_argument, NULL, OPTION_KEY + KEY_BITS},
-	{"rate", required_argument, NULL, OPTION_KEY + KEY_RATE},
-	{"seed", required_argument, NULL, OPTION_KEY + KEY_SEED},
-	{"replay", required_argument, NULL, OPTION_KEY + KEY_REPLAY},
-	{"start", required_argument, NULL, OPTION_KEY + KEY_START},
-	{"once", no_argument, NULL, OPTION_KEY + KEY_ONCE},
-	{"pace", required_argument, NULL, OPTION_KEY + KEY_PACE},
-	{"mode", required_argument, NULL, OPTION_KEY + KEY_MODE},
-	{"duration", required_argument, NULL, OPTION_DURATION},
-	{"script", required_argument, NULL, OPTION_SCRIPT},
-	{"dir", required_argument, NULL, TOOL_OPTION_DIR},
-	{"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
-};
-
-/* What the command line says; keys are applied after the description, which they overrule. */
-struct request {
-	const char *value[N_KEYS];
-	const char *config;
-	const char *script;
-	int64_t duration_ns; /* 0: endless */
-};
-
-static void read_options(int argc, char **argv, struct request *request)
+static void take_operands(char **operand)
 {
-	int option;
-
-	while ((option = getopt_long(argc, argv, "n:C:b:qvhV", options, NULL)) >= 0) {
-		if (option >= OPTION_KEY && option < OPTION_KEY + (int)N_KEYS)
-			request->value[option - OPTION_KEY] = optarg ? optarg : "on";
-		else if (option == 'n')
-			request->value[KEY_NAME] = optarg;
-		else if (option == 'C')
-			request->config = optarg;
-		else if (option == OPTION_SCRIPT)
-			request->script = optarg;
-		else if (option != OPTION_DURATION)
-			tool_option(option, optarg);
-		else if (tool_time(optarg, &request->duration_ns) < 0 || request->duration_ns == 0)
-			tool_usage("--duration: not a time of more than 0: \"%s\"", optarg);
-	}
-	if (argc - optind > 2)
-		tool_usage("unexpected argument: \"%s\"", argv[optind + 2]);
-	if (optind < argc)
-		request->value[KEY_WAVE] = argv[optind];
-	if (optind + 1 < argc)
-		request->value[KEY_PERIOD] = argv[optind + 1];
+	if (*operand)
+		request.wave = *operand++;
+	if (*operand)
+		request.period = *operand++;
+	if (*operand)
+		tool_usage("unexpected argument: \"%s\"", *operand);
 }
 
 /* Errors of the description and of options are usage: they end the program here. */
-static void read_setup(const struct request *request, struct duoshm__setup *setup)
+static void read_setup(struct duoshm__setup *setup)
 {
 	duoshm__setup_init(setup);
-	if (request->config && duoshm__setup_read(setup, request->config) < 0) {
+	if (request.config && duoshm__setup_read(setup, request.config) < 0) {
 		tool_error("%s", duoshm_failure()->cause);
 		exit(TOOL_USAGE);
 	}
-	for (size_t i = 0; i < N_KEYS; i++)
-		if (request->value[i] && duoshm__setup_set(setup, keys[i], request->value[i]) < 0)
-			tool_usage("%s: %s", keys[i], duoshm_failure()->cause);
-	if (duoshm__setup_check(setup, request->config ? request->config : "device") < 0)
+	for (size_t i = 0; i < N_KEYS; i++) {
+		const char *key = options[i].name;
+		const char *value = options[i].word ? *options[i].word : request.once;
+
+		if (value && duoshm__setup_set(setup, key, value) < 0)
+			tool_usage("%s: %s", key, duoshm_failure()->cause);
+	}
+	if (duoshm__setup_check(setup, request.config ? request.config : "device") < 0)
 		tool_usage("%s", duoshm_failure()->cause);
 	if (!tool.backend && setup->backend[0])
 		tool.backend = setup->backend;
@@ -168,6 +125,27 @@ static int report_refusal(struct duoshm *ctx, const struct duoshm__setup *setup,
 	return tool_failed(setup->name, code);
 }
 
+/* A line of JSON, so that a program that started the device learns when it is there, and where. */
+static void print_creation(const struct duoshm_stat *st, int64_t replaced)
+{
+	struct tool_json *line = tool_json_document("duoshm.created/1");
+	char mode[16];
+
+	snprintf(mode, sizeof mode, "%04o", st->mode);
+	tool_json_text(line, "device", st->name);
+	tool_json_text(line, "backend", st->backend);
+	tool_json_text(line, "object", st->native);
+	tool_json_integer(line, "size_bytes", (int64_t)st->size);
+	tool_json_text(line, "mode", mode);
+	tool_json_integer(line, "pid", st->creator_pid);
+	if (replaced > 0)
+		tool_json_integer(line, "replaced_pid", replaced);
+	else
+		tool_json_text(line, "replaced_pid", NULL);
+	tool_json_print(line, 1);
+	tool_output_failed(); /* flushes; what is wrong is said at the end */
+}
+
 static void report_creation(
 	struct duoshm *ctx, const struct duoshm__server *server, int result, int64_t replaced)
 {
@@ -175,9 +153,15 @@ static void report_creation(
 
 	if (duoshm_stat(ctx, duoshm__server_name(server), &st) < 0)
 		return;
+	if (result != DUOSHM_REPLACED)
+		replaced = 0;
+	if (tool.json) {
+		print_creation(&st, replaced);
+		return;
+	}
 	tool_note("%s: created (%s %s, %llu bytes, mode %04o), pid %lld", st.name, st.backend,
 		st.native, (unsigned long long)st.size, st.mode, (long long)st.creator_pid);
-	if (result == DUOSHM_REPLACED && replaced > 0)
+	if (replaced > 0)
 		tool_note("%s: replaced the remains of pid %lld", st.name, (long long)replaced);
 }
 
@@ -227,15 +211,13 @@ static int run(struct duoshm__server *server, int64_t duration_ns)
 int main(int argc, char **argv)
 {
 	static struct duoshm__setup setup; /* large */
-	struct request request = {0};
 	struct duoshm__server *server;
 	struct duoshm *ctx;
 	int64_t replaced;
 	int status, result;
 
-	tool_begin(argv, usage);
-	read_options(argc, argv, &request);
-	read_setup(&request, &setup);
+	take_operands(tool_begin(argc, argv, &program));
+	read_setup(&setup);
 	tool_catch_signals();
 	status = request.script ? input_script(request.script) : TOOL_DONE;
 	if (status == TOOL_DONE)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tools/common.h"
+#include "tools/json.h"
 
 #ifdef HAVE_EDITLINE
 #include <editline/readline.h>
@@ -59,6 +60,30 @@ static char *after_word(char *line, const char *word)
 	return line + length + strspn(line + length, " \t");
 }
 
+/* Without the family before it. */
+static const char *plain_name(const struct duoshm__server *server)
+{
+	const char *name = strchr(duoshm__server_name(server), ':');
+
+	return name ? name + 1 : duoshm__server_name(server);
+}
+
+/* As `client cmd` shows it. */
+static void show_reply(const struct duoshm__server *server, const char *line, const char *reply)
+{
+	struct tool_json *document;
+
+	if (!tool.json) {
+		puts(reply);
+		return;
+	}
+	document = tool_json_document("duoshm.reply/1");
+	tool_json_text(document, "device", plain_name(server));
+	tool_json_text(document, "command", line);
+	tool_json_text(document, "reply", reply);
+	tool_json_print(document, 1);
+}
+
 static int do_line(struct duoshm__server *server, char *line)
 {
 	char reply[DUOSHM_REPLY_SIZE];
@@ -81,7 +106,7 @@ static int do_line(struct duoshm__server *server, char *line)
 		return tool_status_of(code);
 	}
 	if (*reply)
-		puts(reply);
+		show_reply(server, line, reply);
 	return tool_output_failed() ? TOOL_FAILED : TOOL_DONE;
 }
 
@@ -209,13 +234,11 @@ static void read_typing(void)
 
 int input_prompt(struct duoshm__server *server)
 {
-	const char *name = strchr(duoshm__server_name(server), ':');
-
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetpgrp(STDIN_FILENO) != getpgrp())
+	if (tool.json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
+		tcgetpgrp(STDIN_FILENO) != getpgrp())
 		return 0;
 	prompted = server;
-	snprintf(prompt, sizeof prompt, "%.*s> ", DUOSHM_NAME_MAX,
-		name ? name + 1 : duoshm__server_name(server));
+	snprintf(prompt, sizeof prompt, "%.*s> ", DUOSHM_NAME_MAX, plain_name(server));
 	show_prompt();
 	return 1;
 }

@@ -38,25 +38,22 @@ struct tool_json *tool_json_array(void)
 	return outer(json_array());
 }
 
-void tool_json_put(struct tool_json *object, const char *key, struct tool_json *value)
+void tool_json_put(struct tool_json *into, const char *key, struct tool_json *value)
 {
-	if (json_object_set_new(inner(object), key, inner(value)) < 0)
-		outer(NULL);
-}
+	int result = key ? json_object_set_new(inner(into), key, inner(value))
+			 : json_array_append_new(inner(into), inner(value));
 
-void tool_json_append(struct tool_json *array, struct tool_json *value)
-{
-	if (json_array_append_new(inner(array), inner(value)) < 0)
+	if (result < 0)
 		outer(NULL);
 }
 
 /* Names of other programs' objects need not be UTF-8. */
-static struct tool_json *text_value(const char *text)
+static json_t *text_value(const char *text)
 {
-	json_t *value = text ? json_string(text) : json_null();
+	json_t *value = json_string(text);
 
-	if (value || !text)
-		return outer(value);
+	if (value)
+		return value;
 	char *ascii = tool_copy(text);
 	for (char *c = ascii; *c; c++) {
 		if ((unsigned char)*c >= 0x80)
@@ -64,47 +61,27 @@ static struct tool_json *text_value(const char *text)
 	}
 	value = json_string(ascii);
 	free(ascii);
-	return outer(value);
+	return value;
 }
 
-static struct tool_json *real_value(double value)
+void tool_json_text(struct tool_json *into, const char *key, const char *text)
 {
-	return outer(isfinite(value) ? json_real(value) : json_null());
+	tool_json_put(into, key, outer(text ? text_value(text) : json_null()));
 }
 
-void tool_json_text(struct tool_json *object, const char *key, const char *text)
+void tool_json_integer(struct tool_json *into, const char *key, int64_t value)
 {
-	tool_json_put(object, key, text_value(text));
+	tool_json_put(into, key, outer(json_integer(value)));
 }
 
-void tool_json_integer(struct tool_json *object, const char *key, int64_t value)
+void tool_json_real(struct tool_json *into, const char *key, double value)
 {
-	tool_json_put(object, key, outer(json_integer(value)));
+	tool_json_put(into, key, outer(isfinite(value) ? json_real(value) : json_null()));
 }
 
-void tool_json_real(struct tool_json *object, const char *key, double value)
+void tool_json_bool(struct tool_json *into, const char *key, int value)
 {
-	tool_json_put(object, key, real_value(value));
-}
-
-void tool_json_bool(struct tool_json *object, const char *key, int value)
-{
-	tool_json_put(object, key, outer(value ? json_true() : json_false()));
-}
-
-void tool_json_null(struct tool_json *object, const char *key)
-{
-	tool_json_put(object, key, outer(json_null()));
-}
-
-void tool_json_append_real(struct tool_json *array, double value)
-{
-	tool_json_append(array, real_value(value));
-}
-
-void tool_json_append_integer(struct tool_json *array, int64_t value)
-{
-	tool_json_append(array, outer(json_integer(value)));
+	tool_json_put(into, key, outer(json_boolean(value)));
 }
 
 /* Numbers read back as the same number: 17 digits only where 15 do not say it. */
@@ -142,6 +119,11 @@ void tool_json_write(struct tool_json *value, int lines, FILE *file)
 	json_decref(inner(value));
 }
 
+void tool_json_free(struct tool_json *value)
+{
+	json_decref(inner(value));
+}
+
 #else
 
 /* Never reached: option -J has ended the program. */
@@ -160,54 +142,39 @@ struct tool_json *tool_json_array(void)
 	return &nothing;
 }
 
-void tool_json_put(struct tool_json *object, const char *key, struct tool_json *value)
+void tool_json_put(struct tool_json *into, const char *key, struct tool_json *value)
 {
-	(void)object, (void)key, (void)value;
+	(void)into, (void)key, (void)value;
 }
 
-void tool_json_append(struct tool_json *array, struct tool_json *value)
+void tool_json_text(struct tool_json *into, const char *key, const char *text)
 {
-	(void)array, (void)value;
+	(void)into, (void)key, (void)text;
 }
 
-void tool_json_text(struct tool_json *object, const char *key, const char *text)
+void tool_json_integer(struct tool_json *into, const char *key, int64_t value)
 {
-	(void)object, (void)key, (void)text;
+	(void)into, (void)key, (void)value;
 }
 
-void tool_json_integer(struct tool_json *object, const char *key, int64_t value)
+void tool_json_real(struct tool_json *into, const char *key, double value)
 {
-	(void)object, (void)key, (void)value;
+	(void)into, (void)key, (void)value;
 }
 
-void tool_json_real(struct tool_json *object, const char *key, double value)
+void tool_json_bool(struct tool_json *into, const char *key, int value)
 {
-	(void)object, (void)key, (void)value;
-}
-
-void tool_json_bool(struct tool_json *object, const char *key, int value)
-{
-	(void)object, (void)key, (void)value;
-}
-
-void tool_json_null(struct tool_json *object, const char *key)
-{
-	(void)object, (void)key;
-}
-
-void tool_json_append_real(struct tool_json *array, double value)
-{
-	(void)array, (void)value;
-}
-
-void tool_json_append_integer(struct tool_json *array, int64_t value)
-{
-	(void)array, (void)value;
+	(void)into, (void)key, (void)value;
 }
 
 void tool_json_write(struct tool_json *value, int lines, FILE *file)
 {
 	(void)value, (void)lines, (void)file;
+}
+
+void tool_json_free(struct tool_json *value)
+{
+	(void)value;
 }
 
 #endif

@@ -11,9 +11,11 @@
 
 #include "tools/common.h"
 
-static const char usage[] = "Usage: %s make FILE u8|16|24|32|float|double CHANNELS FRAMES RATE\n"
-			    "       %s same FILE FILE\n"
-			    "Make a WAV file, or compare two, sample for sample.\n";
+static const struct tool_program program = {
+	"Usage: %s make FILE u8|16|24|32|float|double CHANNELS FRAMES RATE\n"
+	"       %s same FILE FILE\n"
+	"Make a WAV file, or compare two, sample for sample.\n",
+	NULL, NULL};
 
 #ifdef HAVE_SNDFILE
 
@@ -156,10 +158,14 @@ static int same(char **path)
 
 int main(int argc, char **argv)
 {
-	tool_begin(argv, usage);
-	if (argc == 7 && strcmp(argv[1], "make") == 0)
-		return tool_end(make(argv + 2));
-	if (argc == 4 && strcmp(argv[1], "same") == 0)
-		return tool_end(same(argv + 2));
+	char **words = tool_begin(argc, argv, &program);
+	int count = 0;
+
+	while (words[count])
+		count++;
+	if (count == 6 && strcmp(words[0], "make") == 0)
+		return tool_end(make(words + 1));
+	if (count == 3 && strcmp(words[0], "same") == 0)
+		return tool_end(same(words + 1));
 	tool_usage("wants make or same, and their arguments");
 }

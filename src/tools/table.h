@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 #include "tools/common.h"
+#include "tools/json.h"
 
 #define TABLE_RIGHT 0x1u /* text is aligned to the right */
 #define TABLE_EXTRA 0x2u /* only shown when chosen with -o, and in JSON */
-#define TABLE_TRAIL 0x4u /* "[...]" remarks and the like: never padded, no heading */
 
 struct table_column {
 	const char *name; /* "SIZE": heading, and the name for -o */
@@ -24,26 +24,34 @@ struct table_column {
 
 struct table;
 
-/* `columns` must outlive the table. */
-struct table *table_new(const struct table_column *columns, unsigned count);
-/* "NAME,STATE", any case; "+COL" adds to the default. Unknown: ends by tool_usage() with the list. */
-void table_choose(struct table *table, const char *list);
-void table_no_headings(struct table *table);
+/* `columns` must outlive the table. `chosen` is the list of -o or NULL: "NAME,STATE", any case; "+COL" adds to the
+ * default. An unknown column ends the program by tool_usage() with the list. */
+struct table *table_new(
+	const struct table_column *columns, unsigned count, const char *chosen, int headings);
 
-/* Begins a row; cells that are not set show as "-" and are null. */
+/* Begins a row; its cells follow, each column's in turn. */
 void table_row(struct table *table);
-void table_text(struct table *table, unsigned column, const char *format, ...) TOOL_PRINTF(3, 4);
+/* NULL is null in JSON; that and an empty text show as "-". */
+void table_text(struct table *table, const char *text);
+/* So many cells of which nothing is known. */
+void table_none(struct table *table, unsigned cells);
 /* `shown` NULL: the number itself. */
-void table_integer(struct table *table, unsigned column, int64_t value, const char *shown);
-void table_real(struct table *table, unsigned column, double value, const char *shown);
+void table_integer(struct table *table, int64_t value, const char *shown);
+/* A number that is there from `least` on; less shows as "-" and is null. */
+void table_number(struct table *table, int64_t value, int64_t least);
+/* Not finite: shows as "-" and is null. */
+void table_real(struct table *table, double value);
+void table_bool(struct table *table, int value, const char *shown);
+/* "8K", or in full: option --bytes. */
+extern int table_bytes_in_full;
+void table_bytes(struct table *table, uint64_t value);
 
-/* What is never printed is freed alone; NULL is fine. */
+/* What is never printed is freed alone. */
 void table_free(struct table *table);
 /* Text, or with -J a document {"schema": SCHEMA, KEY: [ROW...]}. Then frees the table. */
 void table_print(struct table *table, const char *schema, const char *key);
-
-/* Numbers of bytes as "8K", or in full: option --bytes. */
-extern int table_bytes_in_full;
-void table_bytes(struct table *table, unsigned column, uint64_t value);
+/* The two by themselves: the text, and with -J the array [ROW...]; each frees the table. */
+void table_print_text(struct table *table);
+struct tool_json *table_json(struct table *table);
 
 #endif

@@ -68,6 +68,17 @@ writes_and_commands() {
 	nothing_left
 }
 
+json_lines() {
+	"$top_builddir/device" -V | grep -q jansson || return 0
+	name=$unique.json
+	printf 'get PERIOD\nexit\n' > "$scratch/ask"
+	expect 0 device -J -n "$backend:$name" --script="$scratch/ask"
+	has "$out" "^{\"schema\":\"duoshm.created/1\",\"device\":\"$name\",\"backend\":\"$backend\".*\"replaced_pid\":null}\$"
+	has "$out" "^{\"schema\":\"duoshm.reply/1\",\"device\":\"$name\",\"command\":\"get PERIOD\",\"reply\":\"PERIOD 2 s\"}\$"
+	[ ! -s "$err" ] || fault "more is said: $(cat "$err")"
+	nothing_left
+}
+
 script_file() {
 	name=$unique.script
 	printf '# a comment\n\nset PERIOD=1s\nsource %s\nstatus\nexit\n' "$scratch/inner" > "$scratch/outer"
@@ -147,6 +158,10 @@ wrong_input() {
 	for period in 0 -1 nan inf 2V; do
 		wrong 2 '^device: period:' "--period=$period"
 	done
+	# A negative number is an operand and no option.
+	for period in 0 -1 -0.5 -.5 nan inf; do
+		wrong 2 '^device: period:' SIN "$period"
+	done
 	for bits in 0 65 x 1.5; do
 		wrong 2 '^device: bits:' "--bits=$bits"
 	done
@@ -190,7 +205,7 @@ prompt() {
 	nothing_left
 }
 
-each_backend first_line second_of_the_name ends remains_are_replaced writes_and_commands script_file \
+each_backend first_line second_of_the_name ends remains_are_replaced writes_and_commands json_lines script_file \
 	description_file replay_of_csv followers_of_a_killed_device prompt
 begin 'wrong input'
 wrong_input
