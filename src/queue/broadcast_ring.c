@@ -19,12 +19,16 @@
 #define HEAD 16u /* sequence number and length */
 #define LAPS 8   /* overruns in a row until a reader gives up for now */
 
+/*
+ * ThreadSanitizer knows no fences and calls a torn copy a race. So that it checks the rest, the bytes are then
+ * copied by atomic words, whose release and acquire stand for the fences.
+ */
 #if defined __SANITIZE_THREAD__
 #define WORDWISE 1
 #elif defined __has_feature
-#if __has_feature(thread_sanitizer)
-#define WORDWISE 1
-#endif
+#define WORDWISE __has_feature(thread_sanitizer)
+#else
+#define WORDWISE 0
 #endif
 
 static uint64_t extent(uint64_t length)
@@ -32,96 +36,92 @@ static uint64_t extent(uint64_t length)
 	return HEAD + ((length + WORD - 1) & ~(uint64_t)(WORD - 1));
 }
 
-#ifdef WORDWISE
-/*
- * ThreadSanitizer knows no fences and calls a torn copy a race. So that it checks the rest, the bytes are
- * copied by atomic words here, whose release and acquire stand for the fences.
- */
 static void fence_release(void)
 {
+	if (!WORDWISE)
+		atomic_thread_fence(memory_order_release);
 }
+
 static void fence_acquire(void)
 {
+	if (!WORDWISE)
+		atomic_thread_fence(memory_order_acquire);
 }
-#else
-static void fence_release(void)
+
+static void store_word(void *at, uint64_t value)
 {
-	atomic_thread_fence(memory_order_release);
+	if (WORDWISE)
+		duoshm__store64_release(at, value);
+	else
+		duoshm__store64(at, value);
 }
-static void fence_acquire(void)
+
+static uint64_t load_word(const void *at)
 {
-	atomic_thread_fence(memory_order_acquire);
+	return WORDWISE ? duoshm__load64_acquire(at) : duoshm__load64(at);
 }
-#endif
+
+static size_t shorter(uint64_t a, uint64_t b)
+{
+	return (size_t)(a < b ? a : b);
+}
+
+static void copy_in(unsigned char *ring, const unsigned char *from, size_t length)
+{
+	if (!WORDWISE) {
+		memcpy(ring, from, length);
+		return;
+	}
+	for (size_t done = 0; done < length; done += WORD) {
+		uint64_t word = 0;
+		memcpy(&word, from + done, shorter(length - done, WORD));
+		store_word(ring + done, word);
+	}
+}
+
+static void copy_out(unsigned char *to, const unsigned char *ring, size_t length)
+{
+	if (!WORDWISE) {
+		memcpy(to, ring, length);
+		return;
+	}
+	for (size_t done = 0; done < length; done += WORD) {
+		uint64_t word = load_word(ring + done);
+		memcpy(to + done, &word, shorter(length - done, WORD));
+	}
+}
 
 static void put_word(struct duoshm__cast_producer *p, uint64_t position, uint64_t value)
 {
-	void *at = p->data + (position & (p->capacity - 1));
-#ifdef WORDWISE
-	duoshm__store64_release(at, value);
-#else
-	duoshm__store64(at, value);
-#endif
+	store_word(p->data + (position & (p->capacity - 1)), value);
 }
 
 static uint64_t get_word(const struct duoshm__cast_reader *r, uint64_t position)
 {
-	const void *at = r->data + (position & (r->capacity - 1));
-	/* Acquire for WORDWISE's sake; elsewhere the fences order it. */
-#ifdef WORDWISE
-	return duoshm__load64_acquire(at);
-#else
-	return duoshm__load64(at);
-#endif
-}
-
-#ifdef WORDWISE
-static void put(struct duoshm__cast_producer *p, uint64_t at, const void *from, uint64_t length)
-{
-	for (uint64_t done = 0; done < length; done += WORD) {
-		uint64_t word = 0, part = length - done < WORD ? length - done : WORD;
-		memcpy(&word, (const unsigned char *)from + done, (size_t)part);
-		put_word(p, at + done, word);
-	}
-}
-
-static void get(const struct duoshm__cast_reader *r, uint64_t at, void *to, uint64_t length)
-{
-	for (uint64_t done = 0; done < length; done += WORD) {
-		uint64_t word = get_word(r, at + done);
-		uint64_t part = length - done < WORD ? length - done : WORD;
-		memcpy((unsigned char *)to + done, &word, (size_t)part);
-	}
-}
-#else
-/* Bytes before the ring's end, of `length` at a position. */
-static size_t before_end(uint64_t capacity, uint64_t position, uint64_t length)
-{
-	uint64_t left = capacity - (position & (capacity - 1));
-
-	return (size_t)(length < left ? length : left);
+	return load_word(r->data + (position & (r->capacity - 1)));
 }
 
 static void put(struct duoshm__cast_producer *p, uint64_t at, const void *from, uint64_t length)
 {
-	size_t first = before_end(p->capacity, at, length);
+	uint64_t offset = at & (p->capacity - 1);
+	size_t first = shorter(length, p->capacity - offset);
 
 	if (length == 0)
 		return;
-	memcpy(p->data + (at & (p->capacity - 1)), from, first);
-	memcpy(p->data, (const unsigned char *)from + first, (size_t)length - first);
+	copy_in(p->data + offset, from, first);
+	copy_in(p->data, (const unsigned char *)from + first, (size_t)length - first);
 }
 
 static void get(const struct duoshm__cast_reader *r, uint64_t at, void *to, uint64_t length)
 {
-	size_t first = before_end(r->capacity, at, length);
+	uint64_t offset = at & (r->capacity - 1);
+	size_t first = shorter(length, r->capacity - offset);
 
 	if (length == 0)
 		return;
-	memcpy(to, r->data + (at & (r->capacity - 1)), first);
-	memcpy((unsigned char *)to + first, r->data, (size_t)length - first);
+	copy_out(to, r->data + offset, first);
+	copy_out((unsigned char *)to + first, r->data, (size_t)length - first);
 }
-#endif
 
 /* `last` and `commit` as a producer can have left them. */
 static bool consistent(uint64_t last, uint64_t commit, uint64_t capacity)
