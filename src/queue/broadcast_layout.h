@@ -14,8 +14,7 @@
 #ifndef DUOSHM_BROADCAST_LAYOUT_H
 #define DUOSHM_BROADCAST_LAYOUT_H
 
-#include "queue/place_layout.h"
-#include "queue/role_layout.h"
+#include "queue/endpoint_layout.h"
 
 #define DUOSHM__BROADCAST_MAGIC  0x3173616362756475u
 #define DUOSHM__BROADCAST_LAYOUT 1u
@@ -29,7 +28,7 @@ struct duoshm__broadcast_indices {
 };
 
 struct duoshm__broadcast {
-	struct duoshm__place_mark mark; /* format */
+	struct duoshm__mark mark; /* format */
 	uint8_t spare_2[104];
 	struct duoshm__role producer; /* the producer */
 	uint8_t spare_3[64];

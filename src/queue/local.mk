@@ -5,15 +5,14 @@ libduoshm_core_la_SOURCES += \
 	src/queue/broadcast_layout.h \
 	src/queue/broadcast_ring.c \
 	src/queue/broadcast_ring.h \
-	src/queue/place.c \
-	src/queue/place.h \
-	src/queue/place_layout.h \
+	src/queue/endpoint.c \
+	src/queue/endpoint.h \
+	src/queue/endpoint_layout.h \
 	src/queue/queue.c \
 	src/queue/queue_layout.h \
 	src/queue/ring.c \
 	src/queue/ring.h \
 	src/queue/role.c \
 	src/queue/role.h \
-	src/queue/role_layout.h \
 	src/queue/wait.c \
 	src/queue/wait.h

@@ -16,14 +16,13 @@
 #ifndef DUOSHM_QUEUE_LAYOUT_H
 #define DUOSHM_QUEUE_LAYOUT_H
 
-#include "queue/place_layout.h"
-#include "queue/role_layout.h"
+#include "queue/endpoint_layout.h"
 
 #define DUOSHM__QUEUE_MAGIC  0x3171756575657564u
 #define DUOSHM__QUEUE_LAYOUT 1u
 
 struct duoshm__queue {
-	struct duoshm__place_mark mark; /* format */
+	struct duoshm__mark mark; /* format */
 	uint8_t spare_2[104];
 	struct duoshm__role producer; /* the producer */
 	uint8_t spare_3[64];

@@ -7,7 +7,7 @@
 #define DUOSHM_QUEUE_ROLE_H
 
 #include "core/object.h"
-#include "queue/role_layout.h"
+#include "queue/endpoint_layout.h"
 
 /* Who claims: id, label, and whether it can be fenced. */
 struct duoshm__claimant {
@@ -15,7 +15,7 @@ struct duoshm__claimant {
 	struct duoshm__process label;
 	bool registered;
 };
-/* `id` 0: the process has no lifeline and can hold no role. */
+/* `id` 0: the process has no lifeline and can hold no role. A few microseconds, it registers for fences. */
 void duoshm__claimant_self(uint64_t id, struct duoshm__claimant *out);
 
 /* Into memory that nobody else sees yet. */
@@ -27,5 +27,7 @@ void duoshm__role_yield(struct duoshm_segment *segment, struct duoshm__role *rol
 
 /* 0: it lives, or nobody holds it; PEER_DEAD; CORRUPT. Makes system calls. */
 int duoshm__role_check(const struct duoshm_segment *segment, const struct duoshm__role *role);
+/* Fences the holder from outside, where it has registered for that; false: it did not, or the kernel does not. */
+bool duoshm__role_fence(const struct duoshm__role *role);
 
 #endif

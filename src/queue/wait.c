@@ -6,18 +6,15 @@
  *   sleeper:  sleeps = 1; barrier; ready? else sleep on the bell for a slice; look again
  *
  * The waker's store may still be on its way when it looks at the flag, and both would miss each other. The barrier is
- * membarrier(2), which fences the running waker from outside, where both sides have registered for it. Elsewhere
+ * membarrier(2) (role.c), which fences the running waker from outside, where both sides have registered for it. Elsewhere
  * the sleeper polls a little longer and makes its first slice short: a lost ring costs a millisecond. Every slice is short
  * anyhow, because a waker may die between its store and its ring.
- *
- * The trap: membarrier is refused by some sandboxes, at any time; it is never relied on without its result.
  */
 #include "config.h"
 
 #include "queue/wait.h"
 
 #include "core/clock.h"
-#include "core/failure.h"
 #include "queue/role.h"
 
 #include <stdlib.h>
@@ -25,13 +22,6 @@
 
 #ifdef HAVE_SCHED_H
 #include <sched.h>
-#endif
-#if defined HAVE_LINUX_MEMBARRIER_H && defined HAVE_SYS_SYSCALL_H && defined HAVE_SYSCALL
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
-#ifdef SYS_membarrier
-#define USE_MEMBARRIER 1
-#endif
 #endif
 
 #define SPIN_NS 50000 /* about a sleeping hand-off: what spinning can save */
@@ -44,35 +34,6 @@
 #define POLL_MAX_NS 1000000
 #define CHECK_NS    1000000 /* between two tests of the peer's life */
 #define LOOKS       32      /* at the word between two looks at the clock */
-
-/* ---- the fence ------------------------------------------------------------------------------------ */
-
-#ifdef USE_MEMBARRIER
-static bool membarrier_call(int command)
-{
-	return syscall(SYS_membarrier, command, 0, 0) == 0;
-}
-
-bool duoshm__fence_register(void)
-{
-	return membarrier_call(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
-}
-
-static bool fence_others(void)
-{
-	return membarrier_call(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
-}
-#else
-bool duoshm__fence_register(void)
-{
-	return false;
-}
-
-static bool fence_others(void)
-{
-	return false;
-}
-#endif
 
 /* ---- spinning --------------------------------------------------------------------------------------- */
 
@@ -101,15 +62,20 @@ static int64_t spin_limit(void)
 	return several_processors() ? SPIN_NS : 0;
 }
 
+static bool ready(const struct duoshm__waiter *w)
+{
+	return w->ready(w->arg);
+}
+
 /* Polls for `ns`; true: ready. */
-static bool poll_for(int64_t ns, duoshm__ready_fn *ready, const void *arg)
+static bool poll_for(const struct duoshm__waiter *w, int64_t ns)
 {
 	if (ns <= 0)
-		return ready(arg);
+		return ready(w);
 	int64_t end = duoshm__now() + ns;
 	do {
 		for (int i = 0; i < LOOKS; i++) {
-			if (ready(arg))
+			if (ready(w))
 				return true;
 			duoshm__relax();
 		}
@@ -118,10 +84,9 @@ static bool poll_for(int64_t ns, duoshm__ready_fn *ready, const void *arg)
 }
 
 /* Longer when it helps, shorter when it does not: a slow peer is not worth a processor. */
-static bool spin(
-	struct duoshm__waiter *w, duoshm__ready_fn *ready, const void *arg, int64_t deadline)
+static bool spin(struct duoshm__waiter *w, int64_t deadline)
 {
-	bool done = poll_for(duoshm__remaining(deadline, w->spin_ns), ready, arg);
+	bool done = poll_for(w, duoshm__remaining(deadline, w->spin_ns));
 	int64_t least = w->spin_max_ns < SPIN_MIN_NS ? w->spin_max_ns : SPIN_MIN_NS;
 
 	w->spin_ns = done ? w->spin_ns * 2 : w->spin_ns / 2;
@@ -134,19 +99,17 @@ static bool spin(
 
 /* ---- sleeping ----------------------------------------------------------------------------------------- */
 
-/* The length of slices; doubles up to the longest. */
-struct slices {
-	int64_t next;
-};
-
-static void longer(struct slices *s, int64_t longest)
+/* The length of the next slice; they double up to the longest. */
+static int64_t next_slice(struct duoshm__waiter *w, int64_t longest)
 {
-	s->next = s->next * 2 < longest ? s->next * 2 : longest;
+	int64_t slice = w->slice_ns;
+
+	w->slice_ns = slice * 2 < longest ? slice * 2 : longest;
+	return slice;
 }
 
 /* Sleeps for a slice, with the flag set. 0: look again. */
-static int sleep_announced(struct duoshm__waiter *w, duoshm__ready_fn *ready, const void *arg,
-	int64_t deadline, struct slices *slices)
+static int sleep_announced(struct duoshm__waiter *w, int64_t deadline)
 {
 	/* Orders the flag before the look below, against the waker's store and its look at the flag. */
 	(void)duoshm__exchange32(w->sleeps, 1);
@@ -155,15 +118,15 @@ static int sleep_announced(struct duoshm__waiter *w, duoshm__ready_fn *ready, co
 	 * one, the message is there (acquire) and we do not sleep.
 	 */
 	uint32_t epoch = w->epoch == NULL ? 0 : duoshm__load32_acquire(w->epoch);
-	bool fenced = duoshm__load32(&w->peer->registered) != 0 && fence_others();
+	bool fenced = duoshm__role_fence(w->peer);
 	int result = 0;
 
-	if (!poll_for(fenced ? 0 : GRACE_NS, ready, arg)) {
+	if (!poll_for(w, fenced ? 0 : GRACE_NS)) {
 		/* With many sleepers a ring can go astray as well. */
-		int64_t slice = fenced && w->epoch == NULL ? DUOSHM__SLICE_NS : slices->next;
+		int64_t growing = next_slice(w, DUOSHM__SLICE_NS);
+		int64_t slice = fenced && w->epoch == NULL ? DUOSHM__SLICE_NS : growing;
 		unsigned bell = w->bell + (epoch & 1);
 		result = duoshm__object_sleep(w->segment, bell, deadline, slice, false);
-		longer(slices, DUOSHM__SLICE_NS);
 		/* Pass it on. In the same epoch it was an old ring, left behind by the last one woken: it ends here. */
 		if (w->epoch != NULL && duoshm__load32_acquire(w->epoch) != epoch)
 			(void)duoshm__object_ring(w->segment, bell);
@@ -175,12 +138,11 @@ static int sleep_announced(struct duoshm__waiter *w, duoshm__ready_fn *ready, co
 }
 
 /* Without bells: pauses that grow. */
-static int sleep_polling(struct duoshm__waiter *w, int64_t deadline, struct slices *slices)
+static int sleep_polling(struct duoshm__waiter *w, int64_t deadline)
 {
-	int64_t slice = slices->next;
+	int64_t slice = next_slice(w, POLL_MAX_NS);
 	int result = 0;
 
-	longer(slices, POLL_MAX_NS);
 	/* A segment that has bells, but none for us, would sleep on one. */
 	if (w->segment->bells == NULL)
 		result = duoshm__object_sleep(w->segment, 0, deadline, slice, false);
@@ -206,69 +168,47 @@ static int check(struct duoshm__waiter *w, bool always)
 }
 
 /* The peer's last words come before the news of its death. */
-static int verdict(int result, duoshm__ready_fn *ready, const void *arg)
+static int verdict(const struct duoshm__waiter *w, int result)
 {
 	/* Orders the test of its death before the look at what it left. */
 	atomic_signal_fence(memory_order_seq_cst);
-	return ready(arg) ? 0 : result;
+	return ready(w) ? 0 : result;
 }
 
-static int sleep_until(
-	struct duoshm__waiter *w, duoshm__ready_fn *ready, const void *arg, int64_t deadline)
+static int sleep_until(struct duoshm__waiter *w, int64_t deadline)
 {
-	struct slices slices = {w->sleeps != NULL ? FIRST_SLICE : POLL_MIN_NS};
-
+	w->slice_ns = w->sleeps != NULL ? FIRST_SLICE : POLL_MIN_NS;
 	for (;;) {
 		bool over = duoshm__remaining(deadline, 1) == 0;
 		int result = check(w, over);
 		if (result == 0 && over)
 			result = DUOSHM_ERR_TIMEOUT;
-		if (result != 0)
-			return verdict(result, ready, arg);
-		if (w->sleeps != NULL)
-			result = sleep_announced(w, ready, arg, deadline, &slices);
-		else
-			result = sleep_polling(w, deadline, &slices);
-		if (result != 0 || ready(arg))
-			return verdict(result, ready, arg);
+		if (result == 0)
+			result = w->sleeps != NULL ? sleep_announced(w, deadline)
+						   : sleep_polling(w, deadline);
+		if (result != 0 || ready(w))
+			return verdict(w, result);
 	}
 }
 
-int duoshm__wait(
-	struct duoshm__waiter *w, duoshm__ready_fn *ready, const void *arg, int64_t deadline)
+int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 {
-	if (ready(arg))
+	if (ready(w))
 		return 0;
 	if (deadline == DUOSHM__TRY) {
 		int result = check(w, false);
-		return verdict(result != 0 ? result : DUOSHM_ERR_TIMEOUT, ready, arg);
+		return verdict(w, result != 0 ? result : DUOSHM_ERR_TIMEOUT);
 	}
-	if (spin(w, ready, arg, deadline))
-		return 0;
-	return sleep_until(w, ready, arg, deadline);
+	return spin(w, deadline) ? 0 : sleep_until(w, deadline);
 }
 
-int duoshm__wait_deadline(int64_t timeout_ns, int64_t *deadline)
+int64_t duoshm__wait_deadline(int64_t timeout_ns)
 {
-	if (timeout_ns < 0)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "a timeout of %lld ns", (long long)timeout_ns);
-	*deadline = timeout_ns == 0 ? DUOSHM__TRY : duoshm__deadline(timeout_ns);
-	return 0;
+	return timeout_ns == 0 ? DUOSHM__TRY : duoshm__deadline(timeout_ns);
 }
 
-void duoshm__waiter_init(struct duoshm__waiter *w, struct duoshm_segment *segment,
-	const struct duoshm__role *peer, struct duoshm__word32 *sleeps, unsigned bell)
+void duoshm__waiter_init(struct duoshm__waiter *w)
 {
-	bool bells = bell != DUOSHM_NO_BELLS && segment->bells != NULL;
-	int64_t spin_ns = spin_limit();
-
-	*w = (struct duoshm__waiter){
-		.segment = segment,
-		.peer = peer,
-		.sleeps = bells ? sleeps : NULL,
-		.bell = bell,
-		.spin_ns = spin_ns,
-		.spin_max_ns = spin_ns,
-	};
+	w->spin_max_ns = spin_limit();
+	w->spin_ns = w->spin_max_ns;
 }

@@ -10,35 +10,38 @@
 #define DUOSHM_QUEUE_WAIT_H
 
 #include "core/object.h"
-#include "queue/role_layout.h"
-
-/* One side's way of waiting; private to its handle. */
-struct duoshm__waiter {
-	struct duoshm_segment *segment;
-	const struct duoshm__role *peer;
-	struct duoshm__word32 *sleeps; /* the flag of those who wait; NULL: cannot announce, poll */
-	const struct duoshm__word32
-		*epoch; /* many sleepers: bell + its parity; NULL: one sleeper, one bell */
-	unsigned bell;
-	int64_t spin_ns, spin_max_ns;
-	int64_t next_check_ns; /* of the peer's life */
-};
+#include "queue/endpoint_layout.h"
 
 /* Can it go on? Called often, makes no system call. */
 typedef bool duoshm__ready_fn(const void *arg);
 
-/* `bells` DUOSHM_NO_BELLS, or a segment without bells for us: sleepers poll. Reads DUOSHM_SPIN_NS. */
-void duoshm__waiter_init(struct duoshm__waiter *waiter, struct duoshm_segment *segment,
-	const struct duoshm__role *peer, struct duoshm__word32 *sleeps, unsigned bell);
+/* One side's way of waiting; private to its handle. */
+struct duoshm__waiter {
+	/* filled in by the caller, then waiter_init is called */
+	struct duoshm_segment *segment;
+	const struct duoshm__role *peer;
+	struct duoshm__word32 *sleeps; /* the flag of those who wait; NULL: no bell, poll */
+	const struct duoshm__word32
+		*epoch; /* many sleepers: bell + its parity; NULL: one sleeper, one bell */
+	unsigned bell;
+	duoshm__ready_fn *ready;
+	const void *arg; /* of `ready` */
+	/* waiting's own */
+	int64_t spin_ns, spin_max_ns;
+	int64_t slice_ns;      /* of the next sleep, where slices grow */
+	int64_t next_check_ns; /* of the peer's life */
+};
+
+/* Reads DUOSHM_SPIN_NS. */
+void duoshm__waiter_init(struct duoshm__waiter *waiter);
 /*
  * 0: ready. TIMEOUT, REMOVED, PEER_DEAD, CORRUPT: and still not ready when that was known. deadline 0: only looks (at the peer, too,
  * but no more often than once a millisecond).
  */
 #define DUOSHM__TRY 0
-int duoshm__wait(
-	struct duoshm__waiter *waiter, duoshm__ready_fn *ready, const void *arg, int64_t deadline);
-/* DUOSHM__TRY for 0, else as duoshm__deadline; a negative timeout is INVALID. */
-int duoshm__wait_deadline(int64_t timeout_ns, int64_t *deadline);
+int duoshm__wait(struct duoshm__waiter *waiter, int64_t deadline);
+/* DUOSHM__TRY for 0, else as duoshm__deadline. */
+int64_t duoshm__wait_deadline(int64_t timeout_ns);
 
 /* To be called right after the store that a sleeper waits for. */
 static inline bool duoshm__sleeper(struct duoshm__word32 *sleeps)
@@ -50,8 +53,5 @@ static inline bool duoshm__sleeper(struct duoshm__word32 *sleeps)
 	atomic_signal_fence(memory_order_seq_cst);
 	return duoshm__load32_acquire(sleeps) != 0 && duoshm__exchange32(sleeps, 0) != 0;
 }
-
-/* Lets sleepers fence this process; once per process, a few microseconds. False where the kernel has no such call. */
-bool duoshm__fence_register(void);
 
 #endif
