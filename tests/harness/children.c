@@ -52,7 +52,7 @@ static pid_t started(pid_t pid)
 {
 	if (pid > 0)
 		note(0, pid);
-	CU_ASSERT(pid > 0);
+	CHECK(pid > 0);
 	return pid;
 }
 
@@ -88,6 +88,15 @@ pid_t harness_spawn(int out, const char *path, ...)
 		_exit(127);
 	}
 	return started(pid);
+}
+
+const char *harness_program(const char *path)
+{
+	static char text[400];
+	const char *build = getenv("top_builddir");
+
+	snprintf(text, sizeof(text), "%s/%s", build != NULL ? build : ".", path);
+	return text;
 }
 
 static int result_of(int status)
@@ -149,7 +158,7 @@ void harness_stop(pid_t pid)
 	kill(pid, SIGSTOP);
 	while (waitpid(pid, &status, WUNTRACED) < 0 && errno == EINTR)
 		;
-	CU_ASSERT(WIFSTOPPED(status));
+	CHECK(WIFSTOPPED(status));
 }
 
 void harness_continue(pid_t pid)

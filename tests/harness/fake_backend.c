@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SLOTS = 512, ROOM = 8192 };
@@ -34,7 +33,6 @@ static struct world {
 	unsigned calls, fail_at, kill_at;
 	int fail_code;
 	enum fake_moment kill_moment;
-	int64_t slow_ns;
 	char failed[24];
 	unsigned used;
 	struct slot slots[SLOTS];
@@ -54,10 +52,8 @@ void fake_begin(void)
 {
 	world = mmap(
 		NULL, sizeof *world, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (world == MAP_FAILED) {
-		perror("fake_begin");
+	if (world == MAP_FAILED)
 		abort();
-	}
 	attachments = open_bells = 0;
 	duoshm__backend_replace(&fake_backend);
 }
@@ -83,11 +79,6 @@ void fake_kill(unsigned nth, enum fake_moment moment)
 	world->kill_moment = moment;
 }
 
-void fake_slow(int64_t ns)
-{
-	world->slow_ns = ns;
-}
-
 unsigned fake_calls(void)
 {
 	return world->calls;
@@ -100,9 +91,9 @@ const char *fake_failed(void)
 
 unsigned fake_names(void)
 {
-	unsigned i, names = 0;
+	unsigned names = 0;
 
-	for (i = 0; i < world->used; i++)
+	for (unsigned i = 0; i < world->used; i++)
 		names += (unsigned)world->slots[i].segment + world->slots[i].set;
 	return names;
 }
@@ -117,11 +108,6 @@ int fake_open_bells(void)
 	return open_bells;
 }
 
-static void die(void)
-{
-	raise(SIGKILL);
-}
-
 static int fail(struct duoshm_failure *why, int code, const char *call)
 {
 	duoshm__native_failure(why, code, code == DUOSHM_ERR_SYSTEM ? EIO : 0, "fake_%s()", call);
@@ -131,13 +117,9 @@ static int fail(struct duoshm_failure *why, int code, const char *call)
 
 static int enter(const char *call, struct duoshm_failure *why)
 {
-	struct timespec slow = {.tv_sec = 0, .tv_nsec = (long)world->slow_ns};
-
 	world->calls++;
-	if (world->slow_ns > 0)
-		nanosleep(&slow, NULL);
 	if (world->kill_at == world->calls && world->kill_moment == FAKE_BEFORE)
-		die();
+		raise(SIGKILL);
 	if (world->fail_at != world->calls)
 		return 0;
 	snprintf(world->failed, sizeof world->failed, "%s", call);
@@ -147,7 +129,7 @@ static int enter(const char *call, struct duoshm_failure *why)
 static int leave(void)
 {
 	if (world->kill_at == world->calls && world->kill_moment == FAKE_AFTER)
-		die();
+		raise(SIGKILL);
 	return 0;
 }
 
@@ -155,9 +137,7 @@ static int leave(void)
 
 static struct slot *find(const struct duoshm__native *native, bool set)
 {
-	unsigned i;
-
-	for (i = 0; i < world->used; i++)
+	for (unsigned i = 0; i < world->used; i++)
 		if ((set ? world->slots[i].set : world->slots[i].segment) &&
 			strcmp(world->slots[i].text, native->text) == 0)
 			return &world->slots[i];
@@ -207,10 +187,8 @@ static int fake_probe(struct duoshm_facts *facts)
 static int fake_derive(const struct duoshm__naming *naming, unsigned attempt,
 	struct duoshm__native *out, struct duoshm_failure *why)
 {
-	int result = enter("derive", why);
-
-	if (result < 0)
-		return result;
+	if (enter("derive", why) < 0)
+		return why->code;
 	if (attempt > 2)
 		return fail(why, DUOSHM_ERR_COLLISION, "derive");
 	snprintf(out->text, sizeof out->text, "%s.%u", naming->name, attempt);
@@ -221,14 +199,11 @@ static int fake_derive(const struct duoshm__naming *naming, unsigned attempt,
 static int fake_create(struct duoshm__native *native, size_t size, unsigned mode,
 	struct duoshm__map *out, struct duoshm_failure *why)
 {
-	struct slot *slot;
-	int result = enter("create", why);
-
-	if (result < 0)
-		return result;
+	if (enter("create", why) < 0)
+		return why->code;
 	if (size > ROOM)
 		return fail(why, DUOSHM_ERR_LIMIT, "create");
-	slot = add(native, false, "create", why);
+	struct slot *slot = add(native, false, "create", why);
 	if (slot == NULL)
 		return why->code;
 	slot->size = size;
@@ -245,11 +220,10 @@ static int fake_attach(const struct duoshm__native *native, bool read_only, stru
 	struct duoshm_failure *why)
 {
 	struct slot *slot;
-	int result = enter("attach", why);
 
 	(void)read_only;
-	if (result < 0)
-		return result;
+	if (enter("attach", why) < 0)
+		return why->code;
 	slot = find(native, false);
 	if (slot == NULL)
 		return missing("attach", native, why);
@@ -271,12 +245,9 @@ static int fake_detach(const struct duoshm__map *map, struct duoshm_failure *why
 static int fake_stat(const struct duoshm__native *native, struct duoshm__native_stat *out,
 	struct duoshm_failure *why)
 {
-	struct slot *slot;
-	int result = enter("stat", why);
-
-	if (result < 0)
-		return result;
-	slot = find(native, false);
+	if (enter("stat", why) < 0)
+		return why->code;
+	struct slot *slot = find(native, false);
 	if (slot == NULL)
 		return missing("stat", native, why);
 	*out = (struct duoshm__native_stat){.size = slot->size,
@@ -305,10 +276,8 @@ static void forget(const struct duoshm__native *native, unsigned n_bells)
 static int fake_remove(
 	const struct duoshm__native *native, unsigned n_bells, struct duoshm_failure *why)
 {
-	int result = enter("remove", why);
-
-	if (result < 0)
-		return result;
+	if (enter("remove", why) < 0)
+		return why->code;
 	forget(native, n_bells);
 	return leave();
 }
@@ -318,10 +287,9 @@ static int fake_reap(const struct duoshm__native *native, const struct duoshm__c
 {
 	struct slot *slot;
 	uint64_t generation = 0;
-	int result = enter("reap", why);
 
-	if (result < 0)
-		return result;
+	if (enter("reap", why) < 0)
+		return why->code;
 	slot = find(native, false);
 	if (slot != NULL)
 		memcpy(&generation, memory_of(slot) + claim->generation_offset, sizeof generation);
@@ -334,26 +302,20 @@ static int fake_reap(const struct duoshm__native *native, const struct duoshm__c
 
 static int open_set(struct slot *slot, unsigned n, struct duoshm__bells **out)
 {
-	struct duoshm__bells *bells = malloc(sizeof *bells);
-
-	if (bells == NULL)
+	*out = malloc(sizeof **out);
+	if (*out == NULL)
 		abort();
-	bells->slot = slot;
-	bells->n = n;
+	**out = (struct duoshm__bells){slot, n};
 	open_bells++;
-	*out = bells;
 	return leave();
 }
 
 static int fake_bells_create(struct duoshm__native *native, unsigned n, unsigned mode,
 	struct duoshm__bells **out, struct duoshm_failure *why)
 {
-	struct slot *slot;
-	int result = enter("bells_create", why);
-
-	if (result < 0)
-		return result;
-	slot = add(native, true, "bells_create", why);
+	if (enter("bells_create", why) < 0)
+		return why->code;
+	struct slot *slot = add(native, true, "bells_create", why);
 	if (slot == NULL)
 		return why->code;
 	slot->mode = duoshm__bell_mode(mode);
@@ -366,12 +328,9 @@ static int fake_bells_create(struct duoshm__native *native, unsigned n, unsigned
 static int fake_bells_open(const struct duoshm__native *native, unsigned n,
 	struct duoshm__bells **out, struct duoshm_failure *why)
 {
-	struct slot *slot;
-	int result = enter("bells_open", why);
-
-	if (result < 0)
-		return result;
-	slot = find(native, true);
+	if (enter("bells_open", why) < 0)
+		return why->code;
+	struct slot *slot = find(native, true);
 	if (slot == NULL)
 		return missing("bells_open", native, why);
 	return open_set(slot, n, out);
@@ -385,10 +344,8 @@ static void fake_bells_close(struct duoshm__bells *bells)
 
 static int fake_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
 {
-	int result = enter("ring", why);
-
-	if (result < 0)
-		return result;
+	if (enter("ring", why) < 0)
+		return why->code;
 	if (bell >= bells->n || bells->slot->silenced)
 		return fail(why, DUOSHM_ERR_REMOVED, "ring");
 	atomic_fetch_add(&bells->slot->bell[bell], 1);
@@ -418,13 +375,12 @@ static int fake_wait(
 	struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns, struct duoshm_failure *why)
 {
 	struct sleeper sleeper = {bells->slot, bell};
-	int result = enter("wait", why);
 
-	if (result < 0)
-		return result;
+	if (enter("wait", why) < 0)
+		return why->code;
 	if (bell >= bells->n)
 		return fail(why, DUOSHM_ERR_INVALID, "wait");
-	result = duoshm__native_poll(take, &sleeper, timeout_ns);
+	int result = duoshm__native_poll(take, &sleeper, timeout_ns);
 	return result < 0 ? fail(why, result, "wait") : leave();
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A family of kernel objects that is a table in shared, anonymous memory: the third backend, and the one
- * that does what it is told. It counts the native calls, fails the nth with a chosen error, kills
- * the process at the nth, or answers slowly; and it knows what is left. Processes forked after fake_begin share it.
+ * that does what it is told. It counts the native calls, fails the nth with a chosen error, or kills
+ * the process at the nth; and it knows what is left. Processes forked after fake_begin share it.
  */
 #ifndef DUOSHM_TESTS_FAKE_BACKEND_H
 #define DUOSHM_TESTS_FAKE_BACKEND_H
@@ -21,8 +21,6 @@ void fake_end(void);
 void fake_fail(unsigned nth, int code);
 enum fake_moment { FAKE_BEFORE, FAKE_AFTER };
 void fake_kill(unsigned nth, enum fake_moment moment);
-/* Each call takes that long. */
-void fake_slow(int64_t ns);
 /* Calls since then; and which one was failed last: "create". */
 unsigned fake_calls(void);
 const char *fake_failed(void);

@@ -102,6 +102,8 @@ pid_t harness_fork(int (*fn)(void *arg), void *arg);
 pid_t harness_spawn(int out, const char *path, ...);
 /* Exit status, or minus the signal that ended it; after a minute it is killed and the result is -1000. */
 int harness_wait(pid_t pid);
+/* "BUILD/path": a program of the build tree; kept until the next call. */
+const char *harness_program(const char *path);
 /* Runs `fn` in a child to its end: 0 is well, 77 skips the case (from where it returns at once). */
 void harness_in_child(int (*fn)(void *arg), void *arg);
 /* SIGKILL and wait. */

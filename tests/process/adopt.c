@@ -5,43 +5,22 @@
  */
 #include "config.h"
 
-#include "duoshm.h"
-#include "harness/harness.h"
+#include "harness/fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-static struct duoshm *context(const char *backend)
-{
-	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-	struct duoshm *ctx = NULL;
-
-	options.backend = backend;
-	CU_ASSERT_EQUAL_FATAL(duoshm_new(&options, &ctx), 0);
-	return ctx;
-}
 
 /* Runs a program with up to two arguments; its output, cut to `size`. Its exit status. */
 static int output_of(const char *path, const char *one, const char *two, char *text, size_t size)
 {
 	FILE *file = tmpfile();
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	CHECK_FATAL(file != NULL);
 	int status = harness_wait(harness_spawn(fileno(file), path, one, two, (char *)NULL));
 	rewind(file);
 	text[fread(text, 1, size - 1, file)] = '\0';
 	fclose(file);
 	return status;
-}
-
-static const char *bare_shm(void)
-{
-	static char path[400];
-	const char *build = getenv("top_builddir");
-
-	snprintf(path, sizeof(path), "%s/tests/process/bare_shm", build != NULL ? build : ".");
-	return path;
 }
 
 struct found {
@@ -65,25 +44,25 @@ static void writes_and_reads(struct duoshm *ctx, const char *native, size_t size
 {
 	struct duoshm_segment *segment = NULL, *reader = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(duoshm_segment_adopt(ctx, native, 0, &segment), 0);
-	CU_ASSERT(duoshm_segment_size(segment) >= size);
+	OK(duoshm_segment_adopt(ctx, native, 0, &segment));
+	CHECK(duoshm_segment_size(segment) >= size);
 	strcpy((char *)duoshm_segment_data(segment) + size - 16, "written by us");
-	CU_ASSERT_EQUAL_FATAL(duoshm_segment_adopt(ctx, native, DUOSHM_READ_ONLY, &reader), 0);
-	CU_ASSERT_STRING_EQUAL((char *)duoshm_segment_data(reader) + size - 16, "written by us");
-	CU_ASSERT_EQUAL(duoshm_segment_close(segment), 0);
-	CU_ASSERT_EQUAL(duoshm_segment_close(reader), 0);
+	OK(duoshm_segment_adopt(ctx, native, DUOSHM_READ_ONLY, &reader));
+	EXPECT_TEXT((char *)duoshm_segment_data(reader) + size - 16, "written by us");
+	end_segment(segment);
+	end_segment(reader);
 }
 
 static void is_foreign(struct duoshm *ctx, const char *native, int64_t id)
 {
 	struct found found = {.native = native, .id = id};
 
-	CU_ASSERT_EQUAL(duoshm_list(ctx, DUOSHM_SYSTEM, look_for, &found), 0);
-	CU_ASSERT(found.times == 1 && found.state == DUOSHM_FOREIGN);
+	EXPECT(duoshm_list(ctx, DUOSHM_SYSTEM, look_for, &found), 0);
+	CHECK(found.times == 1 && found.state == DUOSHM_FOREIGN);
 	found.times = 0;
-	CU_ASSERT_EQUAL(duoshm_list(ctx, 0, look_for, &found), 0);
-	CU_ASSERT_EQUAL(duoshm_reclaim(ctx, 0, NULL, NULL), 0);
-	CU_ASSERT_EQUAL(found.times, 0);
+	EXPECT(duoshm_list(ctx, 0, look_for, &found), 0);
+	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 0);
+	EXPECT(found.times, 0);
 }
 
 static void made_by_ipcmk(void)
@@ -97,39 +76,39 @@ static void made_by_ipcmk(void)
 
 	if (status == 127)
 		HARNESS_SKIP("no ipcmk");
-	CU_ASSERT_EQUAL(status, 0);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(colon);
+	EXPECT(status, 0);
+	CHECK_FATAL(colon != NULL);
 	int id = atoi(colon + 1);
-	struct duoshm *ctx = context("sysv");
+	struct duoshm *ctx = new_context();
 	snprintf(native, sizeof(native), "sysv:id:%d", id);
 	writes_and_reads(ctx, native, 8192);
 	is_foreign(ctx, "", id);
 	snprintf(text, sizeof(text), "%d", id);
-	CU_ASSERT_EQUAL(harness_wait(harness_spawn(-1, "ipcrm", "-m", text, (char *)NULL)), 0);
+	EXPECT(harness_wait(harness_spawn(-1, "ipcrm", "-m", text, (char *)NULL)), 0);
 	struct duoshm_segment *segment = NULL;
-	CU_ASSERT_EQUAL(duoshm_segment_adopt(ctx, native, 0, &segment), DUOSHM_ERR_NOT_FOUND);
-	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
+	EXPECT(duoshm_segment_adopt(ctx, native, 0, &segment), DUOSHM_ERR_NOT_FOUND);
+	end_context(ctx);
 }
 
 static void made_by_bare_calls(void)
 {
 	char name[80], native[100], text[100];
-	const char *program = bare_shm();
+	const char *program = harness_program("tests/process/bare_shm");
 
 	if (strcmp(harness_backend(), "posix") != 0)
 		HARNESS_SKIP("POSIX");
 	snprintf(name, sizeof(name), "/%s", harness_name("bare"));
 	snprintf(native, sizeof(native), "posix:%s", name);
-	CU_ASSERT_EQUAL_FATAL(output_of(program, "make", name, text, sizeof(text)), 0);
-	struct duoshm *ctx = context("posix");
+	OK(output_of(program, "make", name, text, sizeof(text)));
+	struct duoshm *ctx = new_context();
 	writes_and_reads(ctx, native, 8192);
-	CU_ASSERT_EQUAL(output_of(program, "tail", name, text, sizeof(text)), 0);
-	CU_ASSERT_STRING_EQUAL(text, "written by us");
+	EXPECT(output_of(program, "tail", name, text, sizeof(text)), 0);
+	EXPECT_TEXT(text, "written by us");
 	is_foreign(ctx, name, -2);
-	CU_ASSERT_EQUAL(output_of(program, "remove", name, text, sizeof(text)), 0);
+	EXPECT(output_of(program, "remove", name, text, sizeof(text)), 0);
 	struct duoshm_segment *segment = NULL;
-	CU_ASSERT_EQUAL(duoshm_segment_adopt(ctx, native, 0, &segment), DUOSHM_ERR_NOT_FOUND);
-	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
+	EXPECT(duoshm_segment_adopt(ctx, native, 0, &segment), DUOSHM_ERR_NOT_FOUND);
+	end_context(ctx);
 }
 
 static const struct harness_case cases[] = {

@@ -5,68 +5,40 @@
  */
 #include "config.h"
 
-#include "duoshm.h"
-#include "harness/harness.h"
+#include "harness/fixture.h"
 
 #include <string.h>
 
-struct job {
-	struct duoshm *ctx;
-	const char *stem;
-	unsigned flags;
-	int times;
-};
+static struct duoshm *ctx;
+
+static int open_and_close(void *times)
+{
+	for (int i = 0; i < *(int *)times; i++)
+		end_segment(open_segment(ctx, "counted", 0));
+	return 0;
+}
 
 static int prepare(void *argument)
 {
-	struct job *job = argument;
-	struct duoshm_segment *segment;
-	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
+	int thrice = 3; /* the allocator and the process's own records come to rest */
 
-	options.backend = harness_backend();
-	if (duoshm_new(&options, &job->ctx) != 0)
-		return 1;
-	/* The allocator and the process's own records come to rest. */
-	for (int i = 0; i < 3; i++) {
-		if (duoshm_segment_open(job->ctx, harness_name(job->stem), 0, 0, &segment) != 0 ||
-			duoshm_segment_close(segment) != 0)
-			return 1;
-	}
-	return 0;
+	(void)argument;
+	ctx = new_context();
+	return open_and_close(&thrice);
 }
 
-static int open_and_close(void *argument)
+static int calls_with(unsigned bells, int times)
 {
-	struct job *job = argument;
+	struct duoshm_create options = create_with(0, bells);
 	struct duoshm_segment *segment;
 
-	for (int i = 0; i < job->times; i++) {
-		if (duoshm_segment_open(
-			    job->ctx, harness_name(job->stem), job->flags, 0, &segment) != 0 ||
-			duoshm_segment_close(segment) != 0)
-			return 1;
-	}
-	return 0;
-}
-
-static int calls_with(unsigned bells, unsigned flags, int times)
-{
-	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-	struct duoshm_create create = DUOSHM_CREATE_INIT;
-	struct duoshm_segment *segment;
-	struct job job = {.stem = "counted", .flags = flags, .times = times};
-	struct duoshm *ctx;
-
-	options.backend = harness_backend();
-	create.bells = bells;
-	CU_ASSERT_EQUAL_FATAL(duoshm_new(&options, &ctx), 0);
-	CU_ASSERT_EQUAL_FATAL(
-		duoshm_segment_create(ctx, harness_name(job.stem), 64, &create, &segment), 0);
+	ctx = new_context();
+	OK(duoshm_segment_create(ctx, harness_name("counted"), 64, &options, &segment));
 	/* Not to be inherited: sem_open finds an open semaphore again without a call. */
-	CU_ASSERT_EQUAL(duoshm_segment_close(segment), 0);
-	int calls = harness_count_calls(prepare, open_and_close, &job);
-	CU_ASSERT_EQUAL(duoshm_remove(ctx, harness_name(job.stem)), 0);
-	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
+	end_segment(segment);
+	int calls = harness_count_calls(prepare, open_and_close, &times);
+	discard(ctx, "counted");
+	end_context(ctx);
 	return calls;
 }
 
@@ -78,24 +50,23 @@ static void open_and_close_is_fixed(void)
 	} stated[] = {{"sysv", 8, 1, 0}, {"posix", 10, 0, 6}};
 	if (harness_profile("macos-arm64"))
 		HARNESS_SKIP("another system's rules cost calls of their own");
-	int one = harness_instrumented() ? HARNESS_NO_TRACE : calls_with(0, 0, 1);
+	int one = harness_instrumented() ? HARNESS_NO_TRACE : calls_with(0, 1);
 
 	if (one == HARNESS_NO_TRACE)
 		HARNESS_SKIP("system calls cannot be counted here");
 	printf("[%d: %s] ", one, harness_calls_seen());
-	CU_ASSERT_EQUAL(calls_with(0, 0, 10), 10 * one);
+	EXPECT(calls_with(0, 10), 10 * one);
 	for (size_t i = 0; i < sizeof(stated) / sizeof(stated[0]); i++) {
 #ifndef __GLIBC__
 		break; /* what is stated is glibc's */
 #endif
 		if (strcmp(stated[i].backend, harness_backend()) != 0)
 			continue;
-		CU_ASSERT_EQUAL(one, stated[i].plain);
+		EXPECT(one, stated[i].plain);
 		for (int bells = 1; bells <= DUOSHM_BELLS_MAX; bells++) {
-			int with = calls_with((unsigned)bells, 0, 1);
+			int with = calls_with((unsigned)bells, 1);
 			printf("[%d: %s] ", with, harness_calls_seen());
-			CU_ASSERT_EQUAL(
-				with, one + stated[i].per_bells + bells * stated[i].per_bell);
+			EXPECT(with, one + stated[i].per_bells + bells * stated[i].per_bell);
 		}
 	}
 }

@@ -6,8 +6,7 @@
  */
 #include "config.h"
 
-#include "duoshm.h"
-#include "harness/harness.h"
+#include "harness/fixture.h"
 
 #if defined __linux__
 
@@ -23,94 +22,93 @@
 
 static struct duoshm *ctx;
 static const char *name;
+typedef void (*work_fn)(struct duoshm *own);
 
 /* ---- the child ---- */
 
-static struct duoshm *context(void)
+static int create_flagged(struct duoshm *in, unsigned flags, struct duoshm_segment **out)
 {
-	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-	struct duoshm *made = NULL;
+	struct duoshm_create options = create_with(flags, BELLS);
 
-	options.backend = harness_backend();
-	HARNESS_CHILD(duoshm_new(&options, &made) == 0);
-	return made;
+	return duoshm_segment_create(in, name, SIZE, &options, out);
 }
 
-static int create_with(struct duoshm *in, unsigned flags, struct duoshm_segment **out)
+/* Whole from the first moment that it can be seen. */
+static struct duoshm_segment *create_filled(struct duoshm *in)
 {
-	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm_segment *made = NULL;
 
-	options.bells = BELLS;
-	options.flags = flags;
-	return duoshm_segment_create(in, name, SIZE, &options, out);
+	CHECK_FATAL(create_flagged(in, DUOSHM_UNPUBLISHED, &made) >= 0);
+	memset(duoshm_segment_data(made), 0x5a, SIZE);
+	OK(duoshm_segment_publish(made));
+	return made;
 }
 
 static void create(struct duoshm *own)
 {
-	struct duoshm_segment *made = NULL;
-
-	HARNESS_CHILD(create_with(own, DUOSHM_UNPUBLISHED, &made) >= 0);
-	memset(duoshm_segment_data(made), 0x5a, SIZE);
-	HARNESS_CHILD(duoshm_segment_publish(made) == 0);
+	create_filled(own);
 }
 
 static void open_and_close(struct duoshm *own)
 {
 	struct duoshm_segment *opened = NULL;
 
-	HARNESS_CHILD(duoshm_segment_open(own, name, 0, 0, &opened) == 0);
-	HARNESS_CHILD(duoshm_segment_close(opened) == 0);
+	OK(duoshm_segment_open(own, name, 0, 0, &opened));
+	OK(duoshm_segment_close(opened));
 }
 
 static void remove_it(struct duoshm *own)
 {
-	HARNESS_CHILD(duoshm_remove(own, name) == 0);
+	OK(duoshm_remove(own, name));
 }
 
 static void reclaim(struct duoshm *own)
 {
-	HARNESS_CHILD(duoshm_reclaim(own, 0, NULL, NULL) == 1);
+	EXPECT(duoshm_reclaim(own, 0, NULL, NULL), 1);
 }
 
 static void withdraw(struct duoshm *own)
 {
 	struct duoshm_segment *made = NULL;
 
-	HARNESS_CHILD(create_with(own, DUOSHM_UNPUBLISHED, &made) == 0);
-	HARNESS_CHILD(duoshm_segment_close(made) == 0);
+	OK(create_flagged(own, DUOSHM_UNPUBLISHED, &made));
+	OK(duoshm_segment_close(made));
 }
 
-static _Noreturn void child(void (*work)(struct duoshm *))
+static int child(void *work)
 {
-	struct duoshm *own = context();
+	struct duoshm *own = new_context();
 
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-		_exit(77);
+		return 77;
 	raise(SIGSTOP);
-	work(own);
-	_exit(0);
+	(*(work_fn *)work)(own);
+	return 0;
+}
+
+static int wait_for(pid_t pid)
+{
+	int status = 0;
+
+	EXPECT_FATAL(waitpid(pid, &status, 0), pid);
+	return status;
 }
 
 /* True: killed at the stop; false: the work was done before it came to that many. */
-static bool kill_at(void (*work)(struct duoshm *), int stop)
+static bool kill_at(work_fn work, int stop)
 {
-	pid_t pid = fork();
-	int status = 0;
+	pid_t pid = harness_fork(child, &work);
+	int status = wait_for(pid);
 
-	if (pid == 0)
-		child(work);
-	CU_ASSERT_EQUAL_FATAL(waitpid(pid, &status, 0), pid);
 	for (int i = 0; WIFSTOPPED(status) && i < stop; i++) {
 		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
-		CU_ASSERT_EQUAL_FATAL(waitpid(pid, &status, 0), pid);
+		status = wait_for(pid);
 	}
-	if (WIFEXITED(status)) {
-		CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	if (!WIFSTOPPED(status)) {
+		EXPECT(status, 0);
 		return false;
 	}
-	kill(pid, SIGKILL);
-	CU_ASSERT_EQUAL_FATAL(waitpid(pid, &status, 0), pid);
-	CU_ASSERT_TRUE(WIFSIGNALED(status));
+	harness_kill(pid);
 	return true;
 }
 
@@ -129,7 +127,7 @@ static int left(void)
 {
 	int count = 0;
 
-	CU_ASSERT_EQUAL(duoshm_list(ctx, DUOSHM_SYSTEM, count_left, &count), 0);
+	EXPECT(duoshm_list(ctx, DUOSHM_SYSTEM, count_left, &count), 0);
 	return count;
 }
 
@@ -141,26 +139,26 @@ static void opened_is_whole(void)
 	const unsigned char *data;
 
 	if (result < 0) {
-		CU_ASSERT_EQUAL(result, DUOSHM_ERR_NOT_FOUND);
+		EXPECT(result, DUOSHM_ERR_NOT_FOUND);
 		return;
 	}
 	data = duoshm_segment_data(opened);
-	CU_ASSERT_EQUAL(duoshm_segment_size(opened), SIZE);
-	CU_ASSERT_TRUE(data[0] == 0x5a && data[SIZE - 1] == 0x5a);
+	EXPECT(duoshm_segment_size(opened), SIZE);
+	CHECK(data[0] == 0x5a && data[SIZE - 1] == 0x5a);
 	duoshm_segment_close(opened);
 }
 
 static void can_be_made_anew(void)
 {
 	struct duoshm_segment *made = NULL;
-	int result = create_with(ctx, 0, &made);
+	int result = create_flagged(ctx, 0, &made);
 
-	CU_ASSERT_TRUE_FATAL(result == DUOSHM_CREATED || result == DUOSHM_REPLACED);
-	CU_ASSERT_EQUAL(((const char *)duoshm_segment_data(made))[SIZE - 1], 0);
-	CU_ASSERT_EQUAL(duoshm_segment_ring(made, 1), 0);
-	CU_ASSERT_EQUAL(duoshm_segment_sleep(made, 1, 0), 0);
-	CU_ASSERT_EQUAL(duoshm_segment_close(made), 0);
-	CU_ASSERT_EQUAL(duoshm_remove(ctx, name), 0);
+	CHECK_FATAL(result == DUOSHM_CREATED || result == DUOSHM_REPLACED);
+	EXPECT(((const char *)duoshm_segment_data(made))[SIZE - 1], 0);
+	EXPECT(duoshm_segment_ring(made, 1), 0);
+	EXPECT(duoshm_segment_sleep(made, 1, 0), 0);
+	end_segment(made);
+	discard(ctx, "killed");
 }
 
 /* ---- cases ---- */
@@ -172,29 +170,19 @@ static void begin(void)
 	/* glibc's sem_open, when it is killed, leaves a file that nobody can attribute: it shall end with us. */
 	private_ipc = private_ipc || harness_enter("/dev/shm", "mode=1777");
 	name = harness_name("killed");
-	ctx = context();
+	ctx = new_context();
 }
 
-static void end(void)
+static int be_traced(void *arg)
 {
-	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
-}
-
-static bool untraceable(void)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0)
-		_exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 77);
-	waitpid(pid, &status, 0);
-	return WEXITSTATUS(status) != 0;
+	(void)arg;
+	return ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 77;
 }
 
 /* Makes an orphan: a child creates the object and ends. */
 static void leave_orphan(void)
 {
-	CU_ASSERT_FALSE(kill_at(create, STOPS));
+	CHECK(!kill_at(create, STOPS));
 }
 
 static void nothing_is_left(int stop)
@@ -203,14 +191,14 @@ static void nothing_is_left(int stop)
 
 	if (now != 0)
 		fprintf(stderr, "stop %d: %d objects left\n", stop, now);
-	CU_ASSERT_EQUAL(now, 0);
+	EXPECT(now, 0);
 }
 
-static void each_stop(void (*work)(struct duoshm *), void (*before)(void), void (*after)(void))
+static void each_stop(work_fn work, void (*before)(void), void (*after)(void))
 {
 	int stop = 0;
 
-	if (untraceable())
+	if (harness_wait(harness_fork(be_traced, NULL)) != 0)
 		HARNESS_SKIP("no ptrace");
 	begin();
 	for (bool killed = true; killed; stop++) {
@@ -220,8 +208,8 @@ static void each_stop(void (*work)(struct duoshm *), void (*before)(void), void 
 		after();
 		nothing_is_left(stop);
 	}
-	CU_ASSERT_TRUE(stop > 20 && stop < STOPS);
-	end();
+	CHECK(stop > 20 && stop < STOPS);
+	end_context(ctx);
 }
 
 static void after_create(void)
@@ -238,7 +226,7 @@ static void creator(void)
 static void after_create_reclaim(void)
 {
 	opened_is_whole();
-	CU_ASSERT_TRUE(duoshm_reclaim(ctx, 0, NULL, NULL) <= 1);
+	CHECK(duoshm_reclaim(ctx, 0, NULL, NULL) <= 1);
 }
 
 static void reclaimed_creator(void)
@@ -260,9 +248,7 @@ static struct duoshm_segment *living;
 
 static void make_living(void)
 {
-	CU_ASSERT_EQUAL_FATAL(create_with(ctx, DUOSHM_UNPUBLISHED, &living), 0);
-	memset(duoshm_segment_data(living), 0x5a, SIZE);
-	CU_ASSERT_EQUAL(duoshm_segment_publish(living), 0);
+	living = create_filled(ctx);
 }
 
 /* A removal is done, or can be done again, or a create finishes it; never a refusal. */
@@ -270,10 +256,10 @@ static void after_remove(void)
 {
 	int result = duoshm_remove(ctx, name);
 
-	CU_ASSERT_TRUE(result == 0 || result == DUOSHM_ERR_NOT_FOUND);
-	CU_ASSERT_EQUAL(((const char *)duoshm_segment_data(living))[SIZE - 1], 0x5a);
-	CU_ASSERT_EQUAL(duoshm_segment_removed(living), 1);
-	CU_ASSERT_EQUAL(duoshm_segment_close(living), 0);
+	CHECK(result == 0 || result == DUOSHM_ERR_NOT_FOUND);
+	EXPECT(((const char *)duoshm_segment_data(living))[SIZE - 1], 0x5a);
+	EXPECT(duoshm_segment_removed(living), 1);
+	end_segment(living);
 	can_be_made_anew();
 }
 
@@ -286,16 +272,12 @@ static void remover(void)
 static void after_remove_create(void)
 {
 	struct duoshm_segment *made = NULL;
-	int result = create_with(ctx, 0, &made);
+	int result = create_flagged(ctx, 0, &made);
 
-	if (result == DUOSHM_ERR_EXISTS) {
-		CU_ASSERT_EQUAL(duoshm_remove(ctx, name), 0);
-	} else {
-		CU_ASSERT_TRUE(result == DUOSHM_CREATED || result == DUOSHM_REPLACED);
-		CU_ASSERT_EQUAL(duoshm_segment_close(made), 0);
-		CU_ASSERT_EQUAL(duoshm_remove(ctx, name), 0);
-	}
-	CU_ASSERT_EQUAL(duoshm_segment_close(living), 0);
+	CHECK(result == DUOSHM_ERR_EXISTS || result == DUOSHM_CREATED || result == DUOSHM_REPLACED);
+	end_segment(made);
+	discard(ctx, "killed");
+	end_segment(living);
 }
 
 static void remover_then_create(void)
@@ -305,14 +287,13 @@ static void remover_then_create(void)
 
 static void after_open(void)
 {
-	struct duoshm_stat stat = DUOSHM_STAT_INIT;
+	struct duoshm_stat stat = stat_of(ctx, "killed");
 
-	CU_ASSERT_EQUAL(duoshm_stat(ctx, name, &stat), 0);
-	CU_ASSERT_EQUAL(stat.attached, 1);
-	CU_ASSERT_EQUAL(stat.state, DUOSHM_LIVE);
+	EXPECT(stat.attached, 1);
+	EXPECT(stat.state, DUOSHM_LIVE);
 	opened_is_whole();
-	CU_ASSERT_EQUAL(duoshm_segment_close(living), 0);
-	CU_ASSERT_EQUAL(duoshm_remove(ctx, name), 0);
+	end_segment(living);
+	discard(ctx, "killed");
 }
 
 static void opener(void)
@@ -322,9 +303,8 @@ static void opener(void)
 
 static void after_reclaim(void)
 {
-	CU_ASSERT_TRUE(duoshm_reclaim(ctx, 0, NULL, NULL) <= 1);
-	CU_ASSERT_EQUAL(duoshm_stat(ctx, name, &(struct duoshm_stat)DUOSHM_STAT_INIT),
-		DUOSHM_ERR_NOT_FOUND);
+	CHECK(duoshm_reclaim(ctx, 0, NULL, NULL) <= 1);
+	EXPECT(duoshm_stat(ctx, name, &(struct duoshm_stat)DUOSHM_STAT_INIT), DUOSHM_ERR_NOT_FOUND);
 }
 
 static void reclaimer(void)

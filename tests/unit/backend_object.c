@@ -20,9 +20,9 @@ struct duoshm__naming naming_of(const char *stem)
 		.name = harness_name(stem), .entry_path = harness_path(stem)};
 	FILE *file = fopen(naming.entry_path, "w");
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	CHECK_FATAL(file != NULL);
 	fclose(file);
-	CU_ASSERT_EQUAL_FATAL(duoshm__random(64, &naming.generation), 0);
+	OK(duoshm__random(64, &naming.generation));
 	return naming;
 }
 
@@ -50,7 +50,7 @@ struct object make_object_mode(const char *stem, size_t size, unsigned n_bells, 
 	}
 	if (result < 0)
 		fprintf(stderr, "%s: %s: %s\n", stem, why.call, why.cause);
-	CU_ASSERT_EQUAL_FATAL(result, 0);
+	OK(result);
 	return object;
 }
 
@@ -64,8 +64,8 @@ void end_object(struct object *object)
 	const struct duoshm__backend *backend = the_backend();
 	struct duoshm_failure why;
 
-	CU_ASSERT_EQUAL(backend->remove(&object->native, object->n_bells, &why), 0);
+	EXPECT(backend->remove(&object->native, object->n_bells, &why), 0);
 	if (object->bells != NULL)
 		backend->bells_close(object->bells);
-	CU_ASSERT_EQUAL(backend->detach(&object->map, &why), 0);
+	EXPECT(backend->detach(&object->map, &why), 0);
 }

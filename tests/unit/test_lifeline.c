@@ -33,7 +33,7 @@ static const char *directory;
 static void begin(const char *stem)
 {
 	directory = harness_path(stem);
-	CU_ASSERT_EQUAL(mkdir(directory, 0700), 0);
+	EXPECT(mkdir(directory, 0700), 0);
 }
 
 static bool has_file(uint64_t id)
@@ -57,7 +57,7 @@ static struct told *share(int how)
 {
 	struct told *told =
 		mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CU_ASSERT_FATAL(told != MAP_FAILED);
+	CHECK_FATAL(told != MAP_FAILED);
 	harness_gate(&told->ready);
 	harness_gate(&told->go);
 	told->how = how;
@@ -92,7 +92,7 @@ static int live(void *arg)
 {
 	struct told *told = arg;
 	struct duoshm__lifeline *lifeline;
-	HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == 0);
+	OK(duoshm__lifeline_open(directory, &lifeline));
 	told->id = duoshm__lifeline_id(lifeline);
 	duoshm__process_self(&told->process);
 	if (told->how == LEAVE_CLEANLY || told->how == STOP_OWNING)
@@ -102,12 +102,12 @@ static int live(void *arg)
 	if (told->how == CLOSE_ALL)
 		close_all(told);
 	if (told->how == FORK_AND_STAY) {
-		HARNESS_CHILD(harness_fork(grandchild, told) > 0);
+		CHECK(harness_fork(grandchild, told) > 0);
 		for (;;)
 			pause();
 	}
 	if (told->how == EXEC) {
-		HARNESS_CHILD(dup2(told->go.fds[0], STDIN_FILENO) == STDIN_FILENO);
+		CHECK(dup2(told->go.fds[0], STDIN_FILENO) == STDIN_FILENO);
 		execlp(PROGRAM_THAT_STAYS, PROGRAM_THAT_STAYS, (char *)NULL);
 		return 127;
 	}
@@ -157,26 +157,26 @@ static void one_for_a_process(void)
 {
 	begin("one");
 	struct duoshm__lifeline *first, *second, *third;
-	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &first), 0);
-	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &second), 0);
-	CU_ASSERT_PTR_EQUAL(first, second);
+	OK(duoshm__lifeline_open(directory, &first));
+	OK(duoshm__lifeline_open(directory, &second));
+	CHECK(first == second);
 	uint64_t id = duoshm__lifeline_id(first);
-	CU_ASSERT(id != 0 && id >> DUOSHM__LIFE_ID_BITS == 0);
-	CU_ASSERT(life(id) == DUOSHM__ALIVE);
-	CU_ASSERT(has_file(id));
+	CHECK(id != 0 && id >> DUOSHM__LIFE_ID_BITS == 0);
+	EXPECT(life(id), DUOSHM__ALIVE);
+	CHECK(has_file(id));
 #ifdef DUOSHM_MAPPING_HOLDS_FLOCK
-	CU_ASSERT_EQUAL(is_mapped(id), mapping_holds_lock());
+	EXPECT(is_mapped(id), mapping_holds_lock());
 #endif
 	duoshm__lifeline_close(second);
-	CU_ASSERT(has_file(id));
-	CU_ASSERT(life(id) == DUOSHM__ALIVE);
+	CHECK(has_file(id));
+	EXPECT(life(id), DUOSHM__ALIVE);
 	duoshm__lifeline_close(first);
-	CU_ASSERT_FALSE(has_file(id));
-	CU_ASSERT(life(id) == DUOSHM__DEAD);
-	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &third), 0);
-	CU_ASSERT_NOT_EQUAL(duoshm__lifeline_id(third), id);
+	CHECK(!has_file(id));
+	EXPECT(life(id), DUOSHM__DEAD);
+	OK(duoshm__lifeline_open(directory, &third));
+	CHECK(duoshm__lifeline_id(third) != id);
 	duoshm__lifeline_close(third);
-	CU_ASSERT_EQUAL(rmdir(directory), 0); /* nothing else is left */
+	EXPECT(rmdir(directory), 0); /* nothing else is left */
 }
 
 static void modes_of_files(void)
@@ -191,11 +191,11 @@ static void modes_of_files(void)
 	mode_t before = umask(077);
 	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
 		begin(modes[i].stem);
-		CU_ASSERT_EQUAL(chmod(directory, modes[i].of_directory), 0);
-		CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
+		EXPECT(chmod(directory, modes[i].of_directory), 0);
+		OK(duoshm__lifeline_open(directory, &lifeline));
 		duoshm__life_path(directory, duoshm__lifeline_id(lifeline), path);
-		CU_ASSERT_EQUAL(lstat(path, &file), 0);
-		CU_ASSERT_EQUAL(file.st_mode & 07777, modes[i].of_file);
+		EXPECT(lstat(path, &file), 0);
+		EXPECT(file.st_mode & 07777, modes[i].of_file);
 		duoshm__lifeline_close(lifeline);
 	}
 	umask(before);
@@ -204,7 +204,7 @@ static void modes_of_files(void)
 static pid_t start(struct told *told)
 {
 	pid_t pid = harness_fork(live, told);
-	CU_ASSERT_FATAL(harness_gate_pass(&told->ready));
+	CHECK_FATAL(harness_gate_pass(&told->ready));
 	return pid;
 }
 
@@ -213,23 +213,23 @@ static void life_and_death(void)
 	begin("death");
 	struct told *told = share(STAY);
 	pid_t pid = start(told);
-	CU_ASSERT(life(told->id) == DUOSHM__ALIVE);
+	EXPECT(life(told->id), DUOSHM__ALIVE);
 	harness_stop(pid);
-	CU_ASSERT(life(told->id) == DUOSHM__ALIVE);
-	CU_ASSERT(has_file(told->id));
+	EXPECT(life(told->id), DUOSHM__ALIVE);
+	CHECK(has_file(told->id));
 	kill(pid, SIGKILL);
 	siginfo_t info;
 	waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
-	CU_ASSERT(life(told->id) == DUOSHM__DEAD); /* a zombie */
+	EXPECT(life(told->id), DUOSHM__DEAD); /* a zombie */
 	harness_kill(pid);
-	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	EXPECT(life(told->id), DUOSHM__DEAD);
 	/* the next one sweeps */
-	CU_ASSERT(has_file(told->id));
+	CHECK(has_file(told->id));
 	struct duoshm__lifeline *lifeline;
-	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
-	CU_ASSERT_FALSE(has_file(told->id));
-	CU_ASSERT(has_file(duoshm__lifeline_id(lifeline)));
-	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	OK(duoshm__lifeline_open(directory, &lifeline));
+	CHECK(!has_file(told->id));
+	CHECK(has_file(duoshm__lifeline_id(lifeline)));
+	EXPECT(life(told->id), DUOSHM__DEAD);
 	duoshm__lifeline_close(lifeline);
 	unshare_told(told);
 }
@@ -262,14 +262,14 @@ static int live_on_overlay(void *arg)
 		return 77;
 	directory = path;
 	struct duoshm__lifeline *lifeline;
-	HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == 0);
+	OK(duoshm__lifeline_open(directory, &lifeline));
 	uint64_t id = duoshm__lifeline_id(lifeline);
 #ifdef DUOSHM_MAPPING_HOLDS_FLOCK
-	HARNESS_CHILD(is_mapped(id) == mapping_holds_lock());
+	CHECK(is_mapped(id) == mapping_holds_lock());
 #endif
-	HARNESS_CHILD(harness_wait(harness_fork(ask_of_other, &id)) == 0);
+	OK(harness_wait(harness_fork(ask_of_other, &id)));
 	duoshm__lifeline_close(lifeline);
-	HARNESS_CHILD(!has_file(id));
+	CHECK(!has_file(id));
 	return 0;
 }
 
@@ -280,7 +280,7 @@ static void lives_on_overlays(void)
 	int result = harness_wait(harness_fork(live_on_overlay, NULL));
 	if (result == 77)
 		HARNESS_SKIP("no overlay can be mounted here");
-	CU_ASSERT_EQUAL(result, 0);
+	EXPECT(result, 0);
 }
 #endif
 
@@ -288,10 +288,10 @@ static void clean_exit(void)
 {
 	begin("clean");
 	struct told *told = share(LEAVE_CLEANLY);
-	CU_ASSERT_EQUAL(harness_wait(harness_fork(live, told)), 0);
-	CU_ASSERT_FALSE(has_file(told->id));
-	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
-	CU_ASSERT(duoshm__life_of(directory, told->id, &told->process) == DUOSHM__DEAD);
+	EXPECT(harness_wait(harness_fork(live, told)), 0);
+	CHECK(!has_file(told->id));
+	EXPECT(life(told->id), DUOSHM__DEAD);
+	EXPECT(duoshm__life_of(directory, told->id, &told->process), DUOSHM__DEAD);
 	unshare_told(told);
 }
 
@@ -300,19 +300,19 @@ static void labels_can_only_veto(void)
 	begin("label");
 	struct told *told = share(STOP_OWNING);
 	pid_t pid = start(told);
-	CU_ASSERT_FALSE(has_file(told->id));
-	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
-	CU_ASSERT(duoshm__life_of(directory, told->id, &told->process) == DUOSHM__UNPROVEN);
+	CHECK(!has_file(told->id));
+	EXPECT(life(told->id), DUOSHM__DEAD);
+	EXPECT(duoshm__life_of(directory, told->id, &told->process), DUOSHM__UNPROVEN);
 	struct duoshm__process other = told->process;
 	other.start++;
-	CU_ASSERT(duoshm__life_of(directory, told->id, &other) == DUOSHM__DEAD);
+	EXPECT(duoshm__life_of(directory, told->id, &other), DUOSHM__DEAD);
 	harness_kill(pid);
-	CU_ASSERT(duoshm__life_of(directory, told->id, &told->process) == DUOSHM__DEAD);
+	EXPECT(duoshm__life_of(directory, told->id, &told->process), DUOSHM__DEAD);
 	unshare_told(told);
 	told = share(STAY);
 	pid = start(told);
 	struct duoshm__process nobody = {0};
-	CU_ASSERT(duoshm__life_of(directory, told->id, &nobody) == DUOSHM__ALIVE);
+	EXPECT(duoshm__life_of(directory, told->id, &nobody), DUOSHM__ALIVE);
 	harness_kill(pid);
 	unshare_told(told);
 }
@@ -328,12 +328,12 @@ static void exec_ends_a_life(void)
 	begin("exec");
 	struct told *told = share(EXEC);
 	pid_t pid = harness_fork(live, told);
-	CU_ASSERT(harness_until(is_given_up, told));
-	CU_ASSERT_EQUAL(waitpid(pid, NULL, WNOHANG), 0); /* and yet it runs */
-	CU_ASSERT(has_file(told->id));
-	CU_ASSERT(life(told->id) == (is_mapped(told->id) ? DUOSHM__DEAD : DUOSHM__UNPROVEN));
+	CHECK(harness_until(is_given_up, told));
+	EXPECT(waitpid(pid, NULL, WNOHANG), 0); /* and yet it runs */
+	CHECK(has_file(told->id));
+	CHECK(life(told->id) == (is_mapped(told->id) ? DUOSHM__DEAD : DUOSHM__UNPROVEN));
 	harness_kill(pid);
-	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	EXPECT(life(told->id), DUOSHM__DEAD);
 	unshare_told(told);
 }
 
@@ -342,13 +342,13 @@ static void closing_all_ends_no_life(void)
 	begin("closefrom");
 	struct told *told = share(CLOSE_ALL);
 	pid_t pid = start(told);
-	CU_ASSERT(life(told->id) == (is_mapped(told->id) ? DUOSHM__ALIVE : DUOSHM__UNPROVEN));
+	CHECK(life(told->id) == (is_mapped(told->id) ? DUOSHM__ALIVE : DUOSHM__UNPROVEN));
 	struct duoshm__lifeline *lifeline;
-	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
-	CU_ASSERT(has_file(told->id)); /* not swept */
+	OK(duoshm__lifeline_open(directory, &lifeline));
+	CHECK(has_file(told->id)); /* not swept */
 	duoshm__lifeline_close(lifeline);
 	harness_kill(pid);
-	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	EXPECT(life(told->id), DUOSHM__DEAD);
 	unshare_told(told);
 }
 
@@ -357,9 +357,9 @@ static void children_keep_no_parent_alive(void)
 	begin("fork");
 	struct told *told = share(FORK_AND_STAY);
 	pid_t pid = start(told);
-	CU_ASSERT(life(told->id) == DUOSHM__ALIVE);
+	EXPECT(life(told->id), DUOSHM__ALIVE);
 	harness_kill(pid);
-	CU_ASSERT(life(told->id) == DUOSHM__DEAD);
+	EXPECT(life(told->id), DUOSHM__DEAD);
 	unshare_told(told);
 }
 
@@ -370,19 +370,19 @@ static int use_in_child(void *arg)
 	struct duoshm__lifeline *own;
 	unsigned slot;
 	uint64_t parent = duoshm__lifeline_id(inherited);
-	HARNESS_CHILD(life(parent) == DUOSHM__ALIVE);
-	HARNESS_CHILD(duoshm__lifeline_attach(inherited, 7, &slot) == DUOSHM_ERR_FORKED);
+	EXPECT(life(parent), DUOSHM__ALIVE);
+	EXPECT(duoshm__lifeline_attach(inherited, 7, &slot), DUOSHM_ERR_FORKED);
 	duoshm__lifeline_detach(inherited, 0);
-	HARNESS_CHILD(duoshm__lifeline_open(directory, &own) == 0);
-	HARNESS_CHILD(duoshm__lifeline_id(own) != parent);
-	HARNESS_CHILD(life(duoshm__lifeline_id(own)) == DUOSHM__ALIVE);
+	OK(duoshm__lifeline_open(directory, &own));
+	CHECK(duoshm__lifeline_id(own) != parent);
+	EXPECT(life(duoshm__lifeline_id(own)), DUOSHM__ALIVE);
 	duoshm__lifeline_close(inherited);
-	HARNESS_CHILD(has_file(parent));
-	HARNESS_CHILD(life(parent) == DUOSHM__ALIVE);
-	HARNESS_CHILD(duoshm__lifeline_attach(own, 7, &slot) == 0);
+	CHECK(has_file(parent));
+	EXPECT(life(parent), DUOSHM__ALIVE);
+	OK(duoshm__lifeline_attach(own, 7, &slot));
 	uint64_t id = duoshm__lifeline_id(own);
 	duoshm__lifeline_close(own);
-	HARNESS_CHILD(!has_file(id));
+	CHECK(!has_file(id));
 	return 0;
 }
 
@@ -406,8 +406,8 @@ static struct count scan(uint64_t generation)
 {
 	struct count count = {.generation = generation};
 	unsigned unreadable = 99;
-	CU_ASSERT_EQUAL(duoshm__lifeline_scan(directory, count_one, &count, &unreadable), 0);
-	CU_ASSERT_EQUAL(unreadable, 0);
+	EXPECT(duoshm__lifeline_scan(directory, count_one, &count, &unreadable), 0);
+	EXPECT(unreadable, 0);
 	return count;
 }
 
@@ -415,11 +415,11 @@ static void a_child_gets_its_own(void)
 {
 	begin("child");
 	unsigned slot;
-	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &inherited), 0);
-	CU_ASSERT_EQUAL(duoshm__lifeline_attach(inherited, 5, &slot), 0);
-	CU_ASSERT_EQUAL(harness_wait(harness_fork(use_in_child, NULL)), 0);
-	CU_ASSERT(has_file(duoshm__lifeline_id(inherited)));
-	CU_ASSERT_EQUAL(scan(5).times, 1);
+	OK(duoshm__lifeline_open(directory, &inherited));
+	EXPECT(duoshm__lifeline_attach(inherited, 5, &slot), 0);
+	EXPECT(harness_wait(harness_fork(use_in_child, NULL)), 0);
+	CHECK(has_file(duoshm__lifeline_id(inherited)));
+	EXPECT(scan(5).times, 1);
 	duoshm__lifeline_close(inherited);
 }
 
@@ -430,8 +430,8 @@ static int attach_and_stay(void *arg)
 	struct told *told = arg;
 	struct duoshm__lifeline *lifeline;
 	unsigned slot;
-	HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == 0);
-	HARNESS_CHILD(duoshm__lifeline_attach(lifeline, 42, &slot) == 0);
+	OK(duoshm__lifeline_open(directory, &lifeline));
+	OK(duoshm__lifeline_attach(lifeline, 42, &slot));
 	harness_gate_open(&told->ready);
 	for (;;)
 		pause();
@@ -444,27 +444,27 @@ static void counts_attachments(void)
 	struct told *told = share(STAY);
 	struct duoshm__lifeline *lifeline;
 	unsigned first, second, third;
-	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
-	CU_ASSERT_EQUAL(scan(42).times, 0);
-	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 42, &first), 0);
-	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 43, &second), 0);
-	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 42, &third), 0);
-	CU_ASSERT(first != second && second != third && first != third);
+	OK(duoshm__lifeline_open(directory, &lifeline));
+	EXPECT(scan(42).times, 0);
+	EXPECT(duoshm__lifeline_attach(lifeline, 42, &first), 0);
+	EXPECT(duoshm__lifeline_attach(lifeline, 43, &second), 0);
+	EXPECT(duoshm__lifeline_attach(lifeline, 42, &third), 0);
+	CHECK(first != second && second != third && first != third);
 	struct count count = scan(42);
-	CU_ASSERT_EQUAL(count.times, 1); /* once for a process, whatever the handles */
-	CU_ASSERT_EQUAL(count.others, 1);
-	CU_ASSERT_EQUAL(count.pid, getpid());
+	EXPECT(count.times, 1); /* once for a process, whatever the handles */
+	EXPECT(count.others, 1);
+	EXPECT(count.pid, getpid());
 	pid_t pid = harness_fork(attach_and_stay, told);
-	CU_ASSERT_FATAL(harness_gate_pass(&told->ready));
-	CU_ASSERT_EQUAL(scan(42).times, 2);
+	CHECK_FATAL(harness_gate_pass(&told->ready));
+	EXPECT(scan(42).times, 2);
 	duoshm__lifeline_detach(lifeline, first);
-	CU_ASSERT_EQUAL(scan(42).times, 2);
+	EXPECT(scan(42).times, 2);
 	duoshm__lifeline_detach(lifeline, third);
-	CU_ASSERT_EQUAL(scan(42).times, 1);
-	CU_ASSERT_EQUAL(scan(42).pid, pid);
+	EXPECT(scan(42).times, 1);
+	EXPECT(scan(42).pid, pid);
 	harness_kill(pid);
-	CU_ASSERT_EQUAL(scan(42).times, 0);
-	CU_ASSERT_EQUAL(scan(43).times, 1);
+	EXPECT(scan(42).times, 0);
+	EXPECT(scan(43).times, 1);
 	duoshm__lifeline_close(lifeline);
 	unshare_told(told);
 }
@@ -474,20 +474,20 @@ static void fills_the_file(void)
 	begin("full");
 	struct duoshm__lifeline *lifeline;
 	unsigned slot = 0, kept;
-	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
+	OK(duoshm__lifeline_open(directory, &lifeline));
 	unsigned failed = 0;
 	for (unsigned i = 0; i < DUOSHM__LIFE_SLOTS; i++)
 		failed += duoshm__lifeline_attach(lifeline, i + 1, &slot) != 0;
-	CU_ASSERT_EQUAL(failed, 0);
+	EXPECT(failed, 0);
 	kept = slot;
-	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 9, &slot), DUOSHM_ERR_LIMIT);
-	CU_ASSERT_EQUAL(slot, kept);
-	CU_ASSERT(duoshm_failure()->cure[0] != '\0');
-	CU_ASSERT_EQUAL(scan(DUOSHM__LIFE_SLOTS).times, 1);
-	CU_ASSERT_EQUAL(scan(1).others, DUOSHM__LIFE_SLOTS - 1);
+	EXPECT(duoshm__lifeline_attach(lifeline, 9, &slot), DUOSHM_ERR_LIMIT);
+	EXPECT(slot, kept);
+	CHECK(duoshm_failure()->cure[0] != '\0');
+	EXPECT(scan(DUOSHM__LIFE_SLOTS).times, 1);
+	EXPECT(scan(1).others, DUOSHM__LIFE_SLOTS - 1);
 	duoshm__lifeline_detach(lifeline, kept);
-	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 9, &slot), 0);
-	CU_ASSERT_EQUAL(slot, kept);
+	EXPECT(duoshm__lifeline_attach(lifeline, 9, &slot), 0);
+	EXPECT(slot, kept);
 	duoshm__lifeline_close(lifeline);
 }
 
@@ -499,21 +499,21 @@ static int attach_without_room(void *arg)
 	struct rlimit limit;
 	unsigned slot, n = 0;
 	signal(SIGXFSZ, SIG_IGN);
-	HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == 0);
-	HARNESS_CHILD(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+	OK(duoshm__lifeline_open(directory, &lifeline));
+	OK(getrlimit(RLIMIT_FSIZE, &limit));
 	rlim_t before = limit.rlim_cur;
 	limit.rlim_cur = 16384;
-	HARNESS_CHILD(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	OK(setrlimit(RLIMIT_FSIZE, &limit));
 	while (duoshm__lifeline_attach(lifeline, 1, &slot) == 0)
-		HARNESS_CHILD(++n < DUOSHM__LIFE_SLOTS);
-	HARNESS_CHILD(duoshm_failure()->code == DUOSHM_ERR_LIMIT);
-	HARNESS_CHILD(duoshm_failure()->system_error == EFBIG);
+		CHECK(++n < DUOSHM__LIFE_SLOTS);
+	EXPECT(duoshm_failure()->code, DUOSHM_ERR_LIMIT);
+	CHECK(duoshm_failure()->system_error == EFBIG);
 	struct duoshm__lifeline *other;
-	HARNESS_CHILD(duoshm__lifeline_open(harness_path("other"), &other) == DUOSHM_ERR_LIMIT);
-	HARNESS_CHILD(rmdir(harness_path("other")) == 0); /* nothing half-made is left */
+	EXPECT(duoshm__lifeline_open(harness_path("other"), &other), DUOSHM_ERR_LIMIT);
+	OK(rmdir(harness_path("other"))); /* nothing half-made is left */
 	limit.rlim_cur = before;
-	HARNESS_CHILD(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-	HARNESS_CHILD(duoshm__lifeline_attach(lifeline, 1, &slot) == 0);
+	OK(setrlimit(RLIMIT_FSIZE, &limit));
+	OK(duoshm__lifeline_attach(lifeline, 1, &slot));
 	duoshm__lifeline_close(lifeline);
 	return 0;
 }
@@ -521,9 +521,9 @@ static int attach_without_room(void *arg)
 static void no_room_is_an_error(void)
 {
 	begin("room");
-	CU_ASSERT_EQUAL(mkdir(harness_path("other"), 0700), 0);
-	CU_ASSERT_EQUAL(harness_wait(harness_fork(attach_without_room, NULL)), 0);
-	CU_ASSERT_EQUAL(rmdir(directory), 0);
+	EXPECT(mkdir(harness_path("other"), 0700), 0);
+	EXPECT(harness_wait(harness_fork(attach_without_room, NULL)), 0);
+	EXPECT(rmdir(directory), 0);
 }
 
 enum { THREADS = 4, AT_A_TIME = 3 };
@@ -554,17 +554,17 @@ static void threads_share_it(void)
 	pthread_t threads[THREADS];
 	struct duoshm__lifeline *lifeline;
 	unsigned slot;
-	CU_ASSERT_EQUAL_FATAL(duoshm__lifeline_open(directory, &lifeline), 0);
+	OK(duoshm__lifeline_open(directory, &lifeline));
 	for (int i = 0; i < THREADS; i++)
-		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, attach_often, lifeline), 0);
+		OK(pthread_create(&threads[i], NULL, attach_often, lifeline));
 	for (int i = 0; i < THREADS; i++) {
 		void *failed = lifeline;
 		pthread_join(threads[i], &failed);
-		CU_ASSERT_PTR_NULL(failed);
+		CHECK(failed == NULL);
 	}
-	CU_ASSERT_EQUAL(scan(1).others + scan(1).times, 0);
-	CU_ASSERT_EQUAL(duoshm__lifeline_attach(lifeline, 77, &slot), 0);
-	CU_ASSERT(slot < THREADS * AT_A_TIME); /* slots are used again */
+	EXPECT(scan(1).others + scan(1).times, 0);
+	EXPECT(duoshm__lifeline_attach(lifeline, 77, &slot), 0);
+	CHECK(slot < THREADS * AT_A_TIME); /* slots are used again */
 	duoshm__lifeline_close(lifeline);
 }
 
@@ -575,7 +575,7 @@ static void write_file(uint64_t id, const void *bytes, size_t size)
 	char path[DUOSHM__PATH_SIZE];
 	duoshm__life_path(directory, id, path);
 	int fd = duoshm__file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	CU_ASSERT_EQUAL(duoshm__file_write(fd, bytes, size, 0), (ssize_t)size);
+	EXPECT(duoshm__file_write(fd, bytes, size, 0), (ssize_t)size);
 	close(fd);
 }
 
@@ -591,28 +591,28 @@ static void free_locks_need_a_second_proof(void)
 		.start = told->process.start,
 		.boot = told->process.boot};
 	write_file(11, &head, sizeof head);
-	CU_ASSERT(life(11) == DUOSHM__UNPROVEN);
+	EXPECT(life(11), DUOSHM__UNPROVEN);
 	struct duoshm__life_head other = head;
 	other.start++;
 	write_file(12, &other, sizeof other);
-	CU_ASSERT(life(12) == DUOSHM__DEAD);
+	EXPECT(life(12), DUOSHM__DEAD);
 	other = head;
 	other.boot++;
 	write_file(13, &other, sizeof other);
-	CU_ASSERT(life(13) == (head.boot != 0 ? DUOSHM__DEAD : DUOSHM__UNPROVEN));
+	CHECK(life(13) == (head.boot != 0 ? DUOSHM__DEAD : DUOSHM__UNPROVEN));
 	other = head;
 	other.flags = DUOSHM__LIFE_MAPPED;
 	write_file(14, &other, sizeof other);
-	CU_ASSERT(life(14) == DUOSHM__DEAD);
+	EXPECT(life(14), DUOSHM__DEAD);
 	duoshm__life_sweep(directory);
 	/* 14: its process runs on in another program, and the file is the proof against the label's veto. */
-	CU_ASSERT(has_file(11) && !has_file(12) && has_file(14));
+	CHECK(has_file(11) && !has_file(12) && has_file(14));
 	struct duoshm__process label = {.pid = head.pid, .start = head.start, .boot = head.boot};
-	CU_ASSERT(duoshm__life_of(directory, 14, &label) == DUOSHM__DEAD);
+	EXPECT(duoshm__life_of(directory, 14, &label), DUOSHM__DEAD);
 	harness_kill(pid);
-	CU_ASSERT(life(11) == DUOSHM__DEAD);
+	EXPECT(life(11), DUOSHM__DEAD);
 	duoshm__life_sweep(directory);
-	CU_ASSERT(!has_file(14));
+	CHECK(!has_file(14));
 	unshare_told(told);
 }
 
@@ -624,22 +624,22 @@ static void damaged_files_prove_nothing(void)
 	char path[DUOSHM__PATH_SIZE];
 	write_file(21, "", 0);
 	write_file(22, "garbage", 7);
-	CU_ASSERT(life(21) == DUOSHM__UNPROVEN);
-	CU_ASSERT(life(22) == DUOSHM__UNPROVEN);
+	EXPECT(life(21), DUOSHM__UNPROVEN);
+	EXPECT(life(22), DUOSHM__UNPROVEN);
 	duoshm__life_path(directory, 23, path);
-	CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
+	EXPECT(mkdir(path, 0700), 0);
 	duoshm__life_path(directory, 24, path);
-	CU_ASSERT_EQUAL(symlink("/etc/passwd", path), 0);
+	EXPECT(symlink("/etc/passwd", path), 0);
 	duoshm__life_path(directory, 25, path);
-	CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
+	EXPECT(mkfifo(path, 0600), 0);
 	for (uint64_t id = 23; id <= 25; id++)
-		CU_ASSERT(life(id) == DUOSHM__UNPROVEN);
-	CU_ASSERT_EQUAL(duoshm__lifeline_scan(directory, count_one, &count, &unreadable), 0);
-	CU_ASSERT_EQUAL(unreadable, 5);
-	CU_ASSERT_EQUAL(count.times + count.others, 0);
+		EXPECT(life(id), DUOSHM__UNPROVEN);
+	EXPECT(duoshm__lifeline_scan(directory, count_one, &count, &unreadable), 0);
+	EXPECT(unreadable, 5);
+	EXPECT(count.times + count.others, 0);
 	duoshm__life_sweep(directory);
 	for (uint64_t id = 21; id <= 25; id++)
-		CU_ASSERT(has_file(id));
+		CHECK(has_file(id));
 }
 
 /* Held by us, so alive; its content claims more than there is. */
@@ -656,12 +656,12 @@ static void content_is_bounded(void)
 	char path[DUOSHM__PATH_SIZE];
 	duoshm__life_path(directory, 31, path);
 	int fd = duoshm__file_open(path, O_RDWR, 0);
-	CU_ASSERT_EQUAL(flock(fd, LOCK_EX), 0);
-	CU_ASSERT_EQUAL(scan(5).times, 1);
-	CU_ASSERT_EQUAL(scan(5).others, 0);
-	CU_ASSERT_EQUAL(ftruncate(fd, 1 << 30), 0); /* sparse, and huge */
-	CU_ASSERT_EQUAL(scan(5).times, 1);
-	CU_ASSERT_EQUAL(scan(5).others, 1);
+	EXPECT(flock(fd, LOCK_EX), 0);
+	EXPECT(scan(5).times, 1);
+	EXPECT(scan(5).others, 0);
+	EXPECT(ftruncate(fd, 1 << 30), 0); /* sparse, and huge */
+	EXPECT(scan(5).times, 1);
+	EXPECT(scan(5).others, 1);
 	close(fd);
 }
 
@@ -670,20 +670,20 @@ static int open_without_rights(void *arg)
 	(void)arg;
 	struct duoshm__lifeline *lifeline = NULL;
 	if (geteuid() == 0)
-		HARNESS_CHILD(setuid(65534) == 0);
-	HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == DUOSHM_ERR_PERMISSION);
-	HARNESS_CHILD(lifeline == NULL);
-	HARNESS_CHILD(duoshm_failure()->system_error == EACCES);
+		OK(setuid(65534));
+	EXPECT(duoshm__lifeline_open(directory, &lifeline), DUOSHM_ERR_PERMISSION);
+	CHECK(lifeline == NULL);
+	CHECK(duoshm_failure()->system_error == EACCES);
 	return 0;
 }
 
 static void needs_a_writable_directory(void)
 {
 	begin("readonly");
-	CU_ASSERT_EQUAL(chmod(directory, 0555), 0);
-	CU_ASSERT_EQUAL(chmod(harness_scratch_dir(), 0755), 0);
-	CU_ASSERT_EQUAL(harness_wait(harness_fork(open_without_rights, NULL)), 0);
-	CU_ASSERT_EQUAL(chmod(directory, 0700), 0);
+	EXPECT(chmod(directory, 0555), 0);
+	EXPECT(chmod(harness_scratch_dir(), 0755), 0);
+	EXPECT(harness_wait(harness_fork(open_without_rights, NULL)), 0);
+	EXPECT(chmod(directory, 0700), 0);
 }
 
 static int open_and_close_often(void *arg)
@@ -691,12 +691,12 @@ static int open_and_close_often(void *arg)
 	(void)arg;
 	for (int i = 0; i < 40; i++) {
 		struct duoshm__lifeline *lifeline;
-		HARNESS_CHILD(duoshm__lifeline_open(directory, &lifeline) == 0);
-		HARNESS_CHILD(has_file(duoshm__lifeline_id(lifeline)));
+		OK(duoshm__lifeline_open(directory, &lifeline));
+		CHECK(has_file(duoshm__lifeline_id(lifeline)));
 		struct duoshm__registry registry = {.fd = -1};
 		snprintf(registry.directory, sizeof registry.directory, "%s", directory);
 		duoshm__registry_sweep(&registry);
-		HARNESS_CHILD(has_file(duoshm__lifeline_id(lifeline)));
+		CHECK(has_file(duoshm__lifeline_id(lifeline)));
 		duoshm__lifeline_close(lifeline);
 	}
 	return 0;
@@ -711,8 +711,8 @@ static void survives_sweepers(void)
 	for (int i = 0; i < PROCESSES; i++)
 		pids[i] = harness_fork(open_and_close_often, NULL);
 	for (int i = 0; i < PROCESSES; i++)
-		CU_ASSERT_EQUAL(harness_wait(pids[i]), 0);
-	CU_ASSERT_EQUAL(rmdir(directory), 0);
+		EXPECT(harness_wait(pids[i]), 0);
+	EXPECT(rmdir(directory), 0);
 }
 
 static const struct harness_case cases[] = {

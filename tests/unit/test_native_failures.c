@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library does when a native call fails, is slow, or is the last thing that a process does. Each
+ * What the library does when a native call fails, or is the last thing that a process does. Each
  * life of an object is lived again and again, with the nth native call failing, for every n: the
  * error is the documented one and told in full, nothing is left, and the next call works. Then the same
  * with the creator killed at each native call, before and after its effect.
  */
 #include "config.h"
 
-#include "duoshm.h"
-
 #include "harness/fake_backend.h"
-#include "harness/harness.h"
+#include "harness/fixture.h"
 
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 #define OBJECT FAKE_NAME ":" /* the family in front of every name */
 
@@ -48,24 +45,21 @@ static bool stands(int result, const char *text)
 }
 
 #define STEP(call)                                                                                 \
-	do {                                                                                       \
-		if (!stands((int)(call), #call) && !stands((int)(call), "again: " #call))          \
-			return;                                                                    \
-	} while (0)
+	if (!stands((int)(call), #call) && !stands((int)(call), "again: " #call))                  \
+	return
 
 /* ---- lives --------------------------------------------------------------------------------------- */
 
 static void live_segment(void)
 {
-	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm_create options = create_with(0, 2);
 	struct duoshm_stat status = DUOSHM_STAT_INIT;
 	struct duoshm_segment *made = NULL, *opened = NULL;
 
-	options.bells = 2;
 	STEP(duoshm_segment_create(ctx, OBJECT "seg", 1000, &options, &made));
 	STEP(duoshm_segment_open(ctx, OBJECT "seg", 0, 0, &opened));
 	((char *)duoshm_segment_data(made))[999] = 5;
-	CU_ASSERT_EQUAL(((char *)duoshm_segment_data(opened))[999], 5);
+	EXPECT(((char *)duoshm_segment_data(opened))[999], 5);
 	STEP(duoshm_segment_ring(made, 1));
 	STEP(duoshm_segment_sleep(opened, 1, 1000000000));
 	STEP(duoshm_stat(ctx, OBJECT "seg", &status));
@@ -76,10 +70,9 @@ static void live_segment(void)
 
 static void live_unpublished(void)
 {
-	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm_create options = create_with(DUOSHM_UNPUBLISHED, 0);
 	struct duoshm_segment *made = NULL;
 
-	options.flags = DUOSHM_UNPUBLISHED;
 	STEP(duoshm_segment_create(ctx, OBJECT "unp", 100, &options, &made));
 	STEP(duoshm_segment_publish(made));
 	STEP(duoshm_segment_close(made));
@@ -96,9 +89,9 @@ static void live_semaphore(void)
 	STEP(duoshm_semaphore_create(ctx, OBJECT "sem", 1, NULL, &made));
 	STEP(duoshm_semaphore_open(ctx, OBJECT "sem", 0, 0, &opened));
 	STEP(duoshm_semaphore_wait(opened, 0, 0));
-	CU_ASSERT_EQUAL(duoshm_semaphore_wait(opened, 0, 0), DUOSHM_ERR_TIMEOUT);
+	EXPECT(duoshm_semaphore_wait(opened, 0, 0), DUOSHM_ERR_TIMEOUT);
 	STEP(duoshm_semaphore_post(made, 3));
-	CU_ASSERT_EQUAL(duoshm_semaphore_value(opened), 3);
+	EXPECT(duoshm_semaphore_value(opened), 3);
 	STEP(duoshm_semaphore_close(opened));
 	STEP(duoshm_semaphore_close(made));
 	STEP(duoshm_remove(ctx, OBJECT "sem"));
@@ -111,7 +104,7 @@ static void live_lock(void)
 	STEP(duoshm_lock_create(ctx, OBJECT "lock", NULL, &made));
 	STEP(duoshm_lock_open(ctx, OBJECT "lock", 0, 0, &opened));
 	STEP(duoshm_lock_acquire(opened, 0));
-	CU_ASSERT_EQUAL(duoshm_lock_acquire(made, 0), DUOSHM_ERR_TIMEOUT);
+	EXPECT(duoshm_lock_acquire(made, 0), DUOSHM_ERR_TIMEOUT);
 	STEP(duoshm_lock_release(opened));
 	STEP(duoshm_lock_close(opened));
 	STEP(duoshm_lock_close(made));
@@ -127,7 +120,7 @@ static void live_queue(void)
 	STEP(duoshm_queue_open(ctx, OBJECT "queue", DUOSHM_CONSUMER, 0, &out));
 	STEP(duoshm_queue_send(in, "hello", 6, 0));
 	STEP(duoshm_queue_receive(out, text, sizeof text, 0));
-	CU_ASSERT_STRING_EQUAL(text, "hello");
+	EXPECT_TEXT(text, "hello");
 	STEP(duoshm_queue_close(in));
 	STEP(duoshm_queue_close(out));
 	STEP(duoshm_remove(ctx, OBJECT "queue"));
@@ -149,7 +142,7 @@ static void live_broadcast(void)
 
 static int count_object(const struct duoshm_stat *object, void *arg)
 {
-	CU_ASSERT(object->state == DUOSHM_LIVE || object->state == DUOSHM_UNKNOWN);
+	CHECK(object->state == DUOSHM_LIVE || object->state == DUOSHM_UNKNOWN);
 	++*(unsigned *)arg;
 	return 0;
 }
@@ -161,185 +154,148 @@ static void live_listed(void)
 
 	STEP(duoshm_segment_create(ctx, OBJECT "list", 10, NULL, &made));
 	STEP(duoshm_list(ctx, 0, count_object, &n));
-	CU_ASSERT_EQUAL(n, 1);
+	EXPECT(n, 1);
 	STEP(duoshm_reclaim(ctx, 0, NULL, NULL));
-	CU_ASSERT_EQUAL(fake_names(), 1);
+	EXPECT(fake_names(), 1);
 	STEP(duoshm_segment_close(made));
 	STEP(duoshm_remove(ctx, OBJECT "list"));
 }
 
 /* ---- the nth call fails --------------------------------------------------------------------------- */
 
-static int new_context(struct duoshm **out)
+static void begin(void)
 {
-	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-
-	options.backend = FAKE_NAME;
-	return duoshm_new(&options, out);
+	fake_begin();
+	ctx = context_of(FAKE_NAME, NULL);
 }
 
-static void open_context(void)
+static void end(void)
 {
-	CU_ASSERT_EQUAL_FATAL(new_context(&ctx), 0);
+	end_context(ctx);
+	fake_end();
 }
 
 static void nothing_is_left(const char *when, unsigned nth)
 {
-	if (fake_names() != 0 || fake_attachments() != 0 || fake_open_bells() != 0 ||
-		harness_entries(duoshm_directory(ctx)) != 0) {
-		fprintf(stderr,
-			"\n%s %u (\"%s\", %d), after %s: %u names, %d attachments, %d bells, %u "
-			"entries\n",
-			when, nth, fake_failed(), code, step_text, fake_names(), fake_attachments(),
-			fake_open_bells(), harness_entries(duoshm_directory(ctx)));
-		CU_FAIL("something is left");
-	}
+	unsigned names = fake_names(), entries = harness_entries(duoshm_directory(ctx));
+	int maps = fake_attachments(), bells = fake_open_bells();
+
+	if (names == 0 && entries == 0 && maps == 0 && bells == 0)
+		return;
+	fprintf(stderr, "\n%s %u (\"%s\", %d), after %s:\n", when, nth, fake_failed(), code,
+		step_text);
+	fprintf(stderr, "%u names, %d attachments, %d bells, %u entries\n", names, maps, bells,
+		entries);
+	CU_FAIL("something is left");
 }
 
 /* Calls whose failure nobody can live with in silence; others only look, or give back. */
 static bool must_be_told(const char *call)
 {
-	static const char *const calls[] = {"derive", "create", "bells_create", "remove"};
-	unsigned i;
-
-	for (i = 0; i < sizeof calls / sizeof *calls; i++)
-		if (strcmp(call, calls[i]) == 0)
-			return true;
-	return false;
+	return strcmp(call, "derive") == 0 || strcmp(call, "create") == 0 ||
+	       strcmp(call, "bells_create") == 0 || strcmp(call, "remove") == 0;
 }
 
-static void fail_each_call_of(void (*live)(void))
+/* How many native calls a life has. */
+static unsigned live_undisturbed(void (*live)(void))
 {
-	static const int codes[] = {
-		DUOSHM_ERR_LIMIT, DUOSHM_ERR_NO_SPACE, DUOSHM_ERR_PERMISSION, DUOSHM_ERR_SYSTEM};
-	unsigned i, n, calls;
-
-	fake_begin();
-	open_context();
 	fake_fail(0, 0);
 	told = 0;
 	live();
-	calls = fake_calls();
-	CU_ASSERT(calls >= 5);
-	CU_ASSERT_EQUAL(told, 0);
+	EXPECT(told, 0);
 	nothing_is_left("undisturbed", 0);
-	for (i = 0; i < sizeof codes / sizeof *codes; i++) {
-		code = codes[i];
-		for (n = 1; n <= calls; n++) {
-			told = 0;
-			fake_fail(n, code);
-			live();
-			fake_fail(0, 0);
-			if (must_be_told(fake_failed()) && told == 0)
-				complain("was not told", 0);
-			nothing_is_left("call", n);
+	CHECK(fake_calls() >= 5);
+	return fake_calls();
+}
+
+static void live_with_a_failure(void (*live)(void), unsigned nth)
+{
+	told = 0;
+	fake_fail(nth, code);
+	live();
+	fake_fail(0, 0);
+	if (must_be_told(fake_failed()) && told == 0)
+		complain("was not told", 0);
+	nothing_is_left("call", nth);
+}
+
+static void each_kind_survives_each_failure(void)
+{
+	static const int codes[] = {
+		DUOSHM_ERR_LIMIT, DUOSHM_ERR_NO_SPACE, DUOSHM_ERR_PERMISSION, DUOSHM_ERR_SYSTEM};
+	static void (*const lives[])(void) = {live_segment, live_unpublished, live_semaphore,
+		live_lock, live_queue, live_broadcast, live_listed};
+
+	for (size_t life = 0; life < sizeof lives / sizeof *lives; life++) {
+		begin();
+		unsigned calls = live_undisturbed(lives[life]);
+		for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+			code = codes[i];
+			for (unsigned nth = 1; nth <= calls; nth++)
+				live_with_a_failure(lives[life], nth);
 		}
+		end();
 	}
-	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
-	fake_end();
-}
-
-static void a_segment_survives_each_failure(void)
-{
-	fail_each_call_of(live_segment);
-}
-
-static void an_unpublished_segment_survives_each_failure(void)
-{
-	fail_each_call_of(live_unpublished);
-}
-
-static void a_semaphore_survives_each_failure(void)
-{
-	fail_each_call_of(live_semaphore);
-}
-
-static void a_lock_survives_each_failure(void)
-{
-	fail_each_call_of(live_lock);
-}
-
-static void a_queue_survives_each_failure(void)
-{
-	fail_each_call_of(live_queue);
-}
-
-static void a_broadcast_survives_each_failure(void)
-{
-	fail_each_call_of(live_broadcast);
-}
-
-static void a_list_survives_each_failure(void)
-{
-	fail_each_call_of(live_listed);
 }
 
 static void a_bell_that_fails_is_told(void)
 {
-	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm_create options = create_with(0, 1);
 	struct duoshm_segment *segment = NULL, *again = NULL;
 
-	fake_begin();
-	open_context();
-	options.bells = 1;
-	CU_ASSERT_EQUAL_FATAL(duoshm_segment_create(ctx, OBJECT "bell", 10, &options, &segment), 0);
+	begin();
+	OK(duoshm_segment_create(ctx, OBJECT "bell", 10, &options, &segment));
 	fake_fail(2, DUOSHM_ERR_LIMIT); /* after the attachment */
-	CU_ASSERT_EQUAL(duoshm_segment_open(ctx, OBJECT "bell", 0, 0, &again), DUOSHM_ERR_LIMIT);
-	CU_ASSERT_STRING_EQUAL(duoshm_failure()->call, "fake_bells_open()");
-	CU_ASSERT_PTR_NULL(again);
+	EXPECT(duoshm_segment_open(ctx, OBJECT "bell", 0, 0, &again), DUOSHM_ERR_LIMIT);
+	EXPECT_TEXT(duoshm_failure()->call, "fake_bells_open()");
+	CHECK(again == NULL);
 	fake_fail(1, DUOSHM_ERR_PERMISSION);
-	CU_ASSERT_EQUAL(duoshm_segment_ring(segment, 0), DUOSHM_ERR_PERMISSION);
-	CU_ASSERT_STRING_EQUAL(duoshm_failure()->call, "fake_ring()");
+	EXPECT(duoshm_segment_ring(segment, 0), DUOSHM_ERR_PERMISSION);
+	EXPECT_TEXT(duoshm_failure()->call, "fake_ring()");
 	fake_fail(1, DUOSHM_ERR_SYSTEM);
-	CU_ASSERT_EQUAL(duoshm_segment_sleep(segment, 0, 1000000000), DUOSHM_ERR_SYSTEM);
-	CU_ASSERT_STRING_EQUAL(duoshm_failure()->call, "fake_wait()");
+	EXPECT(duoshm_segment_sleep(segment, 0, 1000000000), DUOSHM_ERR_SYSTEM);
+	EXPECT_TEXT(duoshm_failure()->call, "fake_wait()");
 	fake_fail(1, DUOSHM_ERR_REMOVED);
-	CU_ASSERT_EQUAL(duoshm_segment_sleep(segment, 0, 1000000000), DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm_segment_sleep(segment, 0, 1000000000), DUOSHM_ERR_REMOVED);
 	fake_fail(0, 0);
-	CU_ASSERT_EQUAL(duoshm_remove(ctx, OBJECT "bell"), 0);
-	CU_ASSERT_EQUAL(duoshm_segment_close(segment), 0);
+	EXPECT(duoshm_remove(ctx, OBJECT "bell"), 0);
+	EXPECT(duoshm_segment_close(segment), 0);
 	nothing_is_left("bell", 0);
-	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
-	fake_end();
+	end();
 }
 
 /* ---- names that are taken --------------------------------------------------------------------------- */
 
 static void a_taken_kernel_name_is_passed_over(void)
 {
-	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm_create options = create_with(0, 1);
 	struct duoshm_segment *segment = NULL;
-	struct duoshm__native taken = {.segment_id = -1, .bells_id = -1};
-	struct duoshm__map maps[3];
+	struct duoshm__native taken[3];
+	struct duoshm__map maps[2];
 	struct duoshm__bells *bells;
 	struct duoshm_failure why;
-	unsigned i;
 
-	fake_begin();
-	open_context();
-	options.bells = 1;
+	begin();
+	for (int i = 0; i < 3; i++)
+		snprintf(taken[i].text, sizeof taken[i].text, "other.%d", i);
 	/* The first name is taken by a segment, the second by a set. */
-	snprintf(taken.text, sizeof taken.text, "other.0");
-	CU_ASSERT_EQUAL(fake_backend.create(&taken, 100, 0600, &maps[0], &why), 0);
-	snprintf(taken.text, sizeof taken.text, "other.1");
-	CU_ASSERT_EQUAL(fake_backend.bells_create(&taken, 1, 0600, &bells, &why), 0);
-	CU_ASSERT_EQUAL(duoshm_segment_create(ctx, OBJECT "other", 10, &options, &segment), 0);
-	CU_ASSERT_EQUAL(fake_names(), 4);
-	CU_ASSERT_EQUAL(duoshm_remove(ctx, OBJECT "other"), 0);
-	CU_ASSERT_EQUAL(duoshm_segment_close(segment), 0);
-	CU_ASSERT_EQUAL(fake_names(), 2);
+	EXPECT(fake_backend.create(&taken[0], 100, 0600, &maps[0], &why), 0);
+	EXPECT(fake_backend.bells_create(&taken[1], 1, 0600, &bells, &why), 0);
+	EXPECT(duoshm_segment_create(ctx, OBJECT "other", 10, &options, &segment), 0);
+	EXPECT(fake_names(), 4);
+	EXPECT(duoshm_remove(ctx, OBJECT "other"), 0);
+	end_segment(segment);
+	EXPECT(fake_names(), 2);
 	/* All of them taken. */
-	snprintf(taken.text, sizeof taken.text, "other.2");
-	CU_ASSERT_EQUAL(fake_backend.create(&taken, 100, 0600, &maps[1], &why), 0);
-	CU_ASSERT_EQUAL(duoshm_segment_create(ctx, OBJECT "other", 10, &options, &segment),
+	EXPECT(fake_backend.create(&taken[2], 100, 0600, &maps[1], &why), 0);
+	EXPECT(duoshm_segment_create(ctx, OBJECT "other", 10, &options, &segment),
 		DUOSHM_ERR_COLLISION);
-	CU_ASSERT_EQUAL(fake_names(), 3);
-	CU_ASSERT_EQUAL(harness_entries(duoshm_directory(ctx)), 0);
+	EXPECT(fake_names(), 3);
+	EXPECT(harness_entries(duoshm_directory(ctx)), 0);
 	fake_backend.bells_close(bells);
-	for (i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++)
 		fake_backend.detach(&maps[i], &why);
-	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
-	fake_end();
+	end();
 }
 
 /* ---- the process dies at the nth call ----------------------------------------------------------------- */
@@ -353,27 +309,34 @@ struct death {
 static int create_and_die(void *arg)
 {
 	const struct death *death = arg;
-	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm_create options = create_with(0, 2);
 	struct duoshm_segment *segment;
-	struct duoshm *own; /* the parent's context is the parent's */
+	struct duoshm *own = context_of(FAKE_NAME, NULL); /* the parent's context is the parent's */
 
-	HARNESS_CHILD(new_context(&own) == 0);
-	options.bells = 2;
 	if (!death->remove)
 		fake_kill(death->nth, death->moment);
-	HARNESS_CHILD(duoshm_segment_create(own, OBJECT "dying", 64, &options, &segment) == 0);
+	OK(duoshm_segment_create(own, OBJECT "dying", 64, &options, &segment));
 	if (death->remove)
 		fake_kill(death->nth, death->moment);
-	HARNESS_CHILD(duoshm_remove(own, OBJECT "dying") == 0);
-	HARNESS_CHILD(duoshm_segment_close(segment) == 0);
-	HARNESS_CHILD(duoshm_free(own) == 0);
+	OK(duoshm_remove(own, OBJECT "dying"));
+	OK(duoshm_segment_close(segment));
+	OK(duoshm_free(own));
+	return 0;
+}
+
+static int create_and_exit(void *arg)
+{
+	struct duoshm_segment *segment;
+
+	(void)arg;
+	OK(duoshm_segment_create(context_of(FAKE_NAME, NULL), OBJECT "orphan", 64, NULL, &segment));
 	return 0;
 }
 
 /* False: it lived through. */
 static bool after_a_death(struct death *death)
 {
-	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm_create options = create_with(0, 2);
 	struct duoshm_segment *segment = NULL;
 	int status = harness_wait(harness_fork(create_and_die, death)), result;
 
@@ -381,8 +344,7 @@ static bool after_a_death(struct death *death)
 	snprintf(step_text, sizeof step_text, "a death %s call %u of the %s",
 		death->moment == FAKE_BEFORE ? "before" : "after", death->nth,
 		death->remove ? "removal" : "creation");
-	CU_ASSERT(status == 0 || status == -SIGKILL);
-	options.bells = 2;
+	CHECK(status == 0 || status == -SIGKILL);
 	result = duoshm_segment_create(ctx, OBJECT "dying", 64, &options, &segment);
 	if (result < 0) {
 		complain("cannot be created anew", result);
@@ -390,8 +352,8 @@ static bool after_a_death(struct death *death)
 	}
 	if (fake_names() != 2)
 		complain("the remains of the dead are still there", (int)fake_names());
-	CU_ASSERT_EQUAL(duoshm_remove(ctx, OBJECT "dying"), 0);
-	CU_ASSERT_EQUAL(duoshm_segment_close(segment), 0);
+	EXPECT(duoshm_remove(ctx, OBJECT "dying"), 0);
+	EXPECT(duoshm_segment_close(segment), 0);
 	nothing_is_left("death", death->nth);
 	return status != 0;
 }
@@ -401,21 +363,17 @@ static void die_at_each_call(bool remove)
 	struct death death = {.remove = remove};
 	unsigned deaths = 0;
 
-	fake_begin();
-	open_context();
+	begin();
 	code = 0;
-	for (death.nth = 1; death.nth < 100; death.nth++) {
+	for (bool died = true; died && death.nth < 100; deaths += died) {
+		death.nth++;
 		death.moment = FAKE_BEFORE;
-		if (!after_a_death(&death))
-			break;
+		died = after_a_death(&death);
 		death.moment = FAKE_AFTER;
-		if (!after_a_death(&death))
-			break;
-		deaths++;
+		died = died && after_a_death(&death);
 	}
-	CU_ASSERT(deaths >= (remove ? 1 : 3));
-	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
-	fake_end();
+	CHECK(deaths >= (remove ? 1 : 3));
+	end();
 }
 
 static void a_creator_may_die_at_each_call(void)
@@ -428,35 +386,29 @@ static void a_remover_may_die_at_each_call(void)
 	die_at_each_call(true);
 }
 
-/* ---- slow answers ------------------------------------------------------------------------------------ */
+/* ---- what a message adds --------------------------------------------------------------------------- */
 
-static void a_slow_kernel_is_waited_for(void)
+/* A limit's cure counts the orphans that would make room. */
+static void a_limit_tells_the_orphans(void)
 {
-	fake_begin();
-	open_context();
-	fake_slow(2000000);
-	told = 0;
-	live_segment();
-	CU_ASSERT_EQUAL(told, 0);
-	nothing_is_left("slow", 0);
-	CU_ASSERT_EQUAL(duoshm_free(ctx), 0);
-	fake_end();
+	struct duoshm_segment *segment = NULL;
+
+	begin();
+	EXPECT(harness_wait(harness_fork(create_and_exit, NULL)), 0);
+	fake_fail(2, DUOSHM_ERR_LIMIT);
+	EXPECT(duoshm_segment_create(ctx, OBJECT "more", 64, NULL, &segment), DUOSHM_ERR_LIMIT);
+	EXPECT_PART(duoshm_failure()->cure, "would free 1");
+	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 1);
+	end();
 }
 
 static const struct harness_case cases[] = {
-	{"a segment survives each failure", a_segment_survives_each_failure},
-	{"an unpublished segment survives each failure",
-		an_unpublished_segment_survives_each_failure},
-	{"a semaphore survives each failure", a_semaphore_survives_each_failure},
-	{"a lock survives each failure", a_lock_survives_each_failure},
-	{"a queue survives each failure", a_queue_survives_each_failure},
-	{"a broadcast survives each failure", a_broadcast_survives_each_failure},
-	{"a list survives each failure", a_list_survives_each_failure},
+	{"each kind survives each failure", each_kind_survives_each_failure},
 	{"a bell that fails is told", a_bell_that_fails_is_told},
 	{"a taken kernel name is passed over", a_taken_kernel_name_is_passed_over},
 	{"a creator may die at each call", a_creator_may_die_at_each_call},
 	{"a remover may die at each call", a_remover_may_die_at_each_call},
-	{"a slow kernel is waited for", a_slow_kernel_is_waited_for},
+	{"a limit tells how many orphans there are", a_limit_tells_the_orphans},
 	{NULL, NULL},
 };
 

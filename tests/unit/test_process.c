@@ -28,22 +28,22 @@ static void knows_itself(void)
 {
 	struct duoshm__process self;
 	duoshm__process_self(&self);
-	CU_ASSERT_EQUAL(self.pid, getpid());
-	CU_ASSERT(duoshm__process_running(&self) == DUOSHM__RUNNING);
-	CU_ASSERT(self.start != 0);
-	CU_ASSERT(running(self.pid, self.start + 1, self.boot) == DUOSHM__GONE);
-	CU_ASSERT(running(self.pid, 0, self.boot) == DUOSHM__CANNOT_TELL);
-	CU_ASSERT(running(self.pid, self.start, 0) == DUOSHM__RUNNING);
+	EXPECT(self.pid, getpid());
+	EXPECT(duoshm__process_running(&self), DUOSHM__RUNNING);
+	CHECK(self.start != 0);
+	EXPECT(running(self.pid, self.start + 1, self.boot), DUOSHM__GONE);
+	EXPECT(running(self.pid, 0, self.boot), DUOSHM__CANNOT_TELL);
+	EXPECT(running(self.pid, self.start, 0), DUOSHM__RUNNING);
 	if (self.boot == 0)
 		HARNESS_SKIP("this system does not tell its boot");
-	CU_ASSERT(running(self.pid, self.start, self.boot + 1) == DUOSHM__GONE);
+	EXPECT(running(self.pid, self.start, self.boot + 1), DUOSHM__GONE);
 }
 
 static void knows_no_process(void)
 {
 	static const int64_t none[] = {0, -1, -2, INT64_MIN, INT64_MAX, INT64_C(1) << 32};
 	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
-		CU_ASSERT(running(none[i], 0, 0) == DUOSHM__GONE);
+		EXPECT(running(none[i], 0, 0), DUOSHM__GONE);
 }
 
 static int stay(void *arg)
@@ -58,16 +58,16 @@ static void tells_the_dead(void)
 {
 	pid_t child = harness_fork(stay, NULL);
 	struct duoshm__process_look look;
-	CU_ASSERT_FATAL(duoshm__process_look(child, &look));
-	CU_ASSERT(running(child, look.start, 0) == DUOSHM__RUNNING);
+	CHECK_FATAL(duoshm__process_look(child, &look));
+	EXPECT(running(child, look.start, 0), DUOSHM__RUNNING);
 	harness_stop(child);
-	CU_ASSERT(running(child, look.start, 0) == DUOSHM__RUNNING);
+	EXPECT(running(child, look.start, 0), DUOSHM__RUNNING);
 	kill(child, SIGKILL);
 	siginfo_t info;
 	waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT);
-	CU_ASSERT(running(child, look.start, 0) == DUOSHM__GONE); /* a zombie */
+	EXPECT(running(child, look.start, 0), DUOSHM__GONE); /* a zombie */
 	harness_kill(child);
-	CU_ASSERT(running(child, look.start, 0) == DUOSHM__GONE);
+	EXPECT(running(child, look.start, 0), DUOSHM__GONE);
 }
 
 #ifdef HAVE_SYS_PRCTL_H
@@ -83,11 +83,11 @@ static void reads_odd_names(void)
 	struct harness_gate ready;
 	harness_gate(&ready);
 	pid_t child = harness_fork(stay_with_a_name, &ready);
-	CU_ASSERT(harness_gate_pass(&ready));
+	CHECK(harness_gate_pass(&ready));
 	struct duoshm__process_look look = {0};
-	CU_ASSERT(duoshm__process_look(child, &look));
-	CU_ASSERT_FALSE(look.finished);
-	CU_ASSERT(running(child, look.start, 0) == DUOSHM__RUNNING);
+	CHECK(duoshm__process_look(child, &look));
+	CHECK(!look.finished);
+	EXPECT(running(child, look.start, 0), DUOSHM__RUNNING);
 	harness_kill(child);
 	harness_gate_close(&ready);
 }
@@ -126,10 +126,10 @@ static bool shows_as_zombie(void *arg)
 static void tells_a_process_without_its_first_thread(void)
 {
 	pid_t child = harness_fork(leave_main_thread, NULL);
-	CU_ASSERT(harness_until(shows_as_zombie, &child));
+	CHECK(harness_until(shows_as_zombie, &child));
 	struct duoshm__process_look look = {0};
-	CU_ASSERT(duoshm__process_look(child, &look));
-	CU_ASSERT(running(child, look.start, 0) == DUOSHM__RUNNING);
+	CHECK(duoshm__process_look(child, &look));
+	EXPECT(running(child, look.start, 0), DUOSHM__RUNNING);
 	harness_kill(child);
 }
 #endif
@@ -137,7 +137,7 @@ static void tells_a_process_without_its_first_thread(void)
 static int open_locked(const char *path)
 {
 	int fd = duoshm__fd_open(path, O_RDWR | O_CREAT, 0600);
-	CU_ASSERT_EQUAL(duoshm__file_lock(fd, LOCK_EX | LOCK_NB), 0);
+	EXPECT(duoshm__file_lock(fd, LOCK_EX | LOCK_NB), 0);
 	return fd;
 }
 
@@ -160,16 +160,16 @@ static int look_from_child(void *arg)
 	(void)arg;
 	struct duoshm__process self;
 	duoshm__process_self(&self);
-	HARNESS_CHILD(self.pid == getpid());
-	HARNESS_CHILD(duoshm__process_running(&self) == DUOSHM__RUNNING);
-	HARNESS_CHILD(duoshm__forks() == parent.forks + 1);
-	HARNESS_CHILD(fcntl(parent.fd, F_GETFD) < 0);
+	CHECK(self.pid == getpid());
+	EXPECT(duoshm__process_running(&self), DUOSHM__RUNNING);
+	CHECK(duoshm__forks() == parent.forks + 1);
+	CHECK(fcntl(parent.fd, F_GETFD) < 0);
 	/* the number is free: what it names now is none of the library's business */
-	HARNESS_CHILD(open("/dev/null", O_RDONLY) >= 0);
-	HARNESS_CHILD(dup2(STDERR_FILENO, parent.fd) == parent.fd);
+	CHECK(open("/dev/null", O_RDONLY) >= 0);
+	CHECK(dup2(STDERR_FILENO, parent.fd) == parent.fd);
 	duoshm__fd_drop(parent.fd);
-	HARNESS_CHILD(fcntl(parent.fd, F_GETFD) >= 0);
-	HARNESS_CHILD(!lock_is_free(parent.path));
+	CHECK(fcntl(parent.fd, F_GETFD) >= 0);
+	CHECK(!lock_is_free(parent.path));
 	return 0;
 }
 
@@ -178,13 +178,13 @@ static void closes_in_children(void)
 	parent.path = harness_path("lock");
 	parent.fd = open_locked(parent.path);
 	parent.forks = duoshm__forks();
-	CU_ASSERT_EQUAL(harness_wait(harness_fork(look_from_child, NULL)), 0);
-	CU_ASSERT_EQUAL(duoshm__forks(), parent.forks);
-	CU_ASSERT_FALSE(lock_is_free(parent.path));
+	EXPECT(harness_wait(harness_fork(look_from_child, NULL)), 0);
+	EXPECT(duoshm__forks(), parent.forks);
+	CHECK(!lock_is_free(parent.path));
 	/* a child that lives on does not keep the lock */
 	pid_t child = harness_fork(stay, NULL);
 	duoshm__fd_drop(parent.fd);
-	CU_ASSERT(lock_is_free(parent.path));
+	CHECK(lock_is_free(parent.path));
 	harness_kill(child);
 }
 
@@ -193,17 +193,17 @@ static void leaves_reused_numbers_alone(void)
 	int fd = open_locked(harness_path("first"));
 	close(fd);
 	int other = open(harness_path("second"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	CU_ASSERT_EQUAL(other, fd);
+	EXPECT(other, fd);
 	duoshm__fd_drop(fd);
-	CU_ASSERT(fcntl(other, F_GETFD) >= 0);
+	CHECK(fcntl(other, F_GETFD) >= 0);
 	close(other);
 	/* nor does the stale note keep the next one from being dropped */
 	fd = open_locked(harness_path("first"));
 	close(fd);
 	int again = open_locked(harness_path("third"));
-	CU_ASSERT_EQUAL(again, fd);
+	EXPECT(again, fd);
 	duoshm__fd_drop(again);
-	CU_ASSERT(fcntl(again, F_GETFD) < 0);
+	CHECK(fcntl(again, F_GETFD) < 0);
 }
 
 static int open_without_standard_files(void *arg)
@@ -212,15 +212,15 @@ static int open_without_standard_files(void *arg)
 	close(STDIN_FILENO);
 	close(STDOUT_FILENO);
 	int fd = duoshm__file_open("/dev/null", O_RDONLY, 0);
-	HARNESS_CHILD(fd > STDERR_FILENO);
-	HARNESS_CHILD((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
-	HARNESS_CHILD(fcntl(STDIN_FILENO, F_GETFD) < 0);
+	CHECK(fd > STDERR_FILENO);
+	CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+	CHECK(fcntl(STDIN_FILENO, F_GETFD) < 0);
 	return 0;
 }
 
 static void keeps_off_standard_files(void)
 {
-	CU_ASSERT_EQUAL(harness_wait(harness_fork(open_without_standard_files, NULL)), 0);
+	EXPECT(harness_wait(harness_fork(open_without_standard_files, NULL)), 0);
 }
 
 /* The child tells by a signal: a leak checker that watches it would complain of its parent's threads at an exit. */
@@ -245,12 +245,12 @@ static void survives_forks_by_threads(void)
 	snprintf(path, sizeof path, "%s", harness_path("held"));
 	int held = open_locked(path);
 	pthread_t thread;
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, fork_often, path), 0);
+	OK(pthread_create(&thread, NULL, fork_often, path));
 	for (int i = 0; i < 2000; i++)
 		duoshm__fd_drop(open_locked(harness_path("changing")));
 	void *failed = path;
 	pthread_join(thread, &failed);
-	CU_ASSERT_PTR_NULL(failed);
+	CHECK(failed == NULL);
 	duoshm__fd_drop(held);
 }
 

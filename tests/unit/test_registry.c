@@ -21,7 +21,7 @@ static struct duoshm__registry registry;
 /* A registry of the case's own. */
 static void begin(const char *stem)
 {
-	CU_ASSERT_EQUAL_FATAL(duoshm__registry_open(harness_path(stem), &registry), 0);
+	OK(duoshm__registry_open(harness_path(stem), &registry));
 }
 
 static void end(void)
@@ -52,35 +52,35 @@ static void makes_the_directory(void)
 	mode_t before = umask(0);
 	begin("new");
 	umask(before);
-	CU_ASSERT_STRING_EQUAL(registry.directory, path);
-	CU_ASSERT_EQUAL(lstat(path, &made), 0);
-	CU_ASSERT_EQUAL(made.st_mode & 07777, 0700);
-	CU_ASSERT_FALSE(lock_is_free(path)); /* a cleaner sees that it is in use */
-	CU_ASSERT_EQUAL(duoshm__registry_open(path, &second), 0);
+	EXPECT_TEXT(registry.directory, path);
+	EXPECT(lstat(path, &made), 0);
+	EXPECT(made.st_mode & 07777, 0700);
+	CHECK(!lock_is_free(path)); /* a cleaner sees that it is in use */
+	EXPECT(duoshm__registry_open(path, &second), 0);
 	end();
-	CU_ASSERT_FALSE(lock_is_free(path));
+	CHECK(!lock_is_free(path));
 	duoshm__registry_close(&second);
-	CU_ASSERT(lock_is_free(path));
+	CHECK(lock_is_free(path));
 }
 
 static void finds_the_directory(void)
 {
 	char path[512], here[512];
 	const char *wanted = harness_path("found");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(getcwd(here, sizeof here));
+	CHECK_FATAL(getcwd(here, sizeof here) != NULL);
 	snprintf(path, sizeof path, "%s///", wanted);
-	CU_ASSERT_EQUAL(duoshm__registry_open(path, &registry), 0);
-	CU_ASSERT_STRING_EQUAL(registry.directory, wanted);
+	EXPECT(duoshm__registry_open(path, &registry), 0);
+	EXPECT_TEXT(registry.directory, wanted);
 	end();
-	CU_ASSERT_EQUAL(chdir(harness_scratch_dir()), 0);
+	EXPECT(chdir(harness_scratch_dir()), 0);
 	const char *environment = getenv("DUOSHM_DIR");
 	snprintf(path, sizeof path, "%s", environment != NULL ? environment : "");
-	CU_ASSERT_EQUAL(setenv("DUOSHM_DIR", strrchr(wanted, '/') + 1, 1), 0);
-	CU_ASSERT_EQUAL(duoshm__registry_open(NULL, &registry), 0);
-	CU_ASSERT_STRING_EQUAL(registry.directory, wanted);
+	EXPECT(setenv("DUOSHM_DIR", strrchr(wanted, '/') + 1, 1), 0);
+	EXPECT(duoshm__registry_open(NULL, &registry), 0);
+	EXPECT_TEXT(registry.directory, wanted);
 	end();
 	setenv("DUOSHM_DIR", path, 1);
-	CU_ASSERT_EQUAL(chdir(here), 0);
+	EXPECT(chdir(here), 0);
 }
 
 static void expect_refusal(const char *path, const char *words)
@@ -88,11 +88,11 @@ static void expect_refusal(const char *path, const char *words)
 	struct duoshm__registry before, opened;
 	memset(&opened, 'x', sizeof opened);
 	memcpy(&before, &opened, sizeof before);
-	CU_ASSERT_EQUAL(duoshm__registry_open(path, &opened), DUOSHM_ERR_REGISTRY);
-	CU_ASSERT(cause_has("registry directory "));
-	CU_ASSERT(cause_has(words));
-	CU_ASSERT(duoshm_failure()->cure[0] != '\0');
-	CU_ASSERT_EQUAL(memcmp(&before, &opened, sizeof opened), 0);
+	EXPECT(duoshm__registry_open(path, &opened), DUOSHM_ERR_REGISTRY);
+	CHECK(cause_has("registry directory "));
+	CHECK(cause_has(words));
+	CHECK(duoshm_failure()->cure[0] != '\0');
+	EXPECT(memcmp(&before, &opened, sizeof opened), 0);
 }
 
 static void refuses_directories(void)
@@ -100,9 +100,9 @@ static void refuses_directories(void)
 	char path[600];
 	begin("good");
 	end();
-	CU_ASSERT_EQUAL(symlink(harness_path("good"), harness_path("link")), 0);
+	EXPECT(symlink(harness_path("good"), harness_path("link")), 0);
 	expect_refusal(harness_path("link"), "/link: is a symbolic link");
-	CU_ASSERT_STRING_EQUAL(duoshm_failure()->cure, "remove it or choose another with --dir");
+	EXPECT_TEXT(duoshm_failure()->cure, "remove it or choose another with --dir");
 	snprintf(path, sizeof path, "%s/", harness_path("link"));
 	expect_refusal(path, "is a symbolic link");
 	close(open(harness_path("file"), O_WRONLY | O_CREAT, 0600));
@@ -114,11 +114,11 @@ static void refuses_directories(void)
 	path[sizeof path - 1] = '\0';
 	expect_refusal(path, "too long");
 	expect_refusal("", "no name");
-	CU_ASSERT_EQUAL(chmod(harness_path("good"), 0777), 0);
+	EXPECT(chmod(harness_path("good"), 0777), 0);
 	expect_refusal(harness_path("good"), "sticky");
-	CU_ASSERT_EQUAL(chmod(harness_path("good"), 0720), 0);
+	EXPECT(chmod(harness_path("good"), 0720), 0);
 	expect_refusal(harness_path("good"), "sticky");
-	CU_ASSERT_EQUAL(chmod(harness_path("good"), 01777), 0);
+	EXPECT(chmod(harness_path("good"), 01777), 0);
 	begin("good");
 	end();
 }
@@ -129,7 +129,7 @@ static void refuses_directories_of_others(void)
 		HARNESS_SKIP("only root can give a directory away");
 	begin("theirs");
 	end();
-	CU_ASSERT_EQUAL(chown(harness_path("theirs"), 65534, 65534), 0);
+	EXPECT(chown(harness_path("theirs"), 65534, 65534), 0);
 	expect_refusal(harness_path("theirs"), "belongs to user 65534");
 }
 
@@ -155,24 +155,24 @@ static struct duoshm__entry sample(const char *name)
 
 static void expect_same(const struct duoshm__entry *got, const struct duoshm__entry *want)
 {
-	CU_ASSERT_STRING_EQUAL(got->name, want->name);
-	CU_ASSERT_STRING_EQUAL(got->backend, want->backend);
-	CU_ASSERT_EQUAL(got->kind, want->kind);
-	CU_ASSERT_EQUAL(got->ready, want->ready);
-	CU_ASSERT_EQUAL(got->persistent, want->persistent);
-	CU_ASSERT_EQUAL(got->reserved, want->reserved);
-	CU_ASSERT_EQUAL(got->bells, want->bells);
-	CU_ASSERT_EQUAL(got->size, want->size);
-	CU_ASSERT_EQUAL(got->footprint, want->footprint);
-	CU_ASSERT_EQUAL(got->generation, want->generation);
-	CU_ASSERT_EQUAL(got->owner, want->owner);
-	CU_ASSERT_EQUAL(got->creator.pid, want->creator.pid);
-	CU_ASSERT_EQUAL(got->creator.start, want->creator.start);
-	CU_ASSERT_EQUAL(got->creator.boot, want->creator.boot);
-	CU_ASSERT_EQUAL(got->created_ns, want->created_ns);
-	CU_ASSERT_STRING_EQUAL(got->native.text, want->native.text);
-	CU_ASSERT_EQUAL(got->native.segment_id, want->native.segment_id);
-	CU_ASSERT_EQUAL(got->native.bells_id, want->native.bells_id);
+	EXPECT_TEXT(got->name, want->name);
+	EXPECT_TEXT(got->backend, want->backend);
+	EXPECT(got->kind, want->kind);
+	EXPECT(got->ready, want->ready);
+	EXPECT(got->persistent, want->persistent);
+	EXPECT(got->reserved, want->reserved);
+	EXPECT(got->bells, want->bells);
+	EXPECT(got->size, want->size);
+	EXPECT(got->footprint, want->footprint);
+	EXPECT(got->generation, want->generation);
+	EXPECT(got->owner, want->owner);
+	EXPECT(got->creator.pid, want->creator.pid);
+	EXPECT(got->creator.start, want->creator.start);
+	EXPECT(got->creator.boot, want->creator.boot);
+	EXPECT(got->created_ns, want->created_ns);
+	EXPECT_TEXT(got->native.text, want->native.text);
+	EXPECT(got->native.segment_id, want->native.segment_id);
+	EXPECT(got->native.bells_id, want->native.bells_id);
 }
 
 static int read_entry(const char *name, struct duoshm__entry *out)
@@ -186,40 +186,39 @@ static void entries_live(void)
 	struct duoshm__entry_lock lock, second;
 	struct duoshm__entry entry = sample("x"), got;
 	mode_t before = umask(027);
-	CU_ASSERT_EQUAL(read_entry("x", &got), DUOSHM_ERR_NOT_FOUND);
-	CU_ASSERT_EQUAL(duoshm__entry_lock(&registry, "x", "one", &lock), DUOSHM_ERR_NOT_FOUND);
-	CU_ASSERT_EQUAL_FATAL(duoshm__entry_create(&registry, "x", "one", 0666, &lock), 0);
-	CU_ASSERT_EQUAL(lock.mode, 0640);
-	CU_ASSERT_EQUAL(lock.uid, geteuid());
-	CU_ASSERT_EQUAL(read_entry("x", &got), 0); /* empty: being built */
-	CU_ASSERT_FALSE(got.ready);
-	CU_ASSERT_EQUAL(got.generation, 0);
-	CU_ASSERT_STRING_EQUAL(got.name, "x");
-	CU_ASSERT_EQUAL(got.native.segment_id, -1);
-	CU_ASSERT_EQUAL(duoshm__entry_write(&lock, &entry), 0);
-	CU_ASSERT_EQUAL(read_entry("x", &got), 0);
+	EXPECT(read_entry("x", &got), DUOSHM_ERR_NOT_FOUND);
+	EXPECT(duoshm__entry_lock(&registry, "x", "one", &lock), DUOSHM_ERR_NOT_FOUND);
+	OK(duoshm__entry_create(&registry, "x", "one", 0666, &lock));
+	EXPECT(lock.mode, 0640);
+	EXPECT(lock.uid, geteuid());
+	EXPECT(read_entry("x", &got), 0); /* empty: being built */
+	CHECK(!got.ready);
+	EXPECT(got.generation, 0);
+	EXPECT_TEXT(got.name, "x");
+	EXPECT(got.native.segment_id, -1);
+	EXPECT(duoshm__entry_write(&lock, &entry), 0);
+	EXPECT(read_entry("x", &got), 0);
 	expect_same(&got, &entry);
-	CU_ASSERT_EQUAL(got.mode, 0640);
+	EXPECT(got.mode, 0640);
 	entry.native.text[0] = '\0';
 	entry.ready = false;
 	entry.creator.pid = 4711;
-	CU_ASSERT_EQUAL(duoshm__entry_write(&lock, &entry), 0);
-	CU_ASSERT_EQUAL(read_entry("x", &got), 0);
+	EXPECT(duoshm__entry_write(&lock, &entry), 0);
+	EXPECT(read_entry("x", &got), 0);
 	expect_same(&got, &entry);
-	CU_ASSERT_EQUAL(
-		duoshm__entry_create(&registry, "x", "one", 0600, &second), DUOSHM_ERR_EXISTS);
-	CU_ASSERT_EQUAL(duoshm__entry_lock(&registry, "x", "one", &second), DUOSHM_ERR_BUSY);
-	CU_ASSERT(cause_has("4711"));
+	EXPECT(duoshm__entry_create(&registry, "x", "one", 0600, &second), DUOSHM_ERR_EXISTS);
+	EXPECT(duoshm__entry_lock(&registry, "x", "one", &second), DUOSHM_ERR_BUSY);
+	CHECK(cause_has("4711"));
 	duoshm__entry_unlock(&lock);
-	CU_ASSERT_EQUAL(lock.fd, -1);
-	CU_ASSERT_EQUAL(duoshm__entry_lock(&registry, "x", "one", &second), 0);
-	CU_ASSERT_EQUAL(second.mode, 0640);
-	CU_ASSERT_EQUAL(duoshm__entry_unlink(&second), 0);
+	EXPECT(lock.fd, -1);
+	EXPECT(duoshm__entry_lock(&registry, "x", "one", &second), 0);
+	EXPECT(second.mode, 0640);
+	EXPECT(duoshm__entry_unlink(&second), 0);
 	duoshm__entry_unlock(&second);
-	CU_ASSERT_EQUAL(read_entry("x", &got), DUOSHM_ERR_NOT_FOUND);
+	EXPECT(read_entry("x", &got), DUOSHM_ERR_NOT_FOUND);
 	umask(before);
 	end();
-	CU_ASSERT_EQUAL(rmdir(harness_path("entries")), 0); /* no unfinished file is left */
+	EXPECT(rmdir(harness_path("entries")), 0); /* no unfinished file is left */
 }
 
 /* A text with any bit changed, or cut anywhere, is refused, and what was there stays. */
@@ -229,7 +228,7 @@ static void text_is_checked(void)
 	char text[DUOSHM__ENTRY_TEXT_SIZE];
 	memset(&got, 'x', sizeof got);
 	memcpy(&before, &got, sizeof before);
-	CU_ASSERT_EQUAL(duoshm__entry_format(&entry, text), 0);
+	EXPECT(duoshm__entry_format(&entry, text), 0);
 	unsigned accepted = 0;
 	for (size_t i = 0; i < sizeof text; i++) {
 		for (int bit = 0; bit < 8; bit++) {
@@ -238,23 +237,23 @@ static void text_is_checked(void)
 			text[i] = (char)(text[i] ^ 1 << bit);
 		}
 	}
-	CU_ASSERT_EQUAL(accepted, 0);
-	CU_ASSERT_EQUAL(memcmp(&got, &before, sizeof got), 0);
-	CU_ASSERT_EQUAL(duoshm__entry_parse(text, &got), 0);
+	EXPECT(accepted, 0);
+	EXPECT(memcmp(&got, &before, sizeof got), 0);
+	EXPECT(duoshm__entry_parse(text, &got), 0);
 	expect_same(&got, &entry);
 	entry.bells = DUOSHM_BELLS_MAX + 1;
-	CU_ASSERT_EQUAL(duoshm__entry_format(&entry, text), 0);
-	CU_ASSERT_EQUAL(duoshm__entry_parse(text, &got), DUOSHM_ERR_CORRUPT);
+	EXPECT(duoshm__entry_format(&entry, text), 0);
+	EXPECT(duoshm__entry_parse(text, &got), DUOSHM_ERR_CORRUPT);
 	entry = sample("x");
 	strcpy(entry.native.text, "a\nready 1");
-	CU_ASSERT_EQUAL(duoshm__entry_format(&entry, text), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm__entry_format(&entry, text), DUOSHM_ERR_INVALID);
 	entry = sample("x");
 	memset(entry.name, 'n', sizeof entry.name - 1);
 	memset(entry.native.text, 'n', sizeof entry.native.text - 1);
 	entry.name[sizeof entry.name - 1] = entry.native.text[sizeof entry.native.text - 1] = '\0';
 	entry.created_ns = INT64_MIN;
-	CU_ASSERT_EQUAL(duoshm__entry_format(&entry, text), 0);
-	CU_ASSERT_EQUAL(duoshm__entry_parse(text, &got), 0);
+	EXPECT(duoshm__entry_format(&entry, text), 0);
+	EXPECT(duoshm__entry_parse(text, &got), 0);
 	expect_same(&got, &entry);
 }
 
@@ -263,7 +262,7 @@ static void put_file(const char *file, const void *bytes, size_t size)
 	char path[DUOSHM__PATH_SIZE];
 	snprintf(path, sizeof path, "%s/%s", registry.directory, file);
 	int fd = duoshm__file_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	CU_ASSERT_EQUAL(duoshm__file_write(fd, bytes, size, 0), (ssize_t)size);
+	EXPECT(duoshm__file_write(fd, bytes, size, 0), (ssize_t)size);
 	close(fd);
 }
 
@@ -272,27 +271,27 @@ static void damaged_entries(void)
 	begin("damaged");
 	struct duoshm__entry entry = sample("x"), got;
 	char text[DUOSHM__ENTRY_TEXT_SIZE], path[DUOSHM__PATH_SIZE];
-	CU_ASSERT_EQUAL(duoshm__entry_format(&entry, text), 0);
+	EXPECT(duoshm__entry_format(&entry, text), 0);
 	put_file("x@one", text, sizeof text);
-	CU_ASSERT_EQUAL(read_entry("x", &got), 0);
+	EXPECT(read_entry("x", &got), 0);
 	put_file("y@one", text, sizeof text);
-	CU_ASSERT_EQUAL(read_entry("y", &got), DUOSHM_ERR_CORRUPT);
-	CU_ASSERT(cause_has("another object"));
-	CU_ASSERT(duoshm_failure()->cure[0] != '\0');
+	EXPECT(read_entry("y", &got), DUOSHM_ERR_CORRUPT);
+	CHECK(cause_has("another object"));
+	CHECK(duoshm_failure()->cure[0] != '\0');
 	put_file("x@one", text, sizeof text - 1);
-	CU_ASSERT_EQUAL(read_entry("x", &got), DUOSHM_ERR_CORRUPT);
+	EXPECT(read_entry("x", &got), DUOSHM_ERR_CORRUPT);
 	put_file("x@one", "junk", 4);
-	CU_ASSERT_EQUAL(read_entry("x", &got), DUOSHM_ERR_CORRUPT);
-	CU_ASSERT(cause_has("x@one"));
+	EXPECT(read_entry("x", &got), DUOSHM_ERR_CORRUPT);
+	CHECK(cause_has("x@one"));
 	duoshm__entry_path(&registry, "link", "one", path);
-	CU_ASSERT_EQUAL(symlink("x@one", path), 0);
-	CU_ASSERT_EQUAL(read_entry("link", &got), DUOSHM_ERR_CORRUPT);
+	EXPECT(symlink("x@one", path), 0);
+	EXPECT(read_entry("link", &got), DUOSHM_ERR_CORRUPT);
 	struct duoshm__entry_lock lock;
-	CU_ASSERT_EQUAL(duoshm__entry_lock(&registry, "link", "one", &lock), DUOSHM_ERR_CORRUPT);
+	EXPECT(duoshm__entry_lock(&registry, "link", "one", &lock), DUOSHM_ERR_CORRUPT);
 	duoshm__entry_path(&registry, "pipe", "one", path);
-	CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
-	CU_ASSERT_EQUAL(read_entry("pipe", &got), DUOSHM_ERR_CORRUPT);
-	CU_ASSERT_EQUAL(duoshm__entry_lock(&registry, "pipe", "one", &lock), DUOSHM_ERR_CORRUPT);
+	EXPECT(mkfifo(path, 0600), 0);
+	EXPECT(read_entry("pipe", &got), DUOSHM_ERR_CORRUPT);
+	EXPECT(duoshm__entry_lock(&registry, "pipe", "one", &lock), DUOSHM_ERR_CORRUPT);
 	end();
 }
 
@@ -325,18 +324,18 @@ static void scans_entries(void)
 		entry = sample("");
 		memcpy(entry.name, files[i], (size_t)(at - files[i]));
 		snprintf(entry.backend, sizeof entry.backend, "%s", at + 1);
-		CU_ASSERT_EQUAL(duoshm__entry_format(&entry, text), 0);
+		EXPECT(duoshm__entry_format(&entry, text), 0);
 		put_file(files[i], text, sizeof text);
 	}
 	for (size_t i = 0; i < sizeof no_entries / sizeof no_entries[0]; i++)
 		put_file(no_entries[i], "x", 1);
 	put_file("c@one", "junk", 4);
 	struct walk walk = {.stop_after = 0};
-	CU_ASSERT_EQUAL(duoshm__registry_scan(&registry, note_entry, &walk), 0);
-	CU_ASSERT_STRING_EQUAL(walk.seen, "a@one a@two a-@one a.b@two b@one c@one! ");
+	EXPECT(duoshm__registry_scan(&registry, note_entry, &walk), 0);
+	EXPECT_TEXT(walk.seen, "a@one a@two a-@one a.b@two b@one c@one! ");
 	walk = (struct walk){.stop_after = 2};
-	CU_ASSERT_EQUAL(duoshm__registry_scan(&registry, note_entry, &walk), 5);
-	CU_ASSERT_STRING_EQUAL(walk.seen, "a@one a@two ");
+	EXPECT(duoshm__registry_scan(&registry, note_entry, &walk), 5);
+	EXPECT_TEXT(walk.seen, "a@one a@two ");
 	end();
 }
 
@@ -349,9 +348,9 @@ static int create_and_stay(void *arg)
 	struct duoshm__entry_lock lock;
 	struct duoshm__entry entry = sample("x");
 	entry.ready = false;
-	HARNESS_CHILD(duoshm__entry_create(&registry, "x", "one", 0600, &lock) == 0);
+	OK(duoshm__entry_create(&registry, "x", "one", 0600, &lock));
 	if (arg != NULL)
-		HARNESS_CHILD(duoshm__entry_write(&lock, &entry) == 0);
+		OK(duoshm__entry_write(&lock, &entry));
 	harness_gate_open(&ready);
 	for (;;)
 		pause();
@@ -366,14 +365,14 @@ static void the_dead_give_back_their_locks(void)
 	char pid_text[24];
 	for (int written = 0; written < 2; written++) {
 		pid_t pid = harness_fork(create_and_stay, written ? &ready : NULL);
-		CU_ASSERT_FATAL(harness_gate_pass(&ready));
+		CHECK_FATAL(harness_gate_pass(&ready));
 		harness_stop(pid);
-		CU_ASSERT_EQUAL(duoshm__entry_lock(&registry, "x", "one", &lock), DUOSHM_ERR_BUSY);
+		EXPECT(duoshm__entry_lock(&registry, "x", "one", &lock), DUOSHM_ERR_BUSY);
 		snprintf(pid_text, sizeof pid_text, "process %ld", (long)pid);
-		CU_ASSERT_EQUAL(cause_has(pid_text), written);
+		EXPECT(cause_has(pid_text), written);
 		harness_kill(pid);
-		CU_ASSERT_EQUAL_FATAL(duoshm__entry_lock(&registry, "x", "one", &lock), 0);
-		CU_ASSERT_EQUAL(duoshm__entry_unlink(&lock), 0);
+		OK(duoshm__entry_lock(&registry, "x", "one", &lock));
+		EXPECT(duoshm__entry_unlink(&lock), 0);
 		duoshm__entry_unlock(&lock);
 	}
 	harness_gate_close(&ready);
@@ -385,23 +384,23 @@ static int lose_descriptors(void *arg)
 	(void)arg;
 	struct duoshm__entry_lock lock;
 	struct duoshm__entry entry = sample("x"), got;
-	HARNESS_CHILD(duoshm__entry_create(&registry, "x", "one", 0600, &lock) == 0);
-	HARNESS_CHILD(duoshm__entry_write(&lock, &entry) == 0);
+	OK(duoshm__entry_create(&registry, "x", "one", 0600, &lock));
+	OK(duoshm__entry_write(&lock, &entry));
 	int held = lock.fd;
 	for (int fd = 3; fd < 256; fd++)
 		close(fd);
 	/* the program's own file gets the number */
 	int own = open(harness_path("own"), O_RDWR | O_CREAT, 0600);
-	HARNESS_CHILD(own >= 0 && dup2(own, held) == held);
-	HARNESS_CHILD(duoshm__entry_write(&lock, &entry) == DUOSHM_ERR_REMOVED);
-	HARNESS_CHILD(duoshm__entry_unlink(&lock) == DUOSHM_ERR_REMOVED);
+	CHECK(own >= 0 && dup2(own, held) == held);
+	EXPECT(duoshm__entry_write(&lock, &entry), DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm__entry_unlink(&lock), DUOSHM_ERR_REMOVED);
 	duoshm__entry_unlock(&lock);
-	HARNESS_CHILD(fcntl(held, F_GETFD) >= 0);
-	HARNESS_CHILD(lseek(held, 0, SEEK_END) == 0);
+	CHECK(fcntl(held, F_GETFD) >= 0);
+	OK(lseek(held, 0, SEEK_END));
 	/* the registry still works: all goes by path */
-	HARNESS_CHILD(read_entry("x", &got) == 0);
-	HARNESS_CHILD(duoshm__entry_lock(&registry, "x", "one", &lock) == 0);
-	HARNESS_CHILD(duoshm__entry_unlink(&lock) == 0);
+	OK(read_entry("x", &got));
+	OK(duoshm__entry_lock(&registry, "x", "one", &lock));
+	OK(duoshm__entry_unlink(&lock));
 	duoshm__entry_unlock(&lock);
 	return 0;
 }
@@ -409,7 +408,7 @@ static int lose_descriptors(void *arg)
 static void survives_closed_descriptors(void)
 {
 	begin("closed");
-	CU_ASSERT_EQUAL(harness_wait(harness_fork(lose_descriptors, NULL)), 0);
+	EXPECT(harness_wait(harness_fork(lose_descriptors, NULL)), 0);
 	end();
 }
 
@@ -424,18 +423,18 @@ static int compete(void *arg)
 		int result = i % 2 == 0 ? duoshm__entry_create(&registry, "x", "one", 0600, &lock)
 					: duoshm__entry_lock(&registry, "x", "one", &lock);
 		if (result != 0) {
-			HARNESS_CHILD(result == DUOSHM_ERR_EXISTS || result == DUOSHM_ERR_BUSY ||
-				      result == DUOSHM_ERR_NOT_FOUND);
+			CHECK(result == DUOSHM_ERR_EXISTS || result == DUOSHM_ERR_BUSY ||
+				result == DUOSHM_ERR_NOT_FOUND);
 			continue;
 		}
 		won++;
 		int fd = open(inside, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-		HARNESS_CHILD(fd >= 0); /* nobody else is inside */
+		CHECK(fd >= 0); /* nobody else is inside */
 		close(fd);
-		HARNESS_CHILD(duoshm__file_is(lock.fd, lock.path));
-		HARNESS_CHILD(unlink(inside) == 0);
+		CHECK(duoshm__file_is(lock.fd, lock.path));
+		OK(unlink(inside));
 		if (i % 3 == 0)
-			HARNESS_CHILD(duoshm__entry_unlink(&lock) == 0);
+			OK(duoshm__entry_unlink(&lock));
 		duoshm__entry_unlock(&lock);
 		duoshm__registry_sweep(&registry);
 	}
@@ -451,12 +450,12 @@ static void locks_exclude(void)
 	for (int i = 0; i < PROCESSES; i++)
 		pids[i] = harness_fork(compete, &rounds);
 	for (int i = 0; i < PROCESSES; i++)
-		CU_ASSERT_EQUAL(harness_wait(pids[i]), 0);
+		EXPECT(harness_wait(pids[i]), 0);
 	char path[DUOSHM__PATH_SIZE];
 	duoshm__entry_path(&registry, "x", "one", path);
 	unlink(path);
 	end();
-	CU_ASSERT_EQUAL(rmdir(harness_path("compete")), 0); /* nothing unfinished is left */
+	EXPECT(rmdir(harness_path("compete")), 0); /* nothing unfinished is left */
 }
 
 static int make_and_stay(void *arg)
@@ -464,7 +463,7 @@ static int make_and_stay(void *arg)
 	struct duoshm__new_file *file = arg;
 	struct duoshm__new_file made;
 	(void)file;
-	HARNESS_CHILD(duoshm__file_make(registry.directory, 0600, &made) == 0);
+	OK(duoshm__file_make(registry.directory, 0600, &made));
 	harness_gate_open(&ready);
 	for (;;)
 		pause();
@@ -490,12 +489,12 @@ static void sweeps_what_the_dead_left(void)
 	begin("sweep");
 	harness_gate(&ready);
 	pid_t pid = harness_fork(make_and_stay, NULL);
-	CU_ASSERT_FATAL(harness_gate_pass(&ready));
+	CHECK_FATAL(harness_gate_pass(&ready));
 	duoshm__registry_sweep(&registry);
-	CU_ASSERT_EQUAL(unfinished(), 1);
+	EXPECT(unfinished(), 1);
 	harness_kill(pid);
 	duoshm__registry_sweep(&registry);
-	CU_ASSERT_EQUAL(unfinished(), 0);
+	EXPECT(unfinished(), 0);
 	harness_gate_close(&ready);
 	end();
 }
@@ -505,9 +504,9 @@ static void tells_of_sweepers(void)
 {
 	begin("swept");
 	struct duoshm__new_file file;
-	CU_ASSERT_EQUAL_FATAL(duoshm__file_make(registry.directory, 0600, &file), 0);
-	CU_ASSERT_EQUAL(unlink(file.path), 0);
-	CU_ASSERT_EQUAL(duoshm__file_publish(&file, harness_path("name")), DUOSHM_ERR_BUSY);
+	OK(duoshm__file_make(registry.directory, 0600, &file));
+	EXPECT(unlink(file.path), 0);
+	EXPECT(duoshm__file_publish(&file, harness_path("name")), DUOSHM_ERR_BUSY);
 	duoshm__file_discard(&file);
 	end();
 }
@@ -517,7 +516,7 @@ static void tells_of_sweepers(void)
 static int hold_and_stay(void *arg)
 {
 	(void)arg;
-	HARNESS_CHILD(duoshm__presence_hold(&registry, "x", "one") >= 0);
+	CHECK(duoshm__presence_hold(&registry, "x", "one") >= 0);
 	harness_gate_open(&ready);
 	for (;;)
 		pause();
@@ -529,30 +528,30 @@ static void readers_are_present(void)
 	begin("presence");
 	harness_gate(&ready);
 	struct duoshm__entry_lock lock;
-	CU_ASSERT_EQUAL(duoshm__presence_test(&registry, "x", "one"), -1);
-	CU_ASSERT_EQUAL(duoshm__presence_hold(&registry, "x", "one"), -1);
-	CU_ASSERT_EQUAL_FATAL(duoshm__entry_create(&registry, "x", "one", 0644, &lock), 0);
+	EXPECT(duoshm__presence_test(&registry, "x", "one"), -1);
+	EXPECT(duoshm__presence_hold(&registry, "x", "one"), -1);
+	OK(duoshm__entry_create(&registry, "x", "one", 0644, &lock));
 	duoshm__presence_create(&lock);
-	CU_ASSERT_EQUAL(duoshm__presence_test(&registry, "x", "one"), 0);
+	EXPECT(duoshm__presence_test(&registry, "x", "one"), 0);
 	int fd = duoshm__presence_hold(&registry, "x", "one");
-	CU_ASSERT(fd >= 0);
-	CU_ASSERT_EQUAL(duoshm__presence_test(&registry, "x", "one"), 1);
+	CHECK(fd >= 0);
+	EXPECT(duoshm__presence_test(&registry, "x", "one"), 1);
 	duoshm__fd_drop(fd);
-	CU_ASSERT_EQUAL(duoshm__presence_test(&registry, "x", "one"), 0);
+	EXPECT(duoshm__presence_test(&registry, "x", "one"), 0);
 	pid_t pid = harness_fork(hold_and_stay, NULL);
-	CU_ASSERT_FATAL(harness_gate_pass(&ready));
-	CU_ASSERT_EQUAL(duoshm__presence_test(&registry, "x", "one"), 1);
+	CHECK_FATAL(harness_gate_pass(&ready));
+	EXPECT(duoshm__presence_test(&registry, "x", "one"), 1);
 	/* the next object of the name is not that one */
 	duoshm__presence_create(&lock);
-	CU_ASSERT_EQUAL(duoshm__presence_test(&registry, "x", "one"), 0);
+	EXPECT(duoshm__presence_test(&registry, "x", "one"), 0);
 	harness_kill(pid);
 	duoshm__presence_unlink(&lock);
-	CU_ASSERT_EQUAL(duoshm__presence_test(&registry, "x", "one"), -1);
-	CU_ASSERT_EQUAL(duoshm__entry_unlink(&lock), 0);
+	EXPECT(duoshm__presence_test(&registry, "x", "one"), -1);
+	EXPECT(duoshm__entry_unlink(&lock), 0);
 	duoshm__entry_unlock(&lock);
 	harness_gate_close(&ready);
 	end();
-	CU_ASSERT_EQUAL(rmdir(harness_path("presence")), 0);
+	EXPECT(rmdir(harness_path("presence")), 0);
 }
 
 static const struct harness_case cases[] = {
