@@ -7,9 +7,6 @@
 
 #include "harness/harness.h"
 
-#include <fcntl.h>
-#include <string.h>
-
 #ifdef __linux__
 #include <sched.h>
 #include <sys/mount.h>

@@ -8,11 +8,6 @@
 
 #include "harness/harness.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/wait.h>
-
 #ifdef __linux__
 #include <sys/ptrace.h>
 #include <sys/syscall.h>

@@ -9,8 +9,6 @@
 #include "harness/harness.h"
 #include "harness/internal.h"
 
-#include <string.h>
-
 bool harness_check(bool holds, const char *text, bool fatal, const char *file, int line)
 {
 	if (!harness_is_child)

@@ -23,10 +23,18 @@
 #define DUOSHM_TESTS_HARNESS_H
 
 #include <CUnit/Basic.h>
+/* What nearly every test asks of the system. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/types.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- run.c: programs, suites, cases --------------------------------------------------------- */
@@ -39,11 +47,13 @@ struct harness_case {
 int harness_run(int argc, char **argv, const char *suite, const struct harness_case *cases);
 /* The whole suite once per built backend; harness_backend() tells which. */
 int harness_run_each(int argc, char **argv, const char *suite, const struct harness_case *cases);
+/* What each case begins and ends with (NULL: nothing), told before harness_run. A fatal assertion leaves out the end. */
+void harness_around(void (*before)(void), void (*after)(void));
 /* The backend under test: by --backend, else the suite's, else the first that is built. */
 const char *harness_backend(void);
 /* A figure by DUOSHM_TEST_TIER: small, normal (default) or full. */
 long harness_scale(long small, long normal, long full);
-/* Says that the case cannot be tried here; a case that did not return at once would go on. */
+/* Says that the case cannot be tried here, and returns; in a child, ends it. */
 #define HARNESS_SKIP(...)                                                                          \
 	do {                                                                                       \
 		harness_skip(__VA_ARGS__);                                                         \
@@ -104,8 +114,10 @@ pid_t harness_spawn(int out, const char *path, ...);
 int harness_wait(pid_t pid);
 /* "BUILD/path": a program of the build tree; kept until the next call. */
 const char *harness_program(const char *path);
-/* Runs `fn` in a child to its end: 0 is well, 77 skips the case (from where it returns at once). */
-void harness_in_child(int (*fn)(void *arg), void *arg);
+/* Runs `fn` in a child to its end, as a part of the case: what it asserts fails the case, HARNESS_SKIP skips it (false). */
+bool harness_in_child(void (*fn)(void));
+/* In `n` children at once, 64 at most. */
+bool harness_in_children(unsigned n, void (*fn)(void));
 /* SIGKILL and wait. */
 void harness_kill(pid_t pid);
 /* SIGSTOP, and wait until it stands still. */

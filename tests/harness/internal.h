@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+/* The exit status of a child that skips. */
+#define HARNESS_SKIPPED 77
 /* Is this a child of harness_fork? */
 extern bool harness_is_child;
 /* Makes the scratch directory and the registry in it, and points DUOSHM_DIR there. */

@@ -10,12 +10,7 @@
 #include "harness/harness.h"
 #include "harness/internal.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 
 enum { CASES_MAX = 400, BACKENDS_MAX = 8, CASE_SECONDS = 120, SLOW_FACTOR = 5 };
 
@@ -27,6 +22,7 @@ struct planned {
 static struct planned plan[CASES_MAX];
 static unsigned n_planned, next_case, n_skipped;
 static bool skips; /* the case that runs */
+static void (*before_case)(void), (*after_case)(void);
 static const struct planned *current;
 
 static char backend_words[64];
@@ -81,6 +77,8 @@ void harness_skip(const char *format, ...)
 {
 	va_list arguments;
 
+	if (harness_is_child)
+		_exit(HARNESS_SKIPPED);
 	va_start(arguments, format);
 	printf("skipped: ");
 	vprintf(format, arguments);
@@ -105,12 +103,22 @@ static void too_slow(int signal_number)
 	_exit(1);
 }
 
+void harness_around(void (*before)(void), void (*after)(void))
+{
+	before_case = before;
+	after_case = after;
+}
+
 static void run_case(void)
 {
 	current = &plan[next_case++];
 	skips = false;
 	alarm(CASE_SECONDS * (harness_instrumented() ? SLOW_FACTOR : 1));
+	if (before_case != NULL)
+		before_case();
 	current->run();
+	if (after_case != NULL)
+		after_case();
 	alarm(0);
 	n_skipped += skips;
 }

@@ -10,9 +10,6 @@
 #include "harness/internal.h"
 
 #include <dirent.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 enum { TEXTS_MAX = 256, TEXT_SIZE = 320 };
 

@@ -4,10 +4,6 @@
 
 #include "harness/harness.h"
 
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-
 static int give(void *arg)
 {
 	return *(int *)arg;

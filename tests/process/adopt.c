@@ -7,9 +7,6 @@
 
 #include "harness/fixture.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* Runs a program with up to two arguments; its output, cut to `size`. Its exit status. */
 static int output_of(const char *path, const char *one, const char *two, char *text, size_t size)
 {

@@ -7,8 +7,6 @@
 
 #include "harness/fixture.h"
 
-#include <string.h>
-
 static struct duoshm *ctx;
 
 static int open_and_close(void *times)

@@ -8,11 +8,8 @@
 
 #include "harness/fixture.h"
 
-#include <fcntl.h>
-#include <string.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
 
 /* Of the backend under test, in a registry that is a file system of its own. Else the case is skipped. */
 static struct duoshm *context_of_machine(void)
@@ -21,7 +18,7 @@ static struct duoshm *context_of_machine(void)
 
 	(void)mkdir(directory, 0700); /* an earlier case may have made it */
 	if (!harness_enter(directory, "mode=0700"))
-		_exit(77);
+		harness_skip("no namespaces");
 	return context_of(harness_backend(), directory);
 }
 
@@ -83,7 +80,7 @@ static ino_t distance(struct duoshm *ctx)
 	return entry - now;
 }
 
-static int collide(void *argument)
+static void collide(void)
 {
 	struct duoshm *ctx = context_of_machine();
 	struct duoshm_stat stats[2] = {DUOSHM_STAT_INIT, DUOSHM_STAT_INIT};
@@ -91,7 +88,6 @@ static int collide(void *argument)
 	struct duoshm_segment *first = make(ctx, "first", 2), *second;
 	ino_t target = inode_of(entry_of("first"));
 
-	(void)argument;
 	while (((next_inode() + ahead) & 0xffff) != (target & 0xffff))
 		;
 	second = make(ctx, "second", 2);
@@ -115,23 +111,22 @@ static int collide(void *argument)
 	EXPECT_TEXT(duoshm_segment_data(second), "second");
 	end_segment(second);
 	OK(duoshm_remove(ctx, "second"));
-	return duoshm_free(ctx);
+	end_context(ctx);
 }
 
 static void keys_collide(void)
 {
-	harness_in_child(collide, NULL);
+	harness_in_child(collide);
 }
 
 /* Takes all keys that the next entry can have. */
-static int exhaust(void *argument)
+static void exhaust(void)
 {
 	struct duoshm *ctx = context_of_machine();
 	struct duoshm_segment *segment;
 	ino_t ahead = distance(ctx), now = next_inode();
 	unsigned device = (unsigned)ftok(harness_path("machine"), 1) & 0xff0000;
 
-	(void)argument;
 	for (unsigned id = 1; id <= 255; id++) {
 		key_t key = (key_t)(id << 24 | device | (unsigned)((now + ahead) & 0xffff));
 		CHECK(shmget(key, 1, IPC_CREAT | IPC_EXCL | 0600) >= 0);
@@ -141,27 +136,25 @@ static int exhaust(void *argument)
 	/* The next entry has another number, and other keys. */
 	end_segment(make(ctx, "late", 0));
 	OK(duoshm_remove(ctx, "late"));
-	return duoshm_free(ctx);
+	end_context(ctx);
 }
 
 static void keys_are_exhausted(void)
 {
 	if (strcmp(harness_backend(), "sysv") != 0)
 		HARNESS_SKIP("only System V has keys");
-	harness_in_child(exhaust, NULL);
+	harness_in_child(exhaust);
 }
 
 /* ---- a reboot: the registry stays, all kernel objects are gone --------------------------------------- */
 
-static int leave_behind(void *argument)
+static void leave_behind(void)
 {
-	(void)argument;
 	if (!harness_enter("/dev/shm", "mode=1777"))
-		return 77;
+		HARNESS_SKIP("no such machine here");
 	struct duoshm_create options = create_with(DUOSHM_PERSISTENT, 1);
 	struct duoshm_segment *segment;
 	OK(duoshm_segment_create(new_context(), harness_name("before"), 64, &options, &segment));
-	return 0;
 }
 
 static int note_state(const struct duoshm_stat *object, void *argument)
@@ -173,11 +166,10 @@ static int note_state(const struct duoshm_stat *object, void *argument)
 static void earlier_boot(void)
 {
 	struct duoshm_segment *segment = NULL;
-	int state = 0, status = harness_wait(harness_fork(leave_behind, NULL));
+	int state = 0;
 
-	if (status == 77)
-		HARNESS_SKIP("no namespaces here");
-	EXPECT(status, 0);
+	if (!harness_in_child(leave_behind))
+		return;
 	struct duoshm *ctx = new_context();
 	EXPECT(duoshm_list(ctx, 0, note_state, &state), 0);
 	EXPECT(state, DUOSHM_ORPHAN);

@@ -8,7 +8,6 @@
 #include "harness/fixture.h"
 
 #include <semaphore.h>
-#include <string.h>
 #include <sys/mman.h>
 
 static struct duoshm *ctx;

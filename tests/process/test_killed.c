@@ -10,11 +10,7 @@
 
 #if defined __linux__
 
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ptrace.h>
-#include <sys/wait.h>
 
 #define SIZE  5000
 #define BELLS 2

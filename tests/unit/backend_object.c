@@ -7,8 +7,6 @@
 #include "core/random.h"
 #include "harness/harness.h"
 
-#include <string.h>
-
 const struct duoshm__backend *the_backend(void)
 {
 	return duoshm__backend_find(harness_backend());
@@ -36,20 +34,17 @@ struct object make_object_mode(const char *stem, size_t size, unsigned n_bells, 
 	int result;
 
 	do {
-		result = backend->derive(&naming, attempt++, &object.native, &why);
-		if (result < 0)
-			break;
+		OK(backend->derive(&naming, attempt++, &object.native, &why));
 		result = backend->create(&object.native, size, mode, &object.map, &why);
 	} while (result == DUOSHM_ERR_EXISTS);
-	if (result == 0 && n_bells > 0) {
+	if (result == 0 && n_bells > 0)
 		result = backend->bells_create(&object.native, n_bells, mode, &object.bells, &why);
-		if (result < 0) {
-			backend->remove(&object.native, 0, &(struct duoshm_failure){0});
-			backend->detach(&object.map, &(struct duoshm_failure){0});
-		}
-	}
 	if (result < 0)
 		fprintf(stderr, "%s: %s: %s\n", stem, why.call, why.cause);
+	if (result < 0 && object.map.address != NULL) {
+		backend->remove(&object.native, 0, &(struct duoshm_failure){0});
+		backend->detach(&object.map, &(struct duoshm_failure){0});
+	}
 	OK(result);
 	return object;
 }

@@ -9,9 +9,6 @@
 #include "harness/harness.h"
 #include "unit/backend_object.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <sys/resource.h>
 
 static struct duoshm_failure why;
@@ -29,7 +26,7 @@ static void own_world(const char *shm_options, const char *name, const char *val
 	snprintf(path, sizeof path, "/proc/sys/kernel/%s", name);
 	if (!harness_enter("/dev/shm", shm_options) ||
 		(name[0] != '\0' && !harness_put(path, value)))
-		_exit(77);
+		HARNESS_SKIP("no namespace, or no such limit, here");
 }
 
 static int count(const struct duoshm__native_item *item, void *arg)
@@ -80,9 +77,8 @@ static int make_bells(const char *name, unsigned n)
 
 /* ---- System V ----------------------------------------------------------------------------------------- */
 
-static int fill_the_segments(void *arg)
+static void fill_the_segments(void)
 {
-	(void)arg;
 	own_world("size=1m", "shmmni", "2");
 	OK(create("0x101", 4096));
 	OK(create("0x102", 4096));
@@ -94,26 +90,22 @@ static int fill_the_segments(void *arg)
 	EXPECT_PART(why.cure, "sysctl -w kernel.shmmni=5");
 	/* The key that is taken is still told as taken. */
 	EXPECT(create("0x101", 4096), DUOSHM_ERR_EXISTS);
-	return 0;
 }
 
-static int fill_the_pages(void *arg)
+static void fill_the_pages(void)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	(void)arg;
 	own_world("size=1m", "shmall", "8");
 	OK(create("0x101", page * 3));
 	EXPECT(create("0x102", page * 5 + 1), DUOSHM_ERR_LIMIT);
 	EXPECT_PART(why.cause, "kernel.shmall is 8 pages, 3 are in use and 6 more are asked for");
 	EXPECT_PART(why.cure, "kernel.shmall=");
 	OK(create("0x102", page * 5));
-	return 0;
 }
 
-static int exceed_the_longest(void *arg)
+static void exceed_the_longest(void)
 {
-	(void)arg;
 	own_world("size=1m", "shmmax", "65536");
 	EXPECT(create("0x101", 65537), DUOSHM_ERR_LIMIT);
 	EXPECT(why.system_error, EINVAL);
@@ -122,12 +114,10 @@ static int exceed_the_longest(void *arg)
 	OK(create("0x101", 65536));
 	/* As where size is tested before the key: what is there is told, not the limit. */
 	EXPECT(create("0x101", 65537), DUOSHM_ERR_EXISTS);
-	return 0;
 }
 
-static int fill_the_sets(void *arg)
+static void fill_the_sets(void)
 {
-	(void)arg;
 	own_world("size=1m", "sem", "3 60 10 1");
 	EXPECT(make_bells("0x101", 4), DUOSHM_ERR_LIMIT);
 	EXPECT_PART(why.cause, "kernel.sem (semmsl) is 3 semaphores and 4 are asked for");
@@ -136,38 +126,34 @@ static int fill_the_sets(void *arg)
 	EXPECT_PART(why.cause, "kernel.sem (semmni) is 1 and 1 sets are in use");
 	EXPECT_PART(why.cure, "kernel.sem=\"3 60 10 3\"");
 	EXPECT(objects_in_this_world(), 1);
-	return 0;
 }
 
-static int fill_the_semaphores(void *arg)
+static void fill_the_semaphores(void)
 {
-	(void)arg;
 	own_world("size=1m", "sem", "60 5 10 10");
 	OK(make_bells("0x101", 4));
 	EXPECT(make_bells("0x102", 2), DUOSHM_ERR_LIMIT);
 	EXPECT_PART(why.cause,
 		"kernel.sem (semmns) is 5 semaphores, 4 are in use and 2 more are asked for");
-	return 0;
 }
 
 static void limits_of_system_v_are_told(void)
 {
-	static int (*const worlds[])(void *) = {fill_the_segments, fill_the_pages,
+	static void (*const worlds[])(void) = {fill_the_segments, fill_the_pages,
 		exceed_the_longest, fill_the_sets, fill_the_semaphores};
 
 	if (!is_sysv())
 		HARNESS_SKIP("limits of System V");
 	for (size_t i = 0; i < sizeof worlds / sizeof *worlds; i++)
-		harness_in_child(worlds[i], NULL);
+		harness_in_child(worlds[i]);
 }
 
 /* ---- POSIX ----------------------------------------------------------------------------------------------- */
 
-static int fill_the_file_system(void *arg)
+static void fill_the_file_system(void)
 {
-	(void)arg;
 #ifndef HAVE_POSIX_FALLOCATE
-	return 77; /* nothing is reserved, so nothing is refused */
+	HARNESS_SKIP("no such machine here"); /* nothing is reserved, so nothing is refused */
 #endif
 	own_world("size=64k", "", "");
 	/* Refused before anything is taken: by what is free, and far more than one step of the reservation. */
@@ -181,7 +167,7 @@ static int fill_the_file_system(void *arg)
 	EXPECT(objects_in_this_world(), 0);
 	OK(create("/limit.c", 32768));
 	if (!reserved)
-		return 0; /* then only a touch would tell */
+		return; /* then only a touch would tell */
 	EXPECT(create("/limit.d", 65536), DUOSHM_ERR_NO_SPACE);
 	EXPECT_PART(why.call, "(\"/limit.d\", 65536)");
 	EXPECT_PART(why.cause,
@@ -191,14 +177,12 @@ static int fill_the_file_system(void *arg)
 	EXPECT(make_bells("/limit.e", 4), DUOSHM_ERR_NO_SPACE);
 	EXPECT_PART(why.cause, "/dev/shm holds 65536 bytes, 65536 are in use");
 	EXPECT(objects_in_this_world(), 2);
-	return 0;
 }
 
-static int fill_the_files(void *arg)
+static void fill_the_files(void)
 {
 	struct duoshm__native native = native_of("/limit.a");
 
-	(void)arg;
 	/* One is the directory itself; making a semaphore takes a name more for a moment. */
 	own_world("size=1m,nr_inodes=5", "", "");
 	OK(create("/limit.a", 4096));
@@ -206,10 +190,9 @@ static int fill_the_files(void *arg)
 	EXPECT(objects_in_this_world(), 1); /* those that could be made are gone again */
 	OK(the_backend()->remove(&native, 4, &why));
 	EXPECT(objects_in_this_world(), 0);
-	return 0;
 }
 
-static int open_half_built(void *arg)
+static void open_half_built(void)
 {
 	/* Killed between shm_open and ftruncate; and a semaphore's file of length 0. */
 	static const char *const empty[] = {
@@ -219,7 +202,6 @@ static int open_half_built(void *arg)
 	struct duoshm__bells *bells;
 	struct duoshm__map map;
 
-	(void)arg;
 	own_world("size=1m", "", "");
 	for (int i = 0; i < 3; i++)
 		close(open(empty[i], O_CREAT | O_EXCL | O_RDWR, 0600));
@@ -230,38 +212,37 @@ static int open_half_built(void *arg)
 	OK(the_backend()->reap(&native, &claim, &why));
 	CHECK(access(empty[0], F_OK) < 0);
 	EXPECT(the_backend()->attach(&native, false, &map, &why), DUOSHM_ERR_NOT_FOUND);
-	return 0;
 }
 
 static void a_full_file_system_is_told(void)
 {
 	if (is_sysv())
 		HARNESS_SKIP("a limit of POSIX");
-	harness_in_child(fill_the_file_system, NULL);
-	harness_in_child(fill_the_files, NULL);
+	harness_in_child(fill_the_file_system);
+	harness_in_child(fill_the_files);
 }
 
 static void half_built_is_not_opened(void)
 {
 	if (is_sysv())
 		HARNESS_SKIP("half-built segments are seen on POSIX only");
-	harness_in_child(open_half_built, NULL);
+	harness_in_child(open_half_built);
 }
 
 /* ---- limits of the process --------------------------------------------------------------------------------- */
 
-static int use_up_the_descriptors(void *arg)
+static struct object object;
+
+static void use_up_the_descriptors(void)
 {
-	struct object *object = arg;
 	struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
 	struct duoshm__map map;
 
 	OK(setrlimit(RLIMIT_NOFILE, &none));
-	EXPECT(the_backend()->attach(&object->native, false, &map, &why), DUOSHM_ERR_LIMIT);
+	EXPECT(the_backend()->attach(&object.native, false, &map, &why), DUOSHM_ERR_LIMIT);
 	EXPECT_PART(why.cause, "RLIMIT_NOFILE is 0");
 	EXPECT_PART(why.cure, "ulimit -n");
 	EXPECT(create("/none", 4096), DUOSHM_ERR_LIMIT);
-	return 0;
 }
 
 static void a_lack_of_descriptors_is_told(void)
@@ -270,17 +251,16 @@ static void a_lack_of_descriptors_is_told(void)
 		HARNESS_SKIP("needs no descriptor");
 	if (harness_instrumented())
 		HARNESS_SKIP("the instrument has descriptors of its own");
-	struct object object = make_object("fds", 4096, 0);
-	harness_in_child(use_up_the_descriptors, &object);
+	object = make_object("fds", 4096, 0);
+	harness_in_child(use_up_the_descriptors);
 	end_object(&object);
 }
 
-static int exceed_the_file_size(void *arg)
+static void exceed_the_file_size(void)
 {
 	struct rlimit small = {.rlim_cur = 16384, .rlim_max = 16384};
 	char name[96];
 
-	(void)arg;
 	snprintf(name, sizeof name, "/%s", harness_name("fsize"));
 	struct duoshm__native native = native_of(name);
 	OK(setrlimit(RLIMIT_FSIZE, &small)); /* SIGXFSZ would end this child */
@@ -288,27 +268,32 @@ static int exceed_the_file_size(void *arg)
 	EXPECT_PART(why.cause, "RLIMIT_FSIZE is 16384 bytes and 16385 are asked for");
 	EXPECT(the_backend()->stat(&native, &(struct duoshm__native_stat){0}, &why),
 		DUOSHM_ERR_NOT_FOUND);
-	return 0;
 }
 
 static void the_longest_file_is_told(void)
 {
 	if (is_sysv())
 		HARNESS_SKIP("no file");
-	harness_in_child(exceed_the_file_size, NULL);
+	harness_in_child(exceed_the_file_size);
 }
 
 /* ---- the probe ------------------------------------------------------------------------------------------------ */
 
-struct trial {
+static const struct trial {
 	const char *shm_options, *limit, *value; /* the limit is System V's */
 	bool works;
 	const char *reason[2]; /* of POSIX, of System V */
-};
+} trials[] =
+	{
+		{"size=1m", "", "", true, {"", ""}},
+		{"size=1m,nr_inodes=1", "shmmni", "0", false,
+			{"shm_open(\"/duoshm.probe.", "shmmni is 0"}},
+		{"size=1m,nr_inodes=2", "sem", "60 60 10 0", false, {"sem_open(", "semget("}},
+},
+  *trial;
 
-static int probe_in(void *arg)
+static void probe_in(void)
 {
-	const struct trial *trial = arg;
 	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
 
 	own_world(trial->shm_options, is_sysv() ? trial->limit : "", trial->value);
@@ -317,20 +302,12 @@ static int probe_in(void *arg)
 	CHECK((facts.abilities != 0) == trial->works && facts.n_limits > 0);
 	EXPECT_PART(facts.reason, trial->reason[is_sysv()]);
 	EXPECT(objects_in_this_world(), 0);
-	return 0;
 }
 
 static void a_probe_tells_what_does_not_work_and_leaves_nothing(void)
 {
-	static struct trial trials[] = {
-		{"size=1m", "", "", true, {"", ""}},
-		{"size=1m,nr_inodes=1", "shmmni", "0", false,
-			{"shm_open(\"/duoshm.probe.", "shmmni is 0"}},
-		{"size=1m,nr_inodes=2", "sem", "60 60 10 0", false, {"sem_open(", "semget("}},
-	};
-
-	for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
-		harness_in_child(probe_in, &trials[i]);
+	for (trial = trials; trial < trials + sizeof trials / sizeof *trials; trial++)
+		harness_in_child(probe_in);
 }
 
 static const struct harness_case cases[] = {

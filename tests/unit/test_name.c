@@ -9,10 +9,7 @@
 #include "core/random.h"
 #include "harness/harness.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 static int parse(const char *text, struct duoshm__name *out)
 {

@@ -10,9 +10,6 @@
 #include "harness/fake_backend.h"
 #include "harness/fixture.h"
 
-#include <signal.h>
-#include <string.h>
-
 #define OBJECT FAKE_NAME ":" /* the family in front of every name */
 
 static struct duoshm *ctx;

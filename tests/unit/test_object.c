@@ -9,8 +9,6 @@
 #include "core/object.h"
 #include "harness/fixture.h"
 
-#include <string.h>
-
 #define SIZE 3000
 
 static struct duoshm *ctx;
@@ -26,19 +24,27 @@ static int create(const struct duoshm_create *options, struct duoshm_segment **o
 	return duoshm_segment_create(ctx, name(), SIZE, options, out);
 }
 
-static void begin(unsigned flags, unsigned bells)
+static void make(unsigned flags, unsigned bells)
 {
 	struct duoshm_create options = create_with(flags, bells);
 
-	ctx = new_context();
 	OK(create(&options, &segment));
+}
+
+static void begin(void)
+{
+	ctx = new_context();
 }
 
 static void end(void)
 {
-	end_segment(segment);
-	discard(ctx, "object");
 	end_context(ctx);
+}
+
+static void close_and_remove(struct duoshm_segment *made)
+{
+	end_segment(made);
+	discard(ctx, "object");
 }
 
 static int try_open(unsigned flags)
@@ -73,7 +79,7 @@ static void damage_is_found(void)
 		{offsetof(struct duoshm__header, removed), 1, DUOSHM_ERR_NOT_FOUND},
 	};
 
-	begin(0, 0);
+	make(0, 0);
 	uint8_t *header = (uint8_t *)segment->header;
 	for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
 		header[damages[i].offset] ^= damages[i].flip;
@@ -82,13 +88,13 @@ static void damage_is_found(void)
 		header[damages[i].offset] ^= damages[i].flip;
 	}
 	EXPECT(try_open(0), 0);
-	end();
+	close_and_remove(segment);
 }
 
 /* A private copy decides: what is scribbled later changes neither size nor place. */
 static void geometry_is_private(void)
 {
-	begin(0, 0);
+	make(0, 0);
 	struct duoshm_segment *opened = open_segment(ctx, "object", 0);
 	void *data = duoshm_segment_data(opened);
 	memset(segment->header, 0xff, sizeof *segment->header);
@@ -96,7 +102,7 @@ static void geometry_is_private(void)
 	CHECK(duoshm_segment_data(opened) == data);
 	EXPECT_TEXT(duoshm_segment_name(opened), name());
 	end_segment(opened);
-	end();
+	close_and_remove(segment);
 }
 
 /* ---- removal from outside ---- */
@@ -113,7 +119,7 @@ static void gone_from_outside(void)
 	struct duoshm_segment *again = NULL;
 	struct duoshm_stat stat = DUOSHM_STAT_INIT;
 
-	begin(0, 1);
+	make(0, 1);
 	remove_natively();
 	EXPECT(try_open(0), DUOSHM_ERR_NOT_FOUND);
 	EXPECT_PART(duoshm_failure()->cause, "removed from outside");
@@ -122,7 +128,7 @@ static void gone_from_outside(void)
 	EXPECT(duoshm_segment_sleep(segment, 0, LONG_TIME), DUOSHM_ERR_REMOVED);
 	EXPECT(create(NULL, &again), DUOSHM_REPLACED);
 	end_segment(again);
-	end();
+	close_and_remove(segment);
 }
 
 /* A stranger under our native name is not opened; where the kernel's ids tell it from ours, it does not block the name. */
@@ -133,7 +139,7 @@ static void stranger_under_our_native_name(void)
 	struct duoshm__map map;
 	struct duoshm_failure why;
 
-	begin(0, 0);
+	make(0, 0);
 	const struct duoshm__backend *backend = segment->backend;
 	struct duoshm__native stranger = segment->native;
 	bool told = stranger.segment_id >= 0;
@@ -145,7 +151,7 @@ static void stranger_under_our_native_name(void)
 	EXPECT(backend->stat(&stranger, &there, &why), 0);
 	CHECK(there.size >= 9000); /* some systems round it up */
 	end_segment(again);
-	end();
+	close_and_remove(segment);
 	EXPECT(backend->stat(&stranger, &there, &why), told ? 0 : DUOSHM_ERR_NOT_FOUND);
 	backend->detach(&map, &why);
 	backend->remove(&stranger, 0, &why);
@@ -155,11 +161,10 @@ static void stranger_under_our_native_name(void)
 
 static void unpublished_is_withdrawn_by_close(void)
 {
-	begin(DUOSHM_UNPUBLISHED, 2);
+	make(DUOSHM_UNPUBLISHED, 2);
 	EXPECT(try_open(0), DUOSHM_ERR_TIMEOUT);
 	end_segment(segment);
 	EXPECT(try_open(0), DUOSHM_ERR_NOT_FOUND);
-	end_context(ctx);
 }
 
 static void sized_structs_grow(void)
@@ -175,7 +180,7 @@ static void sized_structs_grow(void)
 	struct duoshm_stat stat = {.struct_size = 8};
 	struct duoshm_segment *made = NULL;
 
-	begin(0, 0);
+	make(0, 0);
 	longer.known.size = sizeof longer;
 	longer.newer = 1;
 	EXPECT(create(&longer.known, &made), DUOSHM_ERR_INVALID);
@@ -185,7 +190,7 @@ static void sized_structs_grow(void)
 	shorter.size = 0;
 	EXPECT(create(&shorter, &made), DUOSHM_ERR_INVALID);
 	EXPECT(duoshm_stat(ctx, name(), &stat), DUOSHM_ERR_INVALID);
-	end();
+	close_and_remove(segment);
 }
 
 static void requests_have_ends(void)
@@ -204,7 +209,6 @@ static void requests_have_ends(void)
 	};
 	struct duoshm_segment *made = NULL;
 
-	ctx = new_context();
 	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
 		struct duoshm_create options = create_with(requests[i].flags, requests[i].bells);
 		options.kind = requests[i].kind;
@@ -213,7 +217,6 @@ static void requests_have_ends(void)
 	}
 	CHECK(made == NULL);
 	EXPECT(harness_entries(duoshm_directory(ctx)), 0);
-	end_context(ctx);
 }
 
 /* A name that only an orphan holds in the preferred family is the living one's in the other. */
@@ -225,6 +228,7 @@ static void auto_finds_who_lives(void)
 
 	if (families[1] == NULL || strcmp(families[0], harness_backend()) != 0)
 		HARNESS_SKIP("for the preferred family of two");
+	end_context(ctx);
 	ctx = context_of(families[1], NULL);
 	struct duoshm *any_family = context_of("auto", NULL);
 	start_helper(&orphan, create_and_hang, "object", 0);
@@ -239,7 +243,7 @@ static void auto_finds_who_lives(void)
 	EXPECT_TEXT(duoshm_segment_backend(found), families[1]);
 	end_segment(found);
 	EXPECT(duoshm_segment_create(any_family, name(), SIZE, NULL, &found), DUOSHM_ERR_EXISTS);
-	end();
+	close_and_remove(segment);
 	EXPECT_FATAL(
 		duoshm_segment_create(any_family, name(), SIZE, NULL, &found), DUOSHM_REPLACED);
 	EXPECT_TEXT(duoshm_segment_backend(found), families[0]);
@@ -253,7 +257,7 @@ static void adopts_by_native_name(void)
 	struct duoshm_segment *raw = NULL;
 	char text[160];
 
-	begin(0, 0);
+	make(0, 0);
 	strcpy(duoshm_segment_data(segment), "mine");
 	snprintf(text, sizeof text, "%s:%s", harness_backend(), segment->native.text);
 	OK(duoshm_segment_adopt(ctx, text, DUOSHM_READ_ONLY, &raw));
@@ -263,15 +267,13 @@ static void adopts_by_native_name(void)
 	EXPECT(duoshm_segment_removed(raw), 0);
 	EXPECT(duoshm_segment_owner_alive(raw), DUOSHM_ERR_UNSUPPORTED);
 	EXPECT(duoshm_segment_ring(raw, 0), DUOSHM_ERR_INVALID);
-	end_segment(segment);
-	discard(ctx, "object");
+	close_and_remove(segment);
 	EXPECT(duoshm_segment_removed(raw), 1);
 	end_segment(raw);
 	EXPECT(duoshm_segment_adopt(ctx, text, 0, &raw), DUOSHM_ERR_NOT_FOUND);
 	EXPECT(duoshm_segment_adopt(ctx, "nosuch:/x", 0, &raw), DUOSHM_ERR_NO_BACKEND);
 	EXPECT(duoshm_segment_adopt(ctx, "", 0, &raw), DUOSHM_ERR_NAME);
 	EXPECT(duoshm_segment_adopt(ctx, NULL, 0, &raw), DUOSHM_ERR_NAME);
-	end_context(ctx);
 }
 
 static const struct harness_case cases[] = {
@@ -289,5 +291,6 @@ static const struct harness_case cases[] = {
 
 int main(int argc, char **argv)
 {
+	harness_around(begin, end);
 	return harness_run_each(argc, argv, "object", cases);
 }

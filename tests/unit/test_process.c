@@ -6,13 +6,8 @@
 #include "core/process.h"
 #include "harness/harness.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
-#include <sys/wait.h>
 
 #ifdef HAVE_SYS_PRCTL_H
 #include <sys/prctl.h>

@@ -6,21 +6,20 @@
 #include "core/failure.h"
 #include "core/file.h"
 #include "core/registry.h"
-#include "harness/harness.h"
+#include "harness/fixture.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
+#include <glob.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
 static struct duoshm__registry registry;
 
 /* A registry of the case's own. */
-static void begin(const char *stem)
+static void begin(void)
 {
+	static unsigned cases_begun;
+	char stem[16];
+
+	snprintf(stem, sizeof stem, "case%u", cases_begun++);
 	OK(duoshm__registry_open(harness_path(stem), &registry));
 }
 
@@ -29,9 +28,21 @@ static void end(void)
 	duoshm__registry_close(&registry);
 }
 
-static bool cause_has(const char *words)
+/* Nothing unfinished is left in it. */
+static void is_empty(void)
 {
-	return strstr(duoshm_failure()->cause, words) != NULL;
+	EXPECT(rmdir(registry.directory), 0);
+	EXPECT(mkdir(registry.directory, 0700), 0);
+}
+
+static int create(const char *name, unsigned mode, struct duoshm__entry_lock *out)
+{
+	return duoshm__entry_create(&registry, name, "one", mode, out);
+}
+
+static int lock_entry(const char *name, struct duoshm__entry_lock *out)
+{
+	return duoshm__entry_lock(&registry, name, "one", out);
 }
 
 /* ---- the directory ------------------------------------------------------------------------------- */
@@ -48,39 +59,41 @@ static void makes_the_directory(void)
 {
 	struct stat made = {0};
 	const char *path = harness_path("new");
-	struct duoshm__registry second;
+	struct duoshm__registry first, second;
 	mode_t before = umask(0);
-	begin("new");
+	OK(duoshm__registry_open(path, &first));
 	umask(before);
-	EXPECT_TEXT(registry.directory, path);
+	EXPECT_TEXT(first.directory, path);
 	EXPECT(lstat(path, &made), 0);
 	EXPECT(made.st_mode & 07777, 0700);
 	CHECK(!lock_is_free(path)); /* a cleaner sees that it is in use */
 	EXPECT(duoshm__registry_open(path, &second), 0);
-	end();
+	duoshm__registry_close(&first);
 	CHECK(!lock_is_free(path));
 	duoshm__registry_close(&second);
 	CHECK(lock_is_free(path));
 }
 
+/* In a child, whose environment and place are its own. */
+static void find_the_directory(void)
+{
+	const char *wanted = harness_path("found");
+	char path[512];
+	struct duoshm__registry found;
+	snprintf(path, sizeof path, "%s///", wanted);
+	OK(duoshm__registry_open(path, &found));
+	EXPECT_TEXT(found.directory, wanted);
+	duoshm__registry_close(&found);
+	OK(chdir(harness_scratch_dir()));
+	OK(setenv("DUOSHM_DIR", "found", 1));
+	OK(duoshm__registry_open(NULL, &found));
+	EXPECT_TEXT(found.directory, wanted);
+	duoshm__registry_close(&found);
+}
+
 static void finds_the_directory(void)
 {
-	char path[512], here[512];
-	const char *wanted = harness_path("found");
-	CHECK_FATAL(getcwd(here, sizeof here) != NULL);
-	snprintf(path, sizeof path, "%s///", wanted);
-	EXPECT(duoshm__registry_open(path, &registry), 0);
-	EXPECT_TEXT(registry.directory, wanted);
-	end();
-	EXPECT(chdir(harness_scratch_dir()), 0);
-	const char *environment = getenv("DUOSHM_DIR");
-	snprintf(path, sizeof path, "%s", environment != NULL ? environment : "");
-	EXPECT(setenv("DUOSHM_DIR", strrchr(wanted, '/') + 1, 1), 0);
-	EXPECT(duoshm__registry_open(NULL, &registry), 0);
-	EXPECT_TEXT(registry.directory, wanted);
-	end();
-	setenv("DUOSHM_DIR", path, 1);
-	EXPECT(chdir(here), 0);
+	harness_in_child(find_the_directory);
 }
 
 static void expect_refusal(const char *path, const char *words)
@@ -89,8 +102,8 @@ static void expect_refusal(const char *path, const char *words)
 	memset(&opened, 'x', sizeof opened);
 	memcpy(&before, &opened, sizeof before);
 	EXPECT(duoshm__registry_open(path, &opened), DUOSHM_ERR_REGISTRY);
-	CHECK(cause_has("registry directory "));
-	CHECK(cause_has(words));
+	EXPECT_PART(duoshm_failure()->cause, "registry directory ");
+	EXPECT_PART(duoshm_failure()->cause, words);
 	CHECK(duoshm_failure()->cure[0] != '\0');
 	EXPECT(memcmp(&before, &opened, sizeof opened), 0);
 }
@@ -98,15 +111,15 @@ static void expect_refusal(const char *path, const char *words)
 static void refuses_directories(void)
 {
 	char path[600];
-	begin("good");
-	end();
-	EXPECT(symlink(harness_path("good"), harness_path("link")), 0);
-	expect_refusal(harness_path("link"), "/link: is a symbolic link");
+	const char *ours = registry.directory, *link = harness_path("link"),
+		   *file = harness_path("file");
+	EXPECT(symlink(ours, link), 0);
+	expect_refusal(link, "/link: is a symbolic link");
 	EXPECT_TEXT(duoshm_failure()->cure, "remove it or choose another with --dir");
-	snprintf(path, sizeof path, "%s/", harness_path("link"));
+	snprintf(path, sizeof path, "%s/", link);
 	expect_refusal(path, "is a symbolic link");
-	close(open(harness_path("file"), O_WRONLY | O_CREAT, 0600));
-	expect_refusal(harness_path("file"), "is not a directory");
+	close(open(file, O_WRONLY | O_CREAT, 0600));
+	expect_refusal(file, "is not a directory");
 	snprintf(path, sizeof path, "%s/in/it", harness_path("nowhere"));
 	expect_refusal(path, "the directory above it does not exist");
 	memset(path, 'a', sizeof path);
@@ -114,23 +127,22 @@ static void refuses_directories(void)
 	path[sizeof path - 1] = '\0';
 	expect_refusal(path, "too long");
 	expect_refusal("", "no name");
-	EXPECT(chmod(harness_path("good"), 0777), 0);
-	expect_refusal(harness_path("good"), "sticky");
-	EXPECT(chmod(harness_path("good"), 0720), 0);
-	expect_refusal(harness_path("good"), "sticky");
-	EXPECT(chmod(harness_path("good"), 01777), 0);
-	begin("good");
-	end();
+	EXPECT(chmod(ours, 0777), 0);
+	expect_refusal(ours, "sticky");
+	EXPECT(chmod(ours, 0720), 0);
+	expect_refusal(ours, "sticky");
+	struct duoshm__registry again;
+	EXPECT(chmod(ours, 01777), 0);
+	OK(duoshm__registry_open(ours, &again));
+	duoshm__registry_close(&again);
 }
 
 static void refuses_directories_of_others(void)
 {
 	if (geteuid() != 0)
 		HARNESS_SKIP("only root can give a directory away");
-	begin("theirs");
-	end();
-	EXPECT(chown(harness_path("theirs"), 65534, 65534), 0);
-	expect_refusal(harness_path("theirs"), "belongs to user 65534");
+	EXPECT(chown(registry.directory, 65534, 65534), 0);
+	expect_refusal(registry.directory, "belongs to user 65534");
 }
 
 /* ---- entries ---------------------------------------------------------------------------------------- */
@@ -153,26 +165,14 @@ static struct duoshm__entry sample(const char *name)
 	return entry;
 }
 
+/* Their texts are the same, and that tells of every field. */
 static void expect_same(const struct duoshm__entry *got, const struct duoshm__entry *want)
 {
-	EXPECT_TEXT(got->name, want->name);
-	EXPECT_TEXT(got->backend, want->backend);
-	EXPECT(got->kind, want->kind);
-	EXPECT(got->ready, want->ready);
-	EXPECT(got->persistent, want->persistent);
-	EXPECT(got->reserved, want->reserved);
-	EXPECT(got->bells, want->bells);
-	EXPECT(got->size, want->size);
-	EXPECT(got->footprint, want->footprint);
-	EXPECT(got->generation, want->generation);
-	EXPECT(got->owner, want->owner);
-	EXPECT(got->creator.pid, want->creator.pid);
-	EXPECT(got->creator.start, want->creator.start);
-	EXPECT(got->creator.boot, want->creator.boot);
-	EXPECT(got->created_ns, want->created_ns);
-	EXPECT_TEXT(got->native.text, want->native.text);
-	EXPECT(got->native.segment_id, want->native.segment_id);
-	EXPECT(got->native.bells_id, want->native.bells_id);
+	char texts[2][DUOSHM__ENTRY_TEXT_SIZE] = {"", ""};
+
+	EXPECT(duoshm__entry_format(got, texts[0]), 0);
+	EXPECT(duoshm__entry_format(want, texts[1]), 0);
+	EXPECT(memcmp(texts[0], texts[1], sizeof texts[0]), 0);
 }
 
 static int read_entry(const char *name, struct duoshm__entry *out)
@@ -182,13 +182,12 @@ static int read_entry(const char *name, struct duoshm__entry *out)
 
 static void entries_live(void)
 {
-	begin("entries");
 	struct duoshm__entry_lock lock, second;
 	struct duoshm__entry entry = sample("x"), got;
 	mode_t before = umask(027);
 	EXPECT(read_entry("x", &got), DUOSHM_ERR_NOT_FOUND);
-	EXPECT(duoshm__entry_lock(&registry, "x", "one", &lock), DUOSHM_ERR_NOT_FOUND);
-	OK(duoshm__entry_create(&registry, "x", "one", 0666, &lock));
+	EXPECT(lock_entry("x", &lock), DUOSHM_ERR_NOT_FOUND);
+	OK(create("x", 0666, &lock));
 	EXPECT(lock.mode, 0640);
 	EXPECT(lock.uid, geteuid());
 	EXPECT(read_entry("x", &got), 0); /* empty: being built */
@@ -206,19 +205,18 @@ static void entries_live(void)
 	EXPECT(duoshm__entry_write(&lock, &entry), 0);
 	EXPECT(read_entry("x", &got), 0);
 	expect_same(&got, &entry);
-	EXPECT(duoshm__entry_create(&registry, "x", "one", 0600, &second), DUOSHM_ERR_EXISTS);
-	EXPECT(duoshm__entry_lock(&registry, "x", "one", &second), DUOSHM_ERR_BUSY);
-	CHECK(cause_has("4711"));
+	EXPECT(create("x", 0600, &second), DUOSHM_ERR_EXISTS);
+	EXPECT(lock_entry("x", &second), DUOSHM_ERR_BUSY);
+	EXPECT_PART(duoshm_failure()->cause, "4711");
 	duoshm__entry_unlock(&lock);
 	EXPECT(lock.fd, -1);
-	EXPECT(duoshm__entry_lock(&registry, "x", "one", &second), 0);
+	EXPECT(lock_entry("x", &second), 0);
 	EXPECT(second.mode, 0640);
 	EXPECT(duoshm__entry_unlink(&second), 0);
 	duoshm__entry_unlock(&second);
 	EXPECT(read_entry("x", &got), DUOSHM_ERR_NOT_FOUND);
 	umask(before);
-	end();
-	EXPECT(rmdir(harness_path("entries")), 0); /* no unfinished file is left */
+	is_empty();
 }
 
 /* A text with any bit changed, or cut anywhere, is refused, and what was there stays. */
@@ -268,31 +266,29 @@ static void put_file(const char *file, const void *bytes, size_t size)
 
 static void damaged_entries(void)
 {
-	begin("damaged");
 	struct duoshm__entry entry = sample("x"), got;
 	char text[DUOSHM__ENTRY_TEXT_SIZE], path[DUOSHM__PATH_SIZE];
+	struct duoshm__entry_lock lock;
 	EXPECT(duoshm__entry_format(&entry, text), 0);
 	put_file("x@one", text, sizeof text);
 	EXPECT(read_entry("x", &got), 0);
 	put_file("y@one", text, sizeof text);
 	EXPECT(read_entry("y", &got), DUOSHM_ERR_CORRUPT);
-	CHECK(cause_has("another object"));
+	EXPECT_PART(duoshm_failure()->cause, "another object");
 	CHECK(duoshm_failure()->cure[0] != '\0');
 	put_file("x@one", text, sizeof text - 1);
 	EXPECT(read_entry("x", &got), DUOSHM_ERR_CORRUPT);
 	put_file("x@one", "junk", 4);
 	EXPECT(read_entry("x", &got), DUOSHM_ERR_CORRUPT);
-	CHECK(cause_has("x@one"));
+	EXPECT_PART(duoshm_failure()->cause, "x@one");
 	duoshm__entry_path(&registry, "link", "one", path);
 	EXPECT(symlink("x@one", path), 0);
-	EXPECT(read_entry("link", &got), DUOSHM_ERR_CORRUPT);
-	struct duoshm__entry_lock lock;
-	EXPECT(duoshm__entry_lock(&registry, "link", "one", &lock), DUOSHM_ERR_CORRUPT);
 	duoshm__entry_path(&registry, "pipe", "one", path);
 	EXPECT(mkfifo(path, 0600), 0);
-	EXPECT(read_entry("pipe", &got), DUOSHM_ERR_CORRUPT);
-	EXPECT(duoshm__entry_lock(&registry, "pipe", "one", &lock), DUOSHM_ERR_CORRUPT);
-	end();
+	for (int i = 0; i < 2; i++) {
+		EXPECT(read_entry(i == 0 ? "link" : "pipe", &got), DUOSHM_ERR_CORRUPT);
+		EXPECT(lock_entry(i == 0 ? "link" : "pipe", &lock), DUOSHM_ERR_CORRUPT);
+	}
 }
 
 struct walk {
@@ -303,17 +299,14 @@ static int note_entry(const struct duoshm__entry *entry, int result, void *arg)
 {
 	struct walk *walk = arg;
 	size_t used = strlen(walk->seen);
+	const char *mark = result == 0 ? "" : result == DUOSHM_ERR_CORRUPT ? "!" : "?";
 	snprintf(walk->seen + used, sizeof walk->seen - used, "%s@%s%s ", entry->name,
-		entry->backend,
-		result == 0                    ? ""
-		: result == DUOSHM_ERR_CORRUPT ? "!"
-					       : "?");
+		entry->backend, mark);
 	return --walk->stop_after == 0 ? 5 : 0;
 }
 
 static void scans_entries(void)
 {
-	begin("scan");
 	static const char *const files[] = {"b@one", "a.b@two", "a@two", "a@one", "a-@one"};
 	static const char *const no_entries[] = {".l.x", ".t.x", ".r.a@one", "a", "a@", "@one",
 		"A@one", "a@one@two", "a@ONE", "a@eightchr", "README"};
@@ -336,55 +329,44 @@ static void scans_entries(void)
 	walk = (struct walk){.stop_after = 2};
 	EXPECT(duoshm__registry_scan(&registry, note_entry, &walk), 5);
 	EXPECT_TEXT(walk.seen, "a@one a@two ");
-	end();
 }
 
 /* ---- locks and processes --------------------------------------------------------------------------- */
 
-static struct harness_gate ready;
-
-static int create_and_stay(void *arg)
+static int create_and_stay(void *helper)
 {
 	struct duoshm__entry_lock lock;
 	struct duoshm__entry entry = sample("x");
 	entry.ready = false;
-	OK(duoshm__entry_create(&registry, "x", "one", 0600, &lock));
-	if (arg != NULL)
+	OK(create("x", 0600, &lock));
+	if (((struct helper *)helper)->flags != 0)
 		OK(duoshm__entry_write(&lock, &entry));
-	harness_gate_open(&ready);
-	for (;;)
-		pause();
-	return 0;
+	return helper_stays(helper);
 }
 
 static void the_dead_give_back_their_locks(void)
 {
-	begin("killed");
-	harness_gate(&ready);
+	struct helper holder;
 	struct duoshm__entry_lock lock;
 	char pid_text[24];
-	for (int written = 0; written < 2; written++) {
-		pid_t pid = harness_fork(create_and_stay, written ? &ready : NULL);
-		CHECK_FATAL(harness_gate_pass(&ready));
-		harness_stop(pid);
-		EXPECT(duoshm__entry_lock(&registry, "x", "one", &lock), DUOSHM_ERR_BUSY);
-		snprintf(pid_text, sizeof pid_text, "process %ld", (long)pid);
-		EXPECT(cause_has(pid_text), written);
-		harness_kill(pid);
-		OK(duoshm__entry_lock(&registry, "x", "one", &lock));
+	for (unsigned written = 0; written < 2; written++) {
+		start_helper(&holder, create_and_stay, "", written);
+		harness_stop(holder.pid);
+		EXPECT(lock_entry("x", &lock), DUOSHM_ERR_BUSY);
+		snprintf(pid_text, sizeof pid_text, "process %ld", (long)holder.pid);
+		EXPECT(strstr(duoshm_failure()->cause, pid_text) != NULL, written);
+		kill_helper(&holder);
+		OK(lock_entry("x", &lock));
 		EXPECT(duoshm__entry_unlink(&lock), 0);
 		duoshm__entry_unlock(&lock);
 	}
-	harness_gate_close(&ready);
-	end();
 }
 
-static int lose_descriptors(void *arg)
+static void lose_descriptors(void)
 {
-	(void)arg;
 	struct duoshm__entry_lock lock;
 	struct duoshm__entry entry = sample("x"), got;
-	OK(duoshm__entry_create(&registry, "x", "one", 0600, &lock));
+	OK(create("x", 0600, &lock));
 	OK(duoshm__entry_write(&lock, &entry));
 	int held = lock.fd;
 	for (int fd = 3; fd < 256; fd++)
@@ -399,29 +381,25 @@ static int lose_descriptors(void *arg)
 	OK(lseek(held, 0, SEEK_END));
 	/* the registry still works: all goes by path */
 	OK(read_entry("x", &got));
-	OK(duoshm__entry_lock(&registry, "x", "one", &lock));
+	OK(lock_entry("x", &lock));
 	OK(duoshm__entry_unlink(&lock));
 	duoshm__entry_unlock(&lock);
-	return 0;
 }
 
 static void survives_closed_descriptors(void)
 {
-	begin("closed");
-	EXPECT(harness_wait(harness_fork(lose_descriptors, NULL)), 0);
-	end();
+	harness_in_child(lose_descriptors);
 }
 
-static int compete(void *arg)
+static void compete(void)
 {
 	char inside[DUOSHM__PATH_SIZE];
 	snprintf(inside, sizeof inside, "%s/.inside", registry.directory);
-	long rounds = *(long *)arg, won = 0;
+	long rounds = harness_scale(100, 600, 5000), won = 0;
 	/* On a busy machine all rounds may go to the others: then go on until one is won. */
 	for (long i = 0; i < rounds || won == 0; i++) {
 		struct duoshm__entry_lock lock;
-		int result = i % 2 == 0 ? duoshm__entry_create(&registry, "x", "one", 0600, &lock)
-					: duoshm__entry_lock(&registry, "x", "one", &lock);
+		int result = i % 2 == 0 ? create("x", 0600, &lock) : lock_entry("x", &lock);
 		if (result != 0) {
 			CHECK(result == DUOSHM_ERR_EXISTS || result == DUOSHM_ERR_BUSY ||
 				result == DUOSHM_ERR_NOT_FOUND);
@@ -438,120 +416,98 @@ static int compete(void *arg)
 		duoshm__entry_unlock(&lock);
 		duoshm__registry_sweep(&registry);
 	}
-	return 0;
 }
 
 static void locks_exclude(void)
 {
-	begin("compete");
-	enum { PROCESSES = 4 };
-	pid_t pids[PROCESSES];
-	long rounds = harness_scale(100, 600, 5000);
-	for (int i = 0; i < PROCESSES; i++)
-		pids[i] = harness_fork(compete, &rounds);
-	for (int i = 0; i < PROCESSES; i++)
-		EXPECT(harness_wait(pids[i]), 0);
+	harness_in_children(4, compete);
 	char path[DUOSHM__PATH_SIZE];
 	duoshm__entry_path(&registry, "x", "one", path);
 	unlink(path);
-	end();
-	EXPECT(rmdir(harness_path("compete")), 0); /* nothing unfinished is left */
+	is_empty();
 }
 
-static int make_and_stay(void *arg)
+static int make_and_stay(void *helper)
 {
-	struct duoshm__new_file *file = arg;
 	struct duoshm__new_file made;
-	(void)file;
 	OK(duoshm__file_make(registry.directory, 0600, &made));
-	harness_gate_open(&ready);
-	for (;;)
-		pause();
-	return 0;
+	return helper_stays(helper);
 }
 
-static unsigned unfinished(void)
+static size_t unfinished(void)
 {
-	char command[DUOSHM__PATH_SIZE + 40];
-	snprintf(command, sizeof command, "ls -A '%s'", registry.directory);
-	FILE *list = popen(command, "r");
-	unsigned n = 0;
-	char line[300];
-	while (list != NULL && fgets(line, sizeof line, list) != NULL)
-		n += strncmp(line, ".t.", 3) == 0;
-	if (list != NULL)
-		pclose(list);
+	char pattern[DUOSHM__PATH_SIZE + 8];
+	glob_t found;
+	snprintf(pattern, sizeof pattern, "%s/.t.*", registry.directory);
+	size_t n = glob(pattern, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+	globfree(&found);
 	return n;
 }
 
 static void sweeps_what_the_dead_left(void)
 {
-	begin("sweep");
-	harness_gate(&ready);
-	pid_t pid = harness_fork(make_and_stay, NULL);
-	CHECK_FATAL(harness_gate_pass(&ready));
+	struct helper maker;
+	start_helper(&maker, make_and_stay, "", 0);
 	duoshm__registry_sweep(&registry);
 	EXPECT(unfinished(), 1);
-	harness_kill(pid);
+	kill_helper(&maker);
 	duoshm__registry_sweep(&registry);
 	EXPECT(unfinished(), 0);
-	harness_gate_close(&ready);
-	end();
 }
 
 /* A maker whose file is swept between making and publishing is told to begin again. */
 static void tells_of_sweepers(void)
 {
-	begin("swept");
 	struct duoshm__new_file file;
 	OK(duoshm__file_make(registry.directory, 0600, &file));
 	EXPECT(unlink(file.path), 0);
 	EXPECT(duoshm__file_publish(&file, harness_path("name")), DUOSHM_ERR_BUSY);
 	duoshm__file_discard(&file);
-	end();
 }
 
 /* ---- presence ------------------------------------------------------------------------------------- */
 
-static int hold_and_stay(void *arg)
+static int present(void)
 {
-	(void)arg;
-	CHECK(duoshm__presence_hold(&registry, "x", "one") >= 0);
-	harness_gate_open(&ready);
-	for (;;)
-		pause();
-	return 0;
+	return duoshm__presence_test(&registry, "x", "one");
+}
+
+static int hold(void)
+{
+	return duoshm__presence_hold(&registry, "x", "one");
+}
+
+static int hold_and_stay(void *helper)
+{
+	CHECK(hold() >= 0);
+	return helper_stays(helper);
 }
 
 static void readers_are_present(void)
 {
-	begin("presence");
-	harness_gate(&ready);
+	struct helper holder;
 	struct duoshm__entry_lock lock;
-	EXPECT(duoshm__presence_test(&registry, "x", "one"), -1);
-	EXPECT(duoshm__presence_hold(&registry, "x", "one"), -1);
-	OK(duoshm__entry_create(&registry, "x", "one", 0644, &lock));
+	EXPECT(present(), -1);
+	EXPECT(hold(), -1);
+	OK(create("x", 0644, &lock));
 	duoshm__presence_create(&lock);
-	EXPECT(duoshm__presence_test(&registry, "x", "one"), 0);
-	int fd = duoshm__presence_hold(&registry, "x", "one");
+	EXPECT(present(), 0);
+	int fd = hold();
 	CHECK(fd >= 0);
-	EXPECT(duoshm__presence_test(&registry, "x", "one"), 1);
+	EXPECT(present(), 1);
 	duoshm__fd_drop(fd);
-	EXPECT(duoshm__presence_test(&registry, "x", "one"), 0);
-	pid_t pid = harness_fork(hold_and_stay, NULL);
-	CHECK_FATAL(harness_gate_pass(&ready));
-	EXPECT(duoshm__presence_test(&registry, "x", "one"), 1);
+	EXPECT(present(), 0);
+	start_helper(&holder, hold_and_stay, "", 0);
+	EXPECT(present(), 1);
 	/* the next object of the name is not that one */
 	duoshm__presence_create(&lock);
-	EXPECT(duoshm__presence_test(&registry, "x", "one"), 0);
-	harness_kill(pid);
+	EXPECT(present(), 0);
+	kill_helper(&holder);
 	duoshm__presence_unlink(&lock);
-	EXPECT(duoshm__presence_test(&registry, "x", "one"), -1);
+	EXPECT(present(), -1);
 	EXPECT(duoshm__entry_unlink(&lock), 0);
 	duoshm__entry_unlock(&lock);
-	harness_gate_close(&ready);
-	end();
-	EXPECT(rmdir(harness_path("presence")), 0);
+	is_empty();
 }
 
 static const struct harness_case cases[] = {
@@ -574,5 +530,6 @@ static const struct harness_case cases[] = {
 
 int main(int argc, char **argv)
 {
+	harness_around(begin, end);
 	return harness_run(argc, argv, "registry", cases);
 }
