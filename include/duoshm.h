@@ -2,25 +2,28 @@
 /*
  * duoshm: one interface over the two shared-memory families of Unix, System V and POSIX.
  *
- * An object is one shared segment plus 0 to 4 bells (kernel semaphores that sleepers sleep on). Segment,
- * semaphore, lock, queue and broadcast are layouts of the segment's payload: one life cycle serves all.
- * What is written here holds on both families alike.
+ * An object is one shared segment plus 0 to 4 bells (kernel semaphores that sleepers sleep on).
+ * Segment, semaphore, lock, queue and broadcast are layouts of the segment's payload: one life
+ * cycle serves all. What is written here holds on both families alike.
  *
- * Results.  An int result is 0 or more on success, or a negative DUOSHM_ERR_* code. On an error nothing
- * has been made and outputs are untouched; duoshm_failure() tells the calling thread the whole story.
+ * Results. An int result is 0 or more on success, or a negative DUOSHM_ERR_* code. On an error
+ * nothing has been made and outputs are untouched; duoshm_failure() tells the calling thread the
+ * whole story.
  *
- * Time.  A timeout is in nanoseconds on the monotonic clock: 0 tries once, DUOSHM_FOREVER has no limit,
- * a negative value is DUOSHM_ERR_INVALID. Time stamps are nanoseconds since the Epoch (real-time clock).
+ * Time. A timeout is in nanoseconds on the monotonic clock: 0 tries once, DUOSHM_FOREVER has no
+ * limit, a negative value is DUOSHM_ERR_INVALID. Time stamps are nanoseconds since the Epoch
+ * (real-time clock).
  *
  * Threads.  Semaphore and lock handles may be shared by threads; any other handle is used by one
  * thread at a time. Different handles are independent. A context may be shared by threads.
  *
- * fork.  A child neither owns nor removes what its parent made: in it each call with a handle of the
- * parent returns DUOSHM_ERR_FORKED (pointer results: NULL). A child that wants objects makes a context of its own.
- * Daemonise first, then open.
+ * fork. A child neither owns nor removes what its parent made: in it each call with a handle of the
+ * parent returns DUOSHM_ERR_FORKED (pointer results: NULL). A child that wants objects makes a
+ * context of its own. Daemonise first, then open.
  *
- * Ownership.  A handle belongs to who created or opened it, and is given back with its _close. Strings and
- * structures that are passed in are copied; pointers that are handed out live as long as their handle.
+ * Ownership. A handle belongs to who created or opened it, and is given back with its _close.
+ * Strings and structures that are passed in are copied; pointers that are handed out live as long
+ * as their handle.
  */
 #ifndef DUOSHM_H
 #define DUOSHM_H
@@ -43,7 +46,9 @@ extern "C" {
 
 #define DUOSHM_FOREVER INT64_MAX
 
-/* An output struct that tells its own size, all else zero: so that it may grow in later versions. */
+/*
+ * An output struct that tells its own size, all else zero: so that it may grow in later versions.
+ */
 #ifdef __cplusplus
 #define DUOSHM_SIZED(type, field)                                                                  \
 	{                                                                                          \
@@ -56,7 +61,7 @@ extern "C" {
 	}
 #endif
 
-/* ---- errors ------------------------------------------------------------------------------------ */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 /* Values are never reused and never change their meaning. */
 #define DUOSHM_ERRORS(X)                                                                           \
@@ -119,7 +124,7 @@ const char *duoshm_strerror(int code);
 /* The calling thread's record; valid until its next failing call; never NULL. */
 const struct duoshm_failure *duoshm_failure(void);
 
-/* ---- contexts ------------------------------------------------------------------------------------ */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 /* A context is a choice of family, a registry directory and a log hook. */
 struct duoshm;
@@ -130,9 +135,15 @@ typedef void duoshm_log_fn(void *arg, int level, const char *message);
 
 struct duoshm_options {
 	size_t size; /* of this struct; set by the initialiser */
-	/* "sysv", "posix" or "auto"; NULL: DUOSHM_BACKEND of the environment, else what configure was told. */
+	/*
+	 * "sysv", "posix" or "auto"; NULL: DUOSHM_BACKEND of the environment, else what configure
+	 * was told.
+	 */
 	const char *backend;
-	/* The registry; NULL: DUOSHM_DIR of the environment, else /tmp/duoshm-UID, which is made (0700). */
+	/*
+	 * The registry; NULL: DUOSHM_DIR of the environment, else /tmp/duoshm-UID, which is made
+	 * (0700).
+	 */
 	const char *directory;
 	duoshm_log_fn *log; /* NULL: silent */
 	void *log_arg;
@@ -167,7 +178,7 @@ struct duoshm_limit {
 #define DUOSHM_CAN_KERNEL_LIST  0x04u /* the kernel can list its objects */
 #define DUOSHM_CAN_ATTACH_LATER 0x08u /* the kernel attaches after removal */
 #define DUOSHM_CAN_COUNT        0x10u /* the kernel counts attachments */
-#define DUOSHM_CAN_UNDO         0x20u /* the kernel takes back a dead process's semaphore operations */
+#define DUOSHM_CAN_UNDO         0x20u /* the kernel undoes a dead process's semaphore operations */
 
 #define DUOSHM_LIMITS_MAX 16
 struct duoshm_facts {
@@ -182,10 +193,13 @@ struct duoshm_facts {
 	struct duoshm_limit limits[DUOSHM_LIMITS_MAX];
 };
 #define DUOSHM_FACTS_INIT DUOSHM_SIZED(struct duoshm_facts, size)
-/* Tries the family for real, in this process. 0 also when it does not work (see `works`); NO_BACKEND. */
+/*
+ * Tries the family for real, in this process. 0 also when it does not work (see `works`);
+ * NO_BACKEND.
+ */
 int duoshm_probe(const char *backend, struct duoshm_facts *out);
 
-/* ---- kinds, creation ------------------------------------------------------------------------------- */
+/* ---- kinds, creation ------------------------------------------------------------------------- */
 
 /* One name space for all kinds. DEVICE and LANE are segments of the device layer. */
 enum duoshm_kind {
@@ -213,10 +227,9 @@ const char *duoshm_kind_name(int kind);
 #define DUOSHM_SYSTEM         0x100u /* list: also what other programs made */
 
 struct duoshm_create {
-	size_t size;    /* of this struct; set by the initialiser */
-	unsigned flags; /* OPEN_OR_CREATE, UNPUBLISHED, PERSISTENT, POPULATE */
-	unsigned
-		mode; /* read and write bits, reduced by the umask on both families; default 0600 */
+	size_t size;        /* of this struct; set by the initialiser */
+	unsigned flags;     /* OPEN_OR_CREATE, UNPUBLISHED, PERSISTENT, POPULATE */
+	unsigned mode;      /* read and write bits, reduced by the umask; default 0600 */
 	unsigned bells;     /* segments only: 0 to 4 */
 	int kind;           /* segments only: SEGMENT (default), DEVICE or LANE */
 	int64_t timeout_ns; /* OPEN_OR_CREATE: how long to wait for another creator; default 1 s */
@@ -227,17 +240,18 @@ struct duoshm_create {
 	}
 
 /*
- * Names: 1 to 63 characters of [a-z0-9._-], not beginning with a dot; "sysv:NAME" and "posix:NAME" name
- * the family, a bare name means the context's, and in a context of family auto the one where the object
- * lives. Every create and open below may return NAME, NO_BACKEND, UNAVAILABLE, PERMISSION, LIMIT, NO_SPACE,
- * REGISTRY and SYSTEM; create also EXISTS (unless OPEN_OR_CREATE), COLLISION, BUSY (a stopped process holds the
- * creation lock; the cause has its pid) and TIMEOUT; open also NOT_FOUND, OTHER_BACKEND (the cause says where it is), TIMEOUT
- * (half-built for that long), WRONG_KIND, CORRUPT and INCOMPATIBLE. An open waits up to its timeout for the
- * object to come into being; at the deadline an absent object is NOT_FOUND.
- * A create that finds the remains of a dead process removes them and returns DUOSHM_REPLACED.
+ * Names: 1 to 63 characters of [a-z0-9._-], not beginning with a dot; "sysv:NAME" and "posix:NAME"
+ * name the family, a bare name means the context's, and in a context of family auto the one where
+ * the object lives. Every create and open below may return NAME, NO_BACKEND, UNAVAILABLE,
+ * PERMISSION, LIMIT, NO_SPACE, REGISTRY and SYSTEM; create also EXISTS (unless OPEN_OR_CREATE),
+ * COLLISION, BUSY (a stopped process holds the creation lock; the cause has its pid) and TIMEOUT;
+ * open also NOT_FOUND, OTHER_BACKEND (the cause says where it is), TIMEOUT (half-built for that
+ * long), WRONG_KIND, CORRUPT and INCOMPATIBLE. An open waits up to its timeout for the object to
+ * come into being; at the deadline an absent object is NOT_FOUND. A create that finds the remains
+ * of a dead process removes them and returns DUOSHM_REPLACED.
  */
 
-/* ---- segments --------------------------------------------------------------------------------------- */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 struct duoshm_segment;
 
@@ -247,14 +261,16 @@ int duoshm_segment_create(struct duoshm *ctx, const char *name, size_t size,
 /* Ends UNPUBLISHED. INVALID when it is published already. */
 int duoshm_segment_publish(struct duoshm_segment *segment);
 /*
- * flags: READ_ONLY, POPULATE, ANY_KIND. Kinds SEGMENT, DEVICE and LANE are opened by it. On Linux, opening and closing
- * an existing segment takes 8 system calls on System V (9 with bells), and 10 on POSIX (6 more for each bell, glibc's).
+ * flags: READ_ONLY, POPULATE, ANY_KIND. Kinds SEGMENT, DEVICE and LANE are opened by it. On Linux,
+ * opening and closing an existing segment takes 8 system calls on System V (9 with bells), and 10
+ * on POSIX (6 more for each bell, glibc's).
  */
 int duoshm_segment_open(struct duoshm *ctx, const char *name, unsigned flags, int64_t timeout_ns,
 	struct duoshm_segment **out);
 /*
- * Attaches memory that this library did not make: "posix:/name", "sysv:0x5d03a1f2" (a key), "sysv:id:7".
- * Raw: no header, no bells, never listed as ours; the size is the kernel's. flags: READ_ONLY.
+ * Attaches memory that this library did not make: "posix:/name", "sysv:0x5d03a1f2" (a key),
+ * "sysv:id:7". Raw: no header, no bells, never listed as ours; the size is the kernel's. flags:
+ * READ_ONLY.
  */
 int duoshm_segment_adopt(
 	struct duoshm *ctx, const char *native, unsigned flags, struct duoshm_segment **out);
@@ -273,15 +289,15 @@ int duoshm_segment_owner_alive(const struct duoshm_segment *segment);
 int duoshm_segment_close(struct duoshm_segment *segment);
 
 /*
- * Bells: kernel semaphores used as door bells. A ring wakes one sleeper, or is kept for the next; rings
- * may be lost or doubled by a crash, so who waits looks at the shared memory after each return, and at
- * least every 100 ms. Not with READ_ONLY (READ_ONLY error).
+ * Bells: kernel semaphores used as door bells. A ring wakes one sleeper, or is kept for the next;
+ * rings may be lost or doubled by a crash, so who waits looks at the shared memory after each
+ * return, and at least every 100 ms. Not with READ_ONLY (READ_ONLY error).
  */
 int duoshm_segment_ring(struct duoshm_segment *segment, unsigned bell);
 /* 0: rung. TIMEOUT, INTERRUPTED (a signal came), REMOVED. */
 int duoshm_segment_sleep(struct duoshm_segment *segment, unsigned bell, int64_t timeout_ns);
 
-/* ---- counting semaphores ------------------------------------------------------------------------------ */
+/* ---- counting semaphores --------------------------------------------------------------------- */
 
 struct duoshm_semaphore;
 
@@ -299,7 +315,7 @@ int duoshm_semaphore_post(struct duoshm_semaphore *semaphore, unsigned count);
 int duoshm_semaphore_value(const struct duoshm_semaphore *semaphore);
 int duoshm_semaphore_close(struct duoshm_semaphore *semaphore);
 
-/* ---- locks that survive their holder ------------------------------------------------------------------ */
+/* ---- locks that survive their holder --------------------------------------------------------- */
 
 struct duoshm_lock;
 
@@ -308,8 +324,9 @@ int duoshm_lock_create(struct duoshm *ctx, const char *name, const struct duoshm
 int duoshm_lock_open(struct duoshm *ctx, const char *name, unsigned flags, int64_t timeout_ns,
 	struct duoshm_lock **out);
 /*
- * 0: held. DUOSHM_OWNER_DEAD: held, and its last holder died holding it: mend the data, then release.
- * TIMEOUT, REMOVED, DEADLOCK (this handle holds it). Each handle is a holder of its own. Not fair.
+ * 0: held. DUOSHM_OWNER_DEAD: held, and its last holder died holding it: mend the data, then
+ * release. TIMEOUT, REMOVED, DEADLOCK (this handle holds it). Each handle is a holder of its own.
+ * Not fair.
  */
 int duoshm_lock_acquire(struct duoshm_lock *lock, int64_t timeout_ns);
 /* NOT_OWNER, REMOVED. Says that the data are in order. */
@@ -317,7 +334,7 @@ int duoshm_lock_release(struct duoshm_lock *lock);
 /* Releases a held lock first. */
 int duoshm_lock_close(struct duoshm_lock *lock);
 
-/* ---- queues: one producer process, one consumer process ------------------------------------------------ */
+/* ---- queues: one producer process, one consumer process -------------------------------------- */
 
 struct duoshm_queue;
 
@@ -327,17 +344,19 @@ enum duoshm_role { DUOSHM_PRODUCER = 1, DUOSHM_CONSUMER = 2, DUOSHM_READER = 3 }
  * `capacity` in bytes is rounded up to a power of two of at least 256; a message of up to
  * duoshm_queue_longest() bytes fits. The creator takes `role`; another process opens the other one.
  * A role that a living process holds is BUSY; that of a dead one is taken over: everything that was
- * committed is still there, and a message that the dead consumer had peeked at but not released is seen again.
+ * committed is still there, and a message that the dead consumer had peeked at but not released is
+ * seen again.
  */
 int duoshm_queue_create(struct duoshm *ctx, const char *name, size_t capacity,
 	enum duoshm_role role, const struct duoshm_create *options, struct duoshm_queue **out);
 int duoshm_queue_open(struct duoshm *ctx, const char *name, enum duoshm_role role,
 	int64_t timeout_ns, struct duoshm_queue **out);
 /*
- * A queue in the memory of a segment (which stays the caller's and must outlive the queue): format lays it out,
- * once, before the segment is published; attach takes a role. `bells` is the first of two
- * bells of the segment that the queue uses, or DUOSHM_NO_BELLS: then sleepers poll. `bytes` is all the room
- * from `offset` (a multiple of 64), header included: duoshm_queue_bytes(capacity) tells what a capacity needs.
+ * A queue in the memory of a segment (which stays the caller's and must outlive the queue): format
+ * lays it out, once, before the segment is published; attach takes a role. `bells` is the first of
+ * two bells of the segment that the queue uses, or DUOSHM_NO_BELLS: then sleepers poll. `bytes` is
+ * all the room from `offset` (a multiple of 64), header included: duoshm_queue_bytes(capacity)
+ * tells what a capacity needs.
  */
 #define DUOSHM_NO_BELLS 0xffffu
 size_t duoshm_queue_bytes(size_t capacity);
@@ -348,22 +367,28 @@ int duoshm_queue_attach(struct duoshm_segment *segment, size_t offset, size_t by
 /* Length in bytes of the longest message that fits: half the capacity less 16. */
 size_t duoshm_queue_longest(const struct duoshm_queue *queue);
 /*
- * All calls below: PEER_DEAD when the other side died (a consumer first gets all that was committed),
- * REMOVED, TIMEOUT, CORRUPT, NOT_OWNER (wrong role). With no other side yet they wait for one to come.
+ * All calls below: PEER_DEAD when the other side died (a consumer first gets all that was
+ * committed), REMOVED, TIMEOUT, CORRUPT, NOT_OWNER (wrong role). With no other side yet they wait
+ * for one to come.
  */
 int duoshm_queue_send(
 	struct duoshm_queue *queue, const void *message, size_t length, int64_t timeout_ns);
-/* The message's length; TOO_LONG: it is longer than `capacity`, stays, and duoshm_queue_pending() tells its length. END. */
+/*
+ * The message's length; TOO_LONG: it is longer than `capacity`, stays, and duoshm_queue_pending()
+ * tells its length. END.
+ */
 ssize_t duoshm_queue_receive(
 	struct duoshm_queue *queue, void *buffer, size_t capacity, int64_t timeout_ns);
 ssize_t duoshm_queue_pending(
 	struct duoshm_queue *queue); /* length of the next message, or TIMEOUT: none now */
-/* Zero copy: room for `length` contiguous bytes (8-byte aligned), TOO_LONG when it can never fit. */
+/*
+ * Zero copy: room for `length` contiguous bytes (8-byte aligned), TOO_LONG when it can never fit.
+ */
 int duoshm_queue_reserve(
 	struct duoshm_queue *queue, size_t length, void **room, int64_t timeout_ns);
 /*
- * Ends the reservation with `length` bytes (not more than reserved); published by a later commit, or before that when
- * a reserve finds no room.
+ * Ends the reservation with `length` bytes (not more than reserved); published by a later commit,
+ * or before that when a reserve finds no room.
  */
 int duoshm_queue_stage(struct duoshm_queue *queue, size_t length);
 /* Ends the reservation; publishes it and all that was staged before. */
@@ -371,19 +396,24 @@ int duoshm_queue_commit(struct duoshm_queue *queue, size_t length);
 /* The next message in place: its length, `*message` valid until release. END. */
 ssize_t duoshm_queue_peek(struct duoshm_queue *queue, const void **message, int64_t timeout_ns);
 int duoshm_queue_release(struct duoshm_queue *queue);
-/* Producer: publishes what is staged, and no more messages; the consumer drains what is there, then gets END. */
+/*
+ * Producer: publishes what is staged, and no more messages; the consumer drains what is there, then
+ * gets END.
+ */
 int duoshm_queue_finish(struct duoshm_queue *queue);
 /* Gives the role back and detaches. A producer that closes without finish counts as finished. */
 int duoshm_queue_close(struct duoshm_queue *queue);
 
-/* ---- broadcast: one producer, any number of readers ----------------------------------------------------- */
+/* ---- broadcast: one producer, any number of readers ------------------------------------------ */
 
 struct duoshm_broadcast;
 
 /* `capacity` as for queues; messages of 0 to capacity / 8 bytes. The creator is the producer. */
 int duoshm_broadcast_create(struct duoshm *ctx, const char *name, size_t capacity,
 	const struct duoshm_create *options, struct duoshm_broadcast **out);
-/* role: DUOSHM_READER (flags READ_ONLY allowed), or DUOSHM_PRODUCER to take over from a dead one. */
+/*
+ * role: DUOSHM_READER (flags READ_ONLY allowed), or DUOSHM_PRODUCER to take over from a dead one.
+ */
 int duoshm_broadcast_open(struct duoshm *ctx, const char *name, enum duoshm_role role,
 	unsigned flags, int64_t timeout_ns, struct duoshm_broadcast **out);
 /* In a segment, as for queues; `bells` two bells, or DUOSHM_NO_BELLS. */
@@ -397,19 +427,20 @@ int duoshm_broadcast_publish(
 	struct duoshm_broadcast *broadcast, const void *message, size_t length);
 /*
  * Copies the next message; its length. `*missed` (may be NULL) is the number of messages that were
- * overwritten before this reader got to them. A new reader starts with the next message published. TIMEOUT,
- * TOO_LONG (skipped by the next call), END (the producer finished), PEER_DEAD, REMOVED, CORRUPT.
+ * overwritten before this reader got to them. A new reader starts with the next message published.
+ * TIMEOUT, TOO_LONG (skipped by the next call), END (the producer finished), PEER_DEAD, REMOVED,
+ * CORRUPT.
  */
 ssize_t duoshm_broadcast_next(struct duoshm_broadcast *broadcast, void *buffer, size_t capacity,
 	uint64_t *missed, int64_t timeout_ns);
 int duoshm_broadcast_close(struct duoshm_broadcast *broadcast);
 
-/* ---- stat, list, remove, reclaim -------------------------------------------------------------------------- */
+/* ---- stat, list, remove, reclaim ------------------------------------------------------------- */
 
 enum duoshm_state {
 	DUOSHM_LIVE = 1, /* its owner lives, or it is persistent */
-	DUOSHM_ORPHAN =
-		2, /* owned, and its owner is proven dead; or an entry or half-built remains of the dead */
+	/* owned, and its owner is proven dead; or an entry or half-built remains of the dead */
+	DUOSHM_ORPHAN = 2,
 	DUOSHM_UNKNOWN = 3, /* it cannot be proven */
 	DUOSHM_FOREIGN = 4  /* not made by this library, or of another registry */
 };
@@ -447,15 +478,21 @@ struct duoshm_stat {
 /* Any kind. The same fields on both families. NOT_FOUND, OTHER_BACKEND, ... as open. */
 int duoshm_stat(struct duoshm *ctx, const char *name, struct duoshm_stat *out);
 /*
- * Takes the name away at once; who has it attached keeps the memory until detach, sleepers get REMOVED.
- * NOT_FOUND, OTHER_BACKEND, PERMISSION, BUSY (being created).
+ * Takes the name away at once; who has it attached keeps the memory until detach, sleepers get
+ * REMOVED. NOT_FOUND, OTHER_BACKEND, PERMISSION, BUSY (being created).
  */
 int duoshm_remove(struct duoshm *ctx, const char *name);
 /* A result other than 0 ends the walk and is the walk's result. */
 typedef int duoshm_list_fn(const struct duoshm_stat *object, void *arg);
-/* Every object of the registry, of the context's family or (auto) of both, by name; flags: DUOSHM_SYSTEM. */
+/*
+ * Every object of the registry, of the context's family or (auto) of both, by name; flags:
+ * DUOSHM_SYSTEM.
+ */
 int duoshm_list(struct duoshm *ctx, unsigned flags, duoshm_list_fn *fn, void *arg);
-/* Removes the proven orphans and calls `fn` (may be NULL) for each; flags: DUOSHM_DRY_RUN. Result: how many. */
+/*
+ * Removes the proven orphans and calls `fn` (may be NULL) for each; flags: DUOSHM_DRY_RUN. Result:
+ * how many.
+ */
 int duoshm_reclaim(struct duoshm *ctx, unsigned flags, duoshm_list_fn *fn, void *arg);
 
 #ifdef __cplusplus

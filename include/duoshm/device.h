@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client's door to a device: its registers, its sample stream, its commands. Works with a `device` program or
- * any other program that serves the same objects. Nothing in here knows a family: the context does.
+ * A client's door to a device: its registers, its sample stream, its commands. Works with a
+ * `device` program or any other program that serves the same objects. Nothing in here knows a
+ * family: the context does.
  *
- * The device's object is mapped read-only; commands and lossless captures go through a lane, an object of
- * this client's own, which is made at the first of them. A client that only reads needs no right to write anything.
+ * The device's object is mapped read-only; commands and lossless captures go through a lane, an
+ * object of this client's own, which is made at the first of them. A client that only reads needs
+ * no right to write anything.
  *
- * Results, time and ownership are as in <duoshm.h>. A connection is used by one thread at a time. When the device
- * dies or ends, calls that need it return DUOSHM_ERR_PEER_DEAD or DUOSHM_ERR_REMOVED within a second.
+ * Results, time and ownership are as in <duoshm.h>. A connection is used by one thread at a time.
+ * When the device dies or ends, calls that need it return DUOSHM_ERR_PEER_DEAD or
+ * DUOSHM_ERR_REMOVED within a second.
  */
 #ifndef DUOSHM_DEVICE_H
 #define DUOSHM_DEVICE_H
@@ -100,8 +103,10 @@ struct duoshm_value {
 	int severity, alarm;
 };
 
-/* Waits up to timeout_ns for the device to come into being. NOT_FOUND, OTHER_BACKEND, WRONG_KIND, CORRUPT, INCOMPATIBLE, PEER_DEAD (its
- * remains are there, its process is not). */
+/*
+ * Waits up to timeout_ns for the device to come into being. NOT_FOUND, OTHER_BACKEND, WRONG_KIND,
+ * CORRUPT, INCOMPATIBLE, PEER_DEAD (its remains are there, its process is not).
+ */
 int duoshm_device_connect(
 	struct duoshm *ctx, const char *name, int64_t timeout_ns, struct duoshm_device **out);
 int duoshm_device_disconnect(struct duoshm_device *device);
@@ -125,21 +130,27 @@ int duoshm_device_snapshot(
 /* ---- commands: acknowledged through this client's lane ---- */
 
 /*
- * Sets a register from text ("0.5", "on", "500ms") and waits for the acknowledgement. REFUSED with the device's reason as
- * cause: read-only register, wrong type, beyond limits. NOT_FOUND: no such register.
+ * Sets a register from text ("0.5", "on", "500ms") and waits for the acknowledgement. REFUSED with
+ * the device's reason as cause: read-only register, wrong type, beyond limits. NOT_FOUND: no such
+ * register.
  */
 int duoshm_device_write(
 	struct duoshm_device *device, unsigned index, const char *text, int64_t timeout_ns);
-/* Any command line ("start", "set PERIOD=0.5s", "status"); the answer's text goes into reply (zero-terminated). REFUSED as above. */
+/*
+ * Any command line ("start", "set PERIOD=0.5s", "status"); the answer's text goes into reply
+ * (zero-terminated). REFUSED as above.
+ */
 int duoshm_device_command(struct duoshm_device *device, const char *command, char *reply,
 	size_t reply_size, int64_t timeout_ns);
 
 /* ---- samples ---- */
 
 enum duoshm_sample_type {
-	DUOSHM_SAMPLE_INT32 =
-		1, /* full-scale signed: the device's bits, left-justified to 32 (as audio files have it) for a replay; */
-		   /* the raw count for a signal: see `scale` */
+	/*
+	 * of a signal: the raw count, see `scale`; of a replay: left-justified to 32 bits, as audio
+	 * files have it
+	 */
+	DUOSHM_SAMPLE_INT32 = 1,
 	DUOSHM_SAMPLE_REAL64 = 2
 };
 
@@ -147,8 +158,7 @@ enum duoshm_sample_type {
 struct duoshm_format {
 	int sample_type;
 	unsigned channels;
-	unsigned
-		bits; /* significant bits of an INT32 sample; a REAL64 replay: 32 or 64 as in the file */
+	unsigned bits; /* significant ones; of a REAL64 replay 32 or 64, as in the file */
 	double rate_hz;
 	double scale, offset; /* value = sample * scale + offset, in `unit` */
 	char unit[16];
@@ -160,26 +170,25 @@ int duoshm_device_format(struct duoshm_device *device, struct duoshm_format *out
 
 /* A run of frames; channel-interleaved samples of the format's type. */
 struct duoshm_block {
-	uint64_t
-		first; /* number of its first frame, counted from the device's start of the signal */
+	uint64_t first;     /* number of its first frame, from the device's start of the signal */
 	int64_t t_first_ns; /* when that was sampled, real time */
 	unsigned frames;
-	uint64_t
-		missed; /* frames lost before this block (which may be empty): always 0 in a capture */
-	const void *
-		samples; /* frames * channels of int32_t or double; valid until the next call on the connection */
+	uint64_t missed; /* frames lost before this block, which may be empty; 0 in a capture */
+	/* frames * channels of int32_t or double; valid until the next call on the connection */
+	const void *samples;
 };
 
 /*
- * Live: from now on, the device never waits; a reader that falls behind is told how many frames it missed.
- * next: TIMEOUT, END (the replay is over), PEER_DEAD, REMOVED.
+ * Live: from now on, the device never waits; a reader that falls behind is told how many frames it
+ * missed. next: TIMEOUT, END (the replay is over), PEER_DEAD, REMOVED.
  */
 int duoshm_device_follow(struct duoshm_device *device);
 int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct duoshm_block *out);
 
 /*
- * Lossless: every frame from the start of the capture (for a replay that waits for its first capture: from its first frame),
- * through this client's lane; the device waits for a slow client. frames 0: until END or stop.
+ * Lossless: every frame from the start of the capture (for a replay that waits for its first
+ * capture: from its first frame), through this client's lane; the device waits for a slow client.
+ * frames 0: until END or stop.
  */
 int duoshm_device_capture(struct duoshm_device *device, uint64_t frames, int64_t timeout_ns);
 int duoshm_device_capture_next(
