@@ -19,12 +19,16 @@ duoshm_want_sysv=no
 duoshm_want_posix=no
 AS_CASE([$enable_backends],
 	[auto|yes|all], [duoshm_want_sysv=auto duoshm_want_posix=auto],
+	[no|''], [AC_MSG_ERROR([--enable-backends: at least one of sysv and posix is needed])],
 	[for duoshm_name in `AS_ECHO(["$enable_backends"]) | tr ',' ' '`; do
 		AS_CASE([$duoshm_name],
 			[sysv], [duoshm_want_sysv=yes],
 			[posix], [duoshm_want_posix=yes],
 			[AC_MSG_ERROR([--enable-backends=$enable_backends: no such backend as "$duoshm_name"; there are sysv and posix])])
 	done])
+
+AS_CASE([$with_default_backend], [auto|sysv|posix], [],
+	[AC_MSG_ERROR([--with-default-backend=$with_default_backend: it is auto, sysv or posix])])
 
 # Libraries: glibc before 2.34, NetBSD and old Solaris keep these in -lrt or -lpthread; macOS has no
 # -lrt at all, hence the search instead of a list.
@@ -50,8 +54,7 @@ AS_CASE([$with_default_backend],
 	[auto], [],
 	[sysv|posix],
 		[AS_CASE([" $duoshm_backends "], [*" $with_default_backend "*], [],
-			[AC_MSG_ERROR([--with-default-backend=$with_default_backend: that backend is not built, only: $duoshm_backends])])],
-	[AC_MSG_ERROR([--with-default-backend=$with_default_backend: it is auto, sysv or posix])])
+			[AC_MSG_ERROR([--with-default-backend=$with_default_backend: that backend is not built, only: $duoshm_backends])])])
 AC_DEFINE_UNQUOTED([DUOSHM_DEFAULT_BACKEND], ["$with_default_backend"],
 	[Family of new objects where neither the program nor the environment names one.])
 AC_SUBST([DUOSHM_BACKENDS], [$duoshm_backends])

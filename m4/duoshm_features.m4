@@ -8,9 +8,15 @@ DUOSHM_ARG_PART([tests], [TESTS], [what make check runs])
 DUOSHM_ARG_PART([examples], [EXAMPLES], [the example programs])
 ])
 
+# DUOSHM_YES_OR_NO(OPTION, VALUE): a misspelt value is an error, not a yes.
+AC_DEFUN([DUOSHM_YES_OR_NO], [
+AS_CASE([$2], [yes|no], [], [AC_MSG_ERROR([$1=$2: it is yes or no])])
+])
+
 # DUOSHM_ARG_PART(NAME, CONDITIONAL, WHAT)
 AC_DEFUN([DUOSHM_ARG_PART], [
 AC_ARG_ENABLE([$1], [AS_HELP_STRING([--disable-$1], [do not build $3])], [], [enable_$1=yes])
+DUOSHM_YES_OR_NO([--enable-$1], [$enable_$1])
 AM_CONDITIONAL([WITH_$2], [test "x$enable_$1" != xno])
 ])
 
@@ -34,6 +40,7 @@ AC_DEFUN([DUOSHM_CHECK_WARNINGS], [
 AC_ARG_ENABLE([werror],
 	[AS_HELP_STRING([--enable-werror], [treat compiler warnings as errors])],
 	[], [enable_werror=no])
+DUOSHM_YES_OR_NO([--enable-werror], [$enable_werror])
 WARN_CFLAGS=
 m4_foreach_w([flag], [-Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes
 	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wwrite-strings -Wundef
@@ -72,6 +79,7 @@ AC_DEFUN([DUOSHM_CHECK_COVERAGE], [
 AC_ARG_ENABLE([coverage],
 	[AS_HELP_STRING([--enable-coverage], [compile for gcov; make coverage then reports])],
 	[], [enable_coverage=no])
+DUOSHM_YES_OR_NO([--enable-coverage], [$enable_coverage])
 COVERAGE_FLAGS=
 AS_IF([test "x$enable_coverage" != xno], [
 	COVERAGE_FLAGS=--coverage

@@ -5,7 +5,8 @@
 # --without-NAME leaves it out. Sets VARIABLE_CFLAGS and VARIABLE_LIBS, defines HAVE_VARIABLE (also a
 # conditional) and adds a line to the summary.
 AC_DEFUN([DUOSHM_OPTIONAL_LIB], [
-AC_ARG_WITH([$1], [AS_HELP_STRING([--without-$1], [do without $1 ($4)])], [], [with_$1=auto])
+AC_ARG_WITH([$1], [AS_HELP_STRING([--without-$1], [do without $1 ($4)])],
+	[DUOSHM_YES_OR_NO([--with-$1], [$with_$1])], [with_$1=auto])
 duoshm_found_$1=no
 AS_IF([test "x$with_$1" = xno], [$2_CFLAGS= $2_LIBS=], [
 	PKG_CHECK_MODULES([$2], [$3], [duoshm_found_$1=yes], [
