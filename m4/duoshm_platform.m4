@@ -4,32 +4,17 @@
 
 # DUOSHM_CHECK_PLATFORM
 AC_DEFUN([DUOSHM_CHECK_PLATFORM], [
-AC_CHECK_HEADERS([sys/param.h sys/sysctl.h sys/statvfs.h sys/user.h sys/proc.h sys/file.h \
-	sys/event.h sys/mount.h sys/vfs.h sys/syscall.h sys/prctl.h libproc.h linux/membarrier.h linux/futex.h \
-	linux/magic.h os/os_sync_wait_on_address.h sched.h], [], [], [
+AC_CHECK_HEADERS([sys/param.h sys/sysctl.h sys/statvfs.h sys/user.h sys/proc.h sys/mount.h \
+	sys/vfs.h sys/syscall.h sys/prctl.h linux/membarrier.h linux/magic.h sched.h], [], [], [
 #ifdef HAVE_SYS_PARAM_H
 # include <sys/param.h>
 #endif
 #include <sys/types.h>
 ])
 
-AC_CHECK_FUNCS([sem_timedwait sem_clockwait sem_clockwait_np sem_getvalue semtimedop posix_fallocate \
-	os_sync_wait_on_address clock_nanosleep getrandom arc4random_buf getentropy \
-	kqueue sysctlbyname pidfd_open memfd_create sched_setaffinity posix_madvise flock prctl syscall \
-	strerrordesc_np secure_getenv issetugid])
+AC_CHECK_FUNCS([sem_timedwait sem_clockwait sem_clockwait_np semtimedop posix_fallocate getrandom \
+	arc4random_buf sysctlbyname sched_setaffinity syscall strerrordesc_np secure_getenv issetugid])
 
-AC_CHECK_MEMBERS([struct ipc_perm.key, struct ipc_perm.__key, struct ipc_perm._key,
-	struct ipc_perm.seq, struct ipc_perm.__seq, struct ipc_perm._seq], [], [], [
-#include <sys/types.h>
-#include <sys/ipc.h>
-])
-AC_CHECK_MEMBERS([struct shmid_ds.shm_nattch, struct shmid_ds.shm_segsz, struct shmid_ds.shm_cpid,
-	struct shmid_ds.shm_lpid, struct shmid_ds.shm_atime, struct shmid_ds.shm_dtime,
-	struct shmid_ds.shm_ctime], [], [], [
-#include <sys/types.h>
-#include <sys/ipc.h>
-#include <sys/shm.h>
-])
 dnl How a process's start is told: FreeBSD, NetBSD, OpenBSD, macOS, DragonFly; on Linux by /proc.
 AC_CHECK_MEMBERS([struct kinfo_proc.ki_start, struct kinfo_proc2.p_ustart_sec,
 	struct kinfo_proc2.p_realstat, struct kinfo_proc.p_ustart_sec,
@@ -46,7 +31,7 @@ AC_CHECK_MEMBERS([struct kinfo_proc.ki_start, struct kinfo_proc2.p_ustart_sec,
 #endif
 ])
 dnl Whether a file system is on this machine: by its type, or by a flag.
-AC_CHECK_MEMBERS([struct statfs.f_type, struct statfs.f_flags, struct statvfs.f_basetype], [], [], [
+AC_CHECK_MEMBERS([struct statfs.f_flags, struct statvfs.f_basetype], [], [], [
 #include <sys/types.h>
 #ifdef HAVE_SYS_PARAM_H
 # include <sys/param.h>
@@ -61,39 +46,6 @@ AC_CHECK_MEMBERS([struct statfs.f_type, struct statfs.f_flags, struct statvfs.f_
 # include <sys/statvfs.h>
 #endif
 ])
-AC_CHECK_MEMBERS([struct stat.st_mtim, struct stat.st_mtimespec], [], [], [
-#include <sys/types.h>
-#include <sys/stat.h>
-])
-AC_CHECK_TYPES([shmatt_t], [], [], [
-#include <sys/types.h>
-#include <sys/ipc.h>
-#include <sys/shm.h>
-])
-AC_CHECK_TYPES([union semun], [], [], [
-#include <sys/types.h>
-#include <sys/ipc.h>
-#include <sys/sem.h>
-])
-AC_CHECK_SIZEOF([key_t], [], [
-#include <sys/types.h>
-#include <sys/ipc.h>
-])
-dnl Declared is not working: FreeBSD declares SHM_STAT and SHM_INFO and refuses them.
-AC_CHECK_DECLS([SHM_INFO, SHM_STAT, SHM_STAT_ANY, IPC_INFO, SHM_LOCK, SHM_HUGETLB, SHM_NORESERVE],
-	[], [], [
-#include <sys/types.h>
-#include <sys/ipc.h>
-#include <sys/shm.h>
-])
-AC_CHECK_DECLS([SEM_INFO, SEM_STAT, SEM_STAT_ANY], [], [], [
-#include <sys/types.h>
-#include <sys/ipc.h>
-#include <sys/sem.h>
-])
-AC_CHECK_DECLS([F_ADD_SEALS, F_OFD_SETLK], [], [], [[#include <fcntl.h>]])
-AC_CHECK_DECLS([environ], [], [], [[#include <unistd.h>]])
-
 AC_CACHE_CHECK([whether 64-bit atomics need -latomic], [duoshm_cv_needs_libatomic], [
 	duoshm_save_LIBS=$LIBS
 	duoshm_cv_needs_libatomic=no
@@ -139,14 +91,6 @@ AC_CACHE_CHECK([for the longest name of a POSIX semaphore], [duoshm_cv_sem_name_
 		[duoshm_cv_sem_name_max=250])])
 AC_DEFINE_UNQUOTED([DUOSHM_SEM_NAME_MAX], [$duoshm_cv_sem_name_max],
 	[Longest name that sem_open takes, with the leading slash and without the final NUL.])
-
-dnl macOS links sem_getvalue and sem_init, and both only return ENOSYS.
-AC_CACHE_CHECK([whether sem_getvalue works], [duoshm_cv_sem_getvalue_works],
-	[AS_CASE([$host_os],
-		[darwin*], [duoshm_cv_sem_getvalue_works=no],
-		[duoshm_cv_sem_getvalue_works=$ac_cv_func_sem_getvalue])])
-AS_IF([test "x$duoshm_cv_sem_getvalue_works" = xyes],
-	[AC_DEFINE([DUOSHM_SEM_GETVALUE_WORKS], [1], [Define to 1 if sem_getvalue does its work.])])
 
 dnl Linux keeps the open file, and with it the flock, as long as the file is mapped anywhere.
 AC_CACHE_CHECK([whether a mapping keeps the flock of its file], [duoshm_cv_mapping_holds_flock],
