@@ -165,7 +165,8 @@ static int list_one(const struct duoshm_stat *object, void *arg)
 	} else {
 		table_text(listing->table,
 			object->state == DUOSHM_ORPHAN ? "dead" : duoshm_state_name(object->state));
-		table_none(listing->table, 4);
+		for (int i = 0; i < 4; i++)
+			table_none(listing->table, NULL);
 	}
 	duoshm_device_disconnect(device);
 	return 0;

@@ -41,7 +41,6 @@ static int begin(struct trial *t)
 	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
 	options.backend = t->subject->backend;
 	options.directory = t->directory;
-	t->file = t->set = -1;
 	return noted(t, duoshm_new(&options, &t->ctx), "duoshm_new(backend)");
 }
 
@@ -82,7 +81,6 @@ static int detach(struct trial *t)
 {
 	int code = duoshm_segment_close(t->segment);
 	t->segment = NULL;
-	t->memory = NULL;
 	return noted(t, code, "duoshm_segment_close(segment)");
 }
 
@@ -143,7 +141,8 @@ static int collide(struct trial *t)
 		return -1;
 	remove_it(t);
 	detach(t);
-	int stranger = compare_occupy(t, before);
+	const struct verbs *bare = t->subject->bare;
+	int stranger = bare->occupy ? bare->occupy(t, before) : -1;
 	if (stranger < 0) {
 		evidence_note(t, "native name %s: made of the name and a random tag", before);
 		evidence_outcome(t, "no keys");
@@ -154,7 +153,7 @@ static int collide(struct trial *t)
 		evidence_outcome(
 			t, strcmp(before + 4, after + 4) == 0 ? "kept apart" : "not provoked");
 	}
-	compare_vacate(stranger);
+	bare->vacate(stranger);
 	return 0;
 }
 
@@ -192,21 +191,19 @@ static int take_over(struct trial *t)
 static int semaphore_create(struct trial *t, unsigned value)
 {
 	struct duoshm_semaphore *semaphore = NULL;
+	int code = duoshm_semaphore_create(t->ctx, t->name, value, NULL, &semaphore);
 	char call[48];
 	snprintf(call, sizeof call, "duoshm_semaphore_create(name, %u)", value);
-	int code =
-		noted(t, duoshm_semaphore_create(t->ctx, t->name, value, NULL, &semaphore), call);
 	t->semaphore = semaphore;
-	return code;
+	return noted(t, code, call);
 }
 
 static int semaphore_open(struct trial *t)
 {
 	struct duoshm_semaphore *semaphore = NULL;
-	int code = noted(t, duoshm_semaphore_open(t->ctx, t->name, 0, 0, &semaphore),
-		"duoshm_semaphore_open(name)");
+	int code = duoshm_semaphore_open(t->ctx, t->name, 0, 0, &semaphore);
 	t->semaphore = semaphore;
-	return code;
+	return noted(t, code, "duoshm_semaphore_open(name)");
 }
 
 static int wait_it(struct trial *t, int64_t timeout_ns)
@@ -226,12 +223,6 @@ static int block(struct trial *t)
 	return wait_it(t, 600000000);
 }
 
-static int post(struct trial *t)
-{
-	return noted(
-		t, duoshm_semaphore_post(t->semaphore, 1), "duoshm_semaphore_post(semaphore, 1)");
-}
-
 static void end(struct trial *t)
 {
 	duoshm_segment_close(t->segment);
@@ -239,22 +230,25 @@ static void end(struct trial *t)
 	duoshm_lock_close(t->lock);
 	duoshm_remove(t->ctx, t->name);
 	duoshm_free(t->ctx);
-	t->segment = NULL;
-	t->semaphore = NULL;
-	t->lock = NULL;
-	t->ctx = NULL;
 }
 
-#define SUBJECT(family)                                                                            \
-	{                                                                                          \
-		.title = "duoshm/" family, .backend = family, .bare = false, .begin = begin,       \
-		.create = create, .open = open_it, .detach = detach, .remove = remove_it,          \
-		.late_attach = late_attach, .mode = mode_of, .long_name = long_name,               \
-		.collide = collide, .inherit = inherit, .hold = hold, .take_over = take_over,      \
-		.block = block, .semaphore_create = semaphore_create,                              \
-		.semaphore_open = semaphore_open, .wait = wait_it, .post = post,                   \
-		.semaphore_remove = remove_it, .end = end                                          \
-	}
-
-const struct subject compare_over_sysv = SUBJECT("sysv");
-const struct subject compare_over_posix = SUBJECT("posix");
+const struct verbs compare_library = {
+	.begin = begin,
+	.create = create,
+	.open = open_it,
+	.detach = detach,
+	.remove = remove_it,
+	.late_attach = late_attach,
+	.mode = mode_of,
+	.long_name = long_name,
+	.collide = collide,
+	.inherit = inherit,
+	.hold = hold,
+	.take_over = take_over,
+	.semaphore_create = semaphore_create,
+	.semaphore_open = semaphore_open,
+	.wait = wait_it,
+	.block = block,
+	.semaphore_remove = remove_it,
+	.end = end,
+};

@@ -4,7 +4,7 @@
 
 #include "tools/common.h"
 #include "tools/compare.h"
-#include "tools/json.h"
+#include "tools/table.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,76 +30,73 @@ static void show_line(const char *what, const char *a, const char *b)
 	printf("%-44s %-22s %s\n", what, a, b);
 }
 
-static const char *yes(const struct duoshm_facts *f, unsigned bit)
+static const char *yes_or_no(int yes)
 {
-	return !f->works ? "-" : f->abilities & bit ? "yes" : "no";
+	return yes ? "yes" : "no";
 }
 
-static const char *number(const struct duoshm_limit *l, int64_t value, char text[TOOL_TEXT_SIZE])
+static const char *ability(const struct duoshm_facts *f, unsigned bit)
 {
-	if (value < 0)
-		return "unknown";
-	if (value == INT64_MAX)
-		return "no limit";
-	if (strcmp(l->unit, "bytes") == 0)
-		return tool_bytes_text((uint64_t)value, text);
-	snprintf(text, TOOL_TEXT_SIZE, "%lld", (long long)value);
-	return text;
+	return f->works ? yes_or_no((f->abilities & bit) != 0) : "-";
 }
 
-static void show_limits(const struct duoshm_facts *f)
+static const struct table_column limit_columns[] = {
+	{"FAMILY", "backend", 0},
+	{"LIMIT", "limit", 0},
+	{"VALUE", "value", TABLE_RIGHT},
+	{"USED", "used", TABLE_RIGHT},
+	{"UNIT", "unit", 0},
+	{"UNLIMITED", "unlimited", TABLE_EXTRA},
+	{"SOURCE", "source", 0},
+};
+
+static struct table *limit_table(void)
 {
-	char value[TOOL_TEXT_SIZE], used[TOOL_TEXT_SIZE];
-	for (unsigned i = 0; i < f->n_limits; i++) {
-		const struct duoshm_limit *l = &f->limits[i];
-		printf("%-8s %-24s %15s %15s  %-12s %s\n", f->backend, l->name,
-			number(l, l->value, value), l->used < 0 ? "-" : number(l, l->used, used),
-			l->unit, l->source);
+	return table_new(limit_columns, sizeof limit_columns / sizeof *limit_columns, NULL, 1);
+}
+
+static void number_cell(
+	struct table *table, const struct duoshm_limit *l, int64_t value, const char *unknown)
+{
+	char text[TOOL_TEXT_SIZE];
+	if (value < 0 || value == INT64_MAX)
+		table_none(table, value < 0 ? unknown : "no limit");
+	else if (strcmp(l->unit, "bytes") == 0)
+		table_integer(table, value, tool_bytes_text((uint64_t)value, text));
+	else
+		table_integer(table, value, NULL);
+}
+
+static struct table *add_limits(struct table *table, const struct duoshm_facts *f)
+{
+	for (const struct duoshm_limit *l = f->limits; l < f->limits + f->n_limits; l++) {
+		table_row(table);
+		table_text(table, f->backend);
+		table_text(table, l->name);
+		number_cell(table, l, l->value, "unknown");
+		number_cell(table, l, l->used, NULL);
+		table_text(table, l->unit);
+		table_bool(table, l->value == INT64_MAX, NULL);
+		table_text(table, l->source);
 	}
+	return table;
 }
 
 static void show(const struct duoshm_facts *f)
 {
 	show_line("", families[0], families[1]);
-	show_line("built in", f[0].built ? "yes" : "no", f[1].built ? "yes" : "no");
-	show_line("works here", f[0].works ? "yes" : "no", f[1].works ? "yes" : "no");
+	show_line("built in", yes_or_no(f[0].built), yes_or_no(f[1].built));
+	show_line("works here", yes_or_no(f[0].works), yes_or_no(f[1].works));
 	show_line(
 		"a sleeper sleeps in", f[0].works ? f[0].bell : "-", f[1].works ? f[1].bell : "-");
 	for (size_t i = 0; i < ABILITIES; i++)
-		show_line(abilities[i].text, yes(&f[0], abilities[i].bit),
-			yes(&f[1], abilities[i].bit));
+		show_line(abilities[i].text, ability(&f[0], abilities[i].bit),
+			ability(&f[1], abilities[i].bit));
 	for (int i = 0; i < FAMILIES; i++)
 		if (!f[i].works)
 			printf("%s: %s\n", families[i], f[i].reason);
-	printf("\n%-8s %-24s %15s %15s  %-12s %s\n", "FAMILY", "LIMIT", "VALUE", "USED", "UNIT",
-		"SOURCE");
-	show_limits(&f[0]);
-	show_limits(&f[1]);
-}
-
-static void put_number(struct tool_json *object, const char *key, int64_t value)
-{
-	if (value < 0)
-		tool_json_text(object, key, NULL);
-	else
-		tool_json_integer(object, key, value);
-}
-
-static struct tool_json *json_limits(const struct duoshm_facts *f)
-{
-	struct tool_json *limits = tool_json_array();
-	for (unsigned i = 0; i < f->n_limits; i++) {
-		const struct duoshm_limit *l = &f->limits[i];
-		struct tool_json *one = tool_json_object();
-		tool_json_text(one, "limit", l->name);
-		tool_json_text(one, "unit", l->unit);
-		tool_json_bool(one, "unlimited", l->value == INT64_MAX);
-		put_number(one, "value", l->value == INT64_MAX ? -1 : l->value);
-		put_number(one, "used", l->used);
-		tool_json_text(one, "source", l->source);
-		tool_json_put(limits, NULL, one);
-	}
-	return limits;
+	putchar('\n');
+	table_print_text(add_limits(add_limits(limit_table(), &f[0]), &f[1]));
 }
 
 static struct tool_json *json_family(const struct duoshm_facts *f, const char *name)
@@ -114,7 +111,7 @@ static struct tool_json *json_family(const struct duoshm_facts *f, const char *n
 		tool_json_bool(
 			can, abilities[i].key, f->works && (f->abilities & abilities[i].bit));
 	tool_json_put(family, "abilities", can);
-	tool_json_put(family, "limits", json_limits(f));
+	tool_json_put(family, "limits", table_json(add_limits(limit_table(), f)));
 	return family;
 }
 

@@ -69,6 +69,12 @@ void evidence_note(struct trial *t, const char *format, ...)
 	va_end(arguments);
 }
 
+static void nap(long milliseconds)
+{
+	struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+	nanosleep(&time, NULL);
+}
+
 int evidence_call(struct trial *t, int result, const char *call, ...)
 {
 	int saved = errno;
@@ -77,11 +83,31 @@ int evidence_call(struct trial *t, int result, const char *call, ...)
 	va_start(arguments, call);
 	vsnprintf(text, sizeof text, call, arguments);
 	va_end(arguments);
+	evidence_note(t, "%s = %s%s", text, result < 0 ? "-1 " : "ok",
+		result < 0 ? evidence_errno(saved) : "");
 	if (result < 0)
-		evidence_note(t, "%s = -1 %s", text, evidence_errno(saved));
-	else
-		evidence_note(t, "%s = ok", text);
+		evidence_outcome(t, "%s", evidence_errno(saved));
 	errno = saved;
+	return result < 0 ? -1 : 0;
+}
+
+int evidence_sleep(struct trial *t, int result, const char *call)
+{
+	if (evidence_call(t, result, "%s", call) < 0 && errno == EINTR)
+		evidence_outcome(t, "sleeps on");
+	return result;
+}
+
+int evidence_poll(
+	struct trial *t, int64_t timeout_ns, int (*attempt)(struct trial *t), const char *call)
+{
+	int64_t deadline = tool_now() + timeout_ns;
+	int result;
+	while ((result = attempt(t)) < 0 && errno == EAGAIN && tool_now() < deadline)
+		nap(1);
+	evidence_call(t, result, "%s for %d ms", call, (int)(timeout_ns / 1000000));
+	if (result < 0 && errno == EAGAIN)
+		evidence_outcome(t, "still taken");
 	return result;
 }
 
@@ -95,10 +121,14 @@ void evidence_outcome(struct trial *t, const char *format, ...)
 
 /* ---- children ------------------------------------------------------------------------------ */
 
-static void nap(long milliseconds)
+/* What a process of its own begins with; 0, or -1. */
+static int begin(struct trial *t, const struct trial *of)
 {
-	struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-	nanosleep(&time, NULL);
+	*t = (struct trial){.subject = of->subject,
+		.evidence = of->evidence,
+		.directory = of->directory,
+		.name = of->name};
+	return t->subject->verbs->begin ? t->subject->verbs->begin(t) : 0;
 }
 
 /*
@@ -107,16 +137,13 @@ static void nap(long milliseconds)
  */
 static pid_t start_child(const struct trial *t, void (*work)(struct trial *))
 {
+	struct rlimit no_core = {0, 0};
+	struct trial own;
 	pid_t pid = fork();
 	if (pid != 0)
 		return pid;
-	struct trial own = {.subject = t->subject,
-		.evidence = t->evidence,
-		.directory = t->directory,
-		.name = t->name};
-	struct rlimit no_core = {0, 0};
 	setrlimit(RLIMIT_CORE, &no_core);
-	if (own.subject->begin(&own) == 0)
+	if (begin(&own, t) == 0)
 		work(&own);
 	kill(getpid(), SIGKILL);
 	_exit(1);
@@ -144,25 +171,31 @@ static int in_child(struct trial *t, void (*work)(struct trial *))
 
 #define SIZE 1000
 
+static int create(struct trial *t)
+{
+	return t->subject->verbs->create(t, SIZE, 0600);
+}
+
+static int reopen(struct trial *t)
+{
+	return t->subject->verbs->open(t, false);
+}
+
 static void create_twice(struct trial *t)
 {
 	struct trial again = *t;
-	if (t->subject->create(t, SIZE, 0600) == 0 &&
-		again.subject->create(&again, SIZE, 0600) == 0)
+	if (create(&again) == 0)
 		evidence_outcome(t, "both succeed");
 }
 
 static void size_seen(struct trial *t)
 {
-	if (t->subject->create(t, SIZE, 0600) == 0 && t->subject->detach(t) == 0 &&
-		t->subject->open(t, false) == 0)
+	if (t->subject->verbs->detach(t) == 0 && reopen(t) == 0)
 		evidence_outcome(t, "%zu of %d", t->size, SIZE);
 }
 
 static void zero_fill(struct trial *t)
 {
-	if (t->subject->create(t, SIZE, 0600) < 0)
-		return;
 	size_t set = 0;
 	for (size_t i = 0; i < t->size; i++)
 		set += ((unsigned char *)t->memory)[i] != 0;
@@ -172,10 +205,8 @@ static void zero_fill(struct trial *t)
 
 static void remove_attached(struct trial *t)
 {
-	if (t->subject->create(t, SIZE, 0600) < 0)
-		return;
 	memcpy(t->memory, "before", 7);
-	if (t->subject->remove(t) < 0)
+	if (t->subject->verbs->remove(t) < 0)
 		return;
 	bool kept = strcmp(t->memory, "before") == 0;
 	memcpy(t->memory, "after", 6);
@@ -186,37 +217,36 @@ static void remove_attached(struct trial *t)
 
 static void attach_removed(struct trial *t)
 {
-	if (t->subject->create(t, SIZE, 0600) == 0 && t->subject->remove(t) == 0)
-		t->subject->late_attach(t);
+	if (t->subject->verbs->remove(t) == 0)
+		t->subject->verbs->late_attach(t);
 }
 
 static void create_removed(struct trial *t)
 {
 	struct trial again = *t;
-	if (t->subject->create(t, SIZE, 0600) < 0 || t->subject->remove(t) < 0)
+	if (t->subject->verbs->remove(t) < 0)
 		return;
 	memcpy(t->memory, "old", 4);
-	if (again.subject->create(&again, SIZE, 0600) < 0)
+	if (create(&again) < 0)
 		return;
 	evidence_outcome(t, "%s", *(char *)again.memory ? "the old one" : "a new one");
-	again.subject->remove(&again);
-	again.subject->detach(&again);
+	again.subject->verbs->remove(&again);
+	again.subject->verbs->detach(&again);
 }
 
 static void create_and_write(struct trial *t)
 {
-	if (t->subject->create(t, SIZE, 0600) == 0)
+	if (create(t) == 0)
 		memcpy(t->memory, "child", 6);
 }
 
 static void creator_dies(struct trial *t)
 {
 	in_child(t, create_and_write);
-	if (t->subject->open(t, false) < 0)
+	if (reopen(t) < 0)
 		return;
 	evidence_note(t, "memory: \"%.5s\"", (char *)t->memory);
-	evidence_outcome(t, "stays");
-	if (t->subject->detach(t) == 0 && t->subject->create(t, SIZE, 0600) == 0)
+	if (t->subject->verbs->detach(t) == 0 && create(t) == 0)
 		evidence_outcome(t, "stays, then replaced");
 	else
 		evidence_outcome(t, "stays, in the way");
@@ -224,32 +254,44 @@ static void creator_dies(struct trial *t)
 
 static void take_it(struct trial *t)
 {
-	if (t->subject->semaphore_open(t) == 0)
-		t->subject->wait(t, 0);
+	if (t->subject->verbs->semaphore_open(t) == 0)
+		t->subject->verbs->wait(t, 0);
+}
+
+static void take_it_with_undo(struct trial *t)
+{
+	t->undo = true;
+	take_it(t);
+}
+
+/* The next one tries to have the semaphore that a dead process took. */
+static void take_in_child(struct trial *t, void (*take)(struct trial *), const char *outcome)
+{
+	if (t->subject->verbs->semaphore_create(t, 1) < 0)
+		return;
+	in_child(t, take);
+	if (t->subject->verbs->wait(t, 200000000) == 0)
+		evidence_outcome(t, "%s", outcome);
 }
 
 static void holder_dies(struct trial *t)
 {
-	if (t->subject->semaphore_create(t, 1) < 0)
-		return;
-	in_child(t, take_it);
-	if (t->subject->wait(t, 200000000) == 0)
-		evidence_outcome(t, "given back");
+	take_in_child(t, take_it, "given back");
 }
 
 static void hold_it(struct trial *t)
 {
-	if (!t->subject->bare || t->subject->semaphore_open(t) == 0)
-		t->subject->hold(t);
+	t->subject->verbs->hold(t);
 }
 
-/* The bare families hold a semaphore of theirs; the library makes a lock, in the child. */
 static void holder_dies_with_undo(struct trial *t)
 {
-	if (t->subject->bare && t->subject->semaphore_create(t, 1) < 0)
+	if (!t->subject->verbs->hold) {
+		take_in_child(t, take_it_with_undo, "given back silently");
 		return;
+	}
 	in_child(t, hold_it);
-	t->subject->take_over(t);
+	t->subject->verbs->take_over(t);
 }
 
 static void on_alarm(int signal)
@@ -263,51 +305,57 @@ static void wait_for_it(struct trial *t)
 	struct itimerval second = {{0, 0}, {1, 0}};
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &second, NULL);
-	if (t->subject->semaphore_open(t) == 0)
-		t->subject->block(t);
+	if (t->subject->verbs->semaphore_open(t) == 0 && t->subject->verbs->block(t) == 0)
+		evidence_outcome(t, "taken");
 }
 
 static void waiter_removed(struct trial *t)
 {
-	if (t->subject->semaphore_create(t, 0) < 0)
+	if (t->subject->verbs->semaphore_create(t, 0) < 0)
 		return;
 	pid_t pid = start_child(t, wait_for_it);
 	nap(200); /* the child sleeps by then; if not, the calls in the evidence show it */
-	t->subject->semaphore_remove(t);
+	t->subject->verbs->semaphore_remove(t);
 	end_child(t, pid);
+}
+
+static void write_inherited(struct trial *t)
+{
+	memcpy(t->memory, "child", 6);
+	evidence_note(t, "child: memcpy(memory, \"child\") through the inherited mapping");
 }
 
 static void forked(struct trial *t)
 {
-	if (t->subject->create(t, SIZE, 0600) < 0)
-		return;
 	pid_t pid = fork();
 	if (pid == 0) {
-		t->subject->inherit(t);
+		if (t->subject->verbs->inherit)
+			t->subject->verbs->inherit(t);
+		else
+			write_inherited(t);
 		_exit(0);
 	}
 	end_child(t, pid);
-	bool reached = strcmp(t->memory, "child") == 0;
 	evidence_note(t, "parent: memory is \"%.5s\"", (char *)t->memory);
-	if (reached)
+	if (strcmp(t->memory, "child") == 0)
 		evidence_outcome(t, "child shares it");
 }
 
 static void umask_applied(struct trial *t)
 {
 	mode_t before = umask(077);
-	int made = t->subject->create(t, SIZE, 0666);
+	int made = t->subject->verbs->create(t, SIZE, 0666);
 	umask(before);
 	if (made < 0)
 		return;
-	int mode = t->subject->mode(t);
+	int mode = t->subject->verbs->mode(t);
 	if (mode >= 0)
 		evidence_outcome(t, "0666 became %04o", (unsigned)mode);
 }
 
 static void write_read_only(struct trial *t)
 {
-	if (t->subject->open(t, true) < 0)
+	if (t->subject->verbs->open(t, true) < 0)
 		return;
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
@@ -317,8 +365,6 @@ static void write_read_only(struct trial *t)
 
 static void read_only(struct trial *t)
 {
-	if (t->subject->create(t, SIZE, 0600) < 0)
-		return;
 	int signal = in_child(t, write_read_only);
 	if (signal == SIGSEGV || signal == SIGBUS)
 		evidence_outcome(t, signal == SIGSEGV ? "SIGSEGV" : "SIGBUS");
@@ -336,55 +382,56 @@ static size_t too_much(void)
 
 static void more_than_there_is(struct trial *t)
 {
-	if (t->subject->create(t, too_much(), 0600) == 0)
+	if (t->subject->verbs->create(t, too_much(), 0600) == 0)
 		evidence_outcome(t, "promised");
 }
 
 static void name_too_long(struct trial *t)
 {
-	t->subject->long_name(t, 300);
+	t->subject->verbs->long_name(t, 300);
 }
 
 static void key_collision(struct trial *t)
 {
-	t->subject->collide(t);
+	t->subject->verbs->collide(t);
 }
 
 static const struct experiment {
 	const char *id, *question;
+	bool created; /* it begins with a segment of SIZE bytes */
 	void (*run)(struct trial *t);
 } experiments[] = {
-	{"create-twice", "exclusive creation of a name that exists", create_twice},
-	{"size", "the size an opener sees of 1000 bytes", size_seen},
-	{"zero-fill", "new memory", zero_fill},
-	{"remove-attached", "removed while attached", remove_attached},
-	{"attach-removed", "attaching after the removal", attach_removed},
-	{"create-removed", "creating again while the old one is attached", create_removed},
-	{"creator-dies", "the creator is killed", creator_dies},
-	{"holder-dies", "a semaphore's holder is killed", holder_dies},
-	{"holder-dies-undo", "the same with SEM_UNDO, or a lock", holder_dies_with_undo},
-	{"waiter-removed", "a waiter, when the semaphore is removed", waiter_removed},
-	{"fork", "the attachment in a forked child", forked},
-	{"umask", "mode 0666 under umask 077", umask_applied},
-	{"read-only", "writing to read-only memory", read_only},
-	{"too-much", "asking for more memory than there is", more_than_there_is},
-	{"long-name", "a name of 300 characters", name_too_long},
-	{"collision", "two names with the same key", key_collision},
+	{"create-twice", "exclusive creation of a name that exists", true, create_twice},
+	{"size", "the size an opener sees of 1000 bytes", true, size_seen},
+	{"zero-fill", "new memory", true, zero_fill},
+	{"remove-attached", "removed while attached", true, remove_attached},
+	{"attach-removed", "attaching after the removal", true, attach_removed},
+	{"create-removed", "creating again while the old one is attached", true, create_removed},
+	{"creator-dies", "the creator is killed", false, creator_dies},
+	{"holder-dies", "a semaphore's holder is killed", false, holder_dies},
+	{"holder-dies-undo", "the same with SEM_UNDO, or a lock", false, holder_dies_with_undo},
+	{"waiter-removed", "a waiter, when the semaphore is removed", false, waiter_removed},
+	{"fork", "the attachment in a forked child", true, forked},
+	{"umask", "mode 0666 under umask 077", false, umask_applied},
+	{"read-only", "writing to read-only memory", true, read_only},
+	{"too-much", "asking for more memory than there is", false, more_than_there_is},
+	{"long-name", "a name of 300 characters", false, name_too_long},
+	{"collision", "two names with the same key", false, key_collision},
 };
 #define EXPERIMENTS (sizeof experiments / sizeof experiments[0])
 
-static const struct subject *const subjects[] = {
+static const struct subject subjects[] = {
 #ifdef DUOSHM_WITH_SYSV
-	&compare_bare_sysv,
+	{"sysv", &compare_bare_sysv, NULL, NULL},
 #endif
 #ifdef DUOSHM_WITH_POSIX
-	&compare_bare_posix,
+	{"posix", &compare_bare_posix, NULL, NULL},
 #endif
 #ifdef DUOSHM_WITH_SYSV
-	&compare_over_sysv,
+	{"duoshm/sysv", &compare_library, &compare_bare_sysv, "sysv"},
 #endif
 #ifdef DUOSHM_WITH_POSIX
-	&compare_over_posix,
+	{"duoshm/posix", &compare_library, &compare_bare_posix, "posix"},
 #endif
 };
 #define SUBJECTS (sizeof subjects / sizeof subjects[0])
@@ -397,18 +444,17 @@ static void run(const struct experiment *x, const struct subject *s, struct evid
 {
 	char name[64];
 	snprintf(name, sizeof name, "cmp%ld-%s", (long)getpid(), x->id);
-	struct trial t = {.subject = s, .evidence = e, .directory = directory, .name = name};
+	struct trial plan = {.subject = s, .evidence = e, .directory = directory, .name = name};
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
-		if (s->begin(&t) == 0)
+		struct trial t;
+		int begun = begin(&t, &plan);
+		if (begun == 0 && (!x->created || create(&t) == 0))
 			x->run(&t);
-		struct trial rest = {
-			.subject = s, .evidence = e, .directory = directory, .name = name};
 		unsigned length = e->length;
-		s->end(&t);
-		if (s->begin(&rest) == 0)
-			s->end(&rest);
+		if (begun == 0)
+			s->verbs->end(&t);
 		e->length = length; /* tidying up is no evidence */
 		e->text[length] = 0;
 		_exit(0);
@@ -452,7 +498,7 @@ static void show_matrix(struct evidence (*results)[SUBJECTS], char *const *only)
 {
 	printf("%-44s", "");
 	for (size_t s = 0; s < SUBJECTS; s++)
-		printf(" %-20s", subjects[s]->title);
+		printf(" %-20s", subjects[s].title);
 	putchar('\n');
 	for (size_t x = 0; x < EXPERIMENTS; x++) {
 		if (!chosen(&experiments[x], only))
@@ -464,7 +510,7 @@ static void show_matrix(struct evidence (*results)[SUBJECTS], char *const *only)
 		for (size_t s = 0; tool.verbose && s < SUBJECTS; s++) {
 			const char *line = results[x][s].text, *end;
 			for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
-				printf("    %-13s %.*s\n", subjects[s]->title, (int)(end - line),
+				printf("    %-13s %.*s\n", subjects[s].title, (int)(end - line),
 					line);
 		}
 	}
@@ -496,7 +542,7 @@ static void show_json(struct evidence (*results)[SUBJECTS], char *const *only)
 		tool_json_text(one, "question", experiments[x].question);
 		for (size_t s = 0; s < SUBJECTS; s++) {
 			struct tool_json *trial = tool_json_object();
-			tool_json_text(trial, "subject", subjects[s]->title);
+			tool_json_text(trial, "subject", subjects[s].title);
 			tool_json_text(trial, "outcome", results[x][s].outcome);
 			tool_json_put(trial, "evidence", json_lines(results[x][s].text));
 			tool_json_put(trials, NULL, trial);
@@ -535,7 +581,7 @@ int compare_semantics(char *const *only)
 	for (size_t x = 0; x < EXPERIMENTS; x++)
 		for (size_t s = 0; s < SUBJECTS; s++)
 			if (chosen(&experiments[x], only))
-				run(&experiments[x], subjects[s], &results[x][s], directory);
+				run(&experiments[x], &subjects[s], &results[x][s], directory);
 	remove_directory(directory);
 	if (tool.json)
 		show_json(results, only);

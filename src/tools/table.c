@@ -85,12 +85,12 @@ void table_row(struct table *table)
 	tool_json_put(table->array, NULL, table->object);
 }
 
-/* Sets the row's next cell. Its JSON key if it is wanted as JSON, else NULL. */
+/* Sets the row's next cell, "-" where there is nothing to show. Its JSON key if it is wanted as JSON, else NULL. */
 static const char *cell(struct table *table, const char *shown)
 {
 	unsigned column = (unsigned)(table->next % table->count);
 
-	table->cells[table->next++] = tool_copy(shown);
+	table->cells[table->next++] = tool_copy(shown && *shown ? shown : "-");
 	for (unsigned i = 0; tool.json && i < table->n_chosen; i++) {
 		if (table->chosen[i] == column)
 			return table->columns[column].key;
@@ -100,16 +100,18 @@ static const char *cell(struct table *table, const char *shown)
 
 void table_text(struct table *table, const char *text)
 {
-	const char *key = cell(table, text && *text ? text : "-");
+	const char *key = cell(table, text);
 
 	if (key)
 		tool_json_text(table->object, key, text);
 }
 
-void table_none(struct table *table, unsigned cells)
+void table_none(struct table *table, const char *shown)
 {
-	while (cells--)
-		table_text(table, NULL);
+	const char *key = cell(table, shown);
+
+	if (key)
+		tool_json_text(table->object, key, NULL);
 }
 
 void table_integer(struct table *table, int64_t value, const char *shown)
@@ -126,7 +128,7 @@ void table_integer(struct table *table, int64_t value, const char *shown)
 void table_number(struct table *table, int64_t value, int64_t least)
 {
 	if (value < least)
-		table_text(table, NULL);
+		table_none(table, NULL);
 	else
 		table_integer(table, value, NULL);
 }
@@ -134,7 +136,7 @@ void table_number(struct table *table, int64_t value, int64_t least)
 void table_real(struct table *table, double value)
 {
 	char text[TOOL_TEXT_SIZE];
-	const char *key = cell(table, isfinite(value) ? tool_real_text(value, text) : "-");
+	const char *key = cell(table, isfinite(value) ? tool_real_text(value, text) : NULL);
 
 	if (key)
 		tool_json_real(table->object, key, value);

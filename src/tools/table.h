@@ -33,8 +33,8 @@ struct table *table_new(
 void table_row(struct table *table);
 /* NULL is null in JSON; that and an empty text show as "-". */
 void table_text(struct table *table, const char *text);
-/* So many cells of which nothing is known. */
-void table_none(struct table *table, unsigned cells);
+/* Null in JSON, for people as `shown`, or "-". */
+void table_none(struct table *table, const char *shown);
 /* `shown` NULL: the number itself. */
 void table_integer(struct table *table, int64_t value, const char *shown);
 /* A number that is there from `least` on; less shows as "-" and is null. */
