@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tools/table.h"
 
@@ -340,7 +339,6 @@ static int command(struct duoshm_device *device, char **words)
 static int ping(struct duoshm_device *device, char **arguments)
 {
 	struct duoshm_device_info about = DUOSHM_DEVICE_INFO_INIT;
-	struct timespec rest = {.tv_nsec = 10000000};
 	int64_t deadline = tool_now() + tool.wait_ns;
 	char age[TOOL_TEXT_SIZE];
 
@@ -360,7 +358,7 @@ static int ping(struct duoshm_device *device, char **arguments)
 				client.name, about.pid, age);
 			return TOOL_TIMEOUT;
 		}
-		nanosleep(&rest, NULL);
+		tool_pause(10000000);
 	}
 	if (tool.json) {
 		struct tool_json *document = tool_json_document("duoshm.ping/1");

@@ -7,6 +7,7 @@
 
 #include "duoshm/device.h"
 #include "tools/common.h"
+#include "tools/json.h"
 
 enum client_time { CLIENT_TIME_DEVICE, CLIENT_TIME_CLIENT, CLIENT_TIME_NONE };
 
@@ -37,13 +38,17 @@ extern struct client_options client;
 /* The value alone, without unit. */
 const char *client_value_text(const struct duoshm_register *reg, const struct duoshm_value *value,
 	char text[CLIENT_VALUE_SIZE]);
-/* "NAME VALUE UNIT" of `get`, or as -t, -a, -F and -J say. */
-void client_show_register(const struct duoshm_register *reg, const struct duoshm_value *value);
-/* "TIME NAME VALUE UNIT" of a stream, or as the options say; `t_client_ns` is when it was received. */
-void client_show_event(
-	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns);
-/* The line that stands for a register which does not exist. */
-void client_show_missing(const char *name);
+/*
+ * "NAME VALUE UNIT" of `get`, or "TIME NAME VALUE UNIT" of a stream; or as -t, -a, -F and -J say. The client's time
+ * is that of the call.
+ */
+void client_show(const struct duoshm_register *reg, const struct duoshm_value *value, int stream);
+/* A line of JSON that begins with the device and the register; and a value in it. */
+struct tool_json *client_json(const char *schema, const char *name);
+void client_json_value(struct tool_json *line, const char *key, const struct duoshm_value *value);
+/* The register of that name and what it is, or the exit status with all said. */
+int client_look_up(struct duoshm_device *device, const char *name, unsigned *index,
+	struct duoshm_register *reg);
 
 /* ---- verbs: the exit status ---- */
 
@@ -66,15 +71,14 @@ struct client_file;
 
 /* Ends by tool_usage() when the options name no format. To be asked before the device is. */
 void client_file_check(void);
-/* NULL: reported. Regular files are written under another name until client_file_keep(). */
+/* NULL: reported. Regular files are written under another name until they are whole. */
 struct client_file *client_file_open(const struct duoshm_format *format);
-/* 0, or -1 and client_file_error() says why. */
+/* 0, or -1: reported. */
 int client_file_write(struct client_file *file, const struct duoshm_block *block);
-/* Closes; the file takes its name. -1: as write. */
-int client_file_keep(struct client_file *file);
-/* Closes what is not whole: removed when `frames` is 0, else it keeps its other name, which is told. */
-void client_file_abandon(struct client_file *file, uint64_t frames);
-void client_file_report(const struct client_file *file);
-void client_file_free(struct client_file *file);
+/*
+ * Closes and frees it. With TOOL_DONE the file takes its name. What is not whole is removed when `frames` is 0, else it
+ * keeps its other name, which is told. The exit status.
+ */
+int client_file_close(struct client_file *file, int status, uint64_t frames);
 
 #endif

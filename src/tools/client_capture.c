@@ -49,12 +49,6 @@ static void show_progress(struct capture *capture)
 	fputs("\033[K", stderr);
 }
 
-static void end_progress(const struct capture *capture)
-{
-	if (capture->at_terminal)
-		fputs("\r\033[K", stderr);
-}
-
 /* 0, or the exit status with all said. */
 static int take(struct capture *capture, struct duoshm_block *block)
 {
@@ -66,10 +60,8 @@ static int take(struct capture *capture, struct duoshm_block *block)
 	capture->next = block->first + block->frames;
 	if (capture->wanted && block->frames > capture->wanted - capture->frames)
 		block->frames = (unsigned)(capture->wanted - capture->frames);
-	if (client_file_write(capture->file, block) < 0) {
-		client_file_report(capture->file);
+	if (client_file_write(capture->file, block) < 0)
 		return TOOL_FAILED;
-	}
 	capture->frames += block->frames;
 	show_progress(capture);
 	return TOOL_DONE;
@@ -113,22 +105,6 @@ static void summarize(const struct capture *capture)
 		format->bits);
 }
 
-static int finish(struct capture *capture, int status)
-{
-	end_progress(capture);
-	if (status != TOOL_DONE) {
-		client_file_abandon(capture->file, capture->frames);
-		return status;
-	}
-	if (client_file_keep(capture->file) < 0) {
-		client_file_report(capture->file);
-		client_file_abandon(capture->file, capture->frames);
-		return TOOL_FAILED;
-	}
-	summarize(capture);
-	return TOOL_DONE;
-}
-
 int client_capture(struct duoshm_device *device, char **none)
 {
 	struct capture capture = {.device = device};
@@ -151,7 +127,10 @@ int client_capture(struct duoshm_device *device, char **none)
 		status = take_all(&capture);
 		duoshm_device_capture_stop(device);
 	}
-	status = finish(&capture, status);
-	client_file_free(capture.file);
+	if (capture.at_terminal)
+		fputs("\r\033[K", stderr);
+	status = client_file_close(capture.file, status, capture.frames);
+	if (status == TOOL_DONE)
+		summarize(&capture);
 	return status;
 }

@@ -37,22 +37,32 @@ struct client_file {
 	double *values;
 	size_t room;            /* of values, in samples */
 	uint64_t frames, bytes; /* written so far */
-	char why[256];
+	int failed;
 };
 
 struct writer {
 	const char *name;
 	const char *suffixes; /* ".a.b." */
-	int (*begin)(struct client_file *file);
-	int (*write)(struct client_file *file, const struct duoshm_block *block);
-	int (*end)(struct client_file *file);
+	/* Each ends with fail() if it does. */
+	void (*begin)(struct client_file *file); /* NULL: nothing to do */
+	void (*write)(struct client_file *file, const struct duoshm_block *block);
+	void (*end)(struct client_file *file);
 };
 
-static int fail(struct client_file *file, const char *why)
+static int is_stdout(void)
 {
-	if (!file->why[0])
-		snprintf(file->why, sizeof file->why, "%s", why);
-	return -1;
+	return strcmp(client.output, "-") == 0;
+}
+
+/*
+ * Reports the first failure. What is wrong with standard output is said at the end, once, or is a pipe that nobody
+ * reads any more.
+ */
+static void fail(struct client_file *file, const char *why)
+{
+	if (!file->failed && !is_stdout())
+		tool_error("%s: %s", client.output, why);
+	file->failed = 1;
 }
 
 /* The value of a sample in the stream's unit. */
@@ -75,27 +85,21 @@ static int64_t time_of(
 	return block->t_first_ns + (rate > 0 ? (int64_t)((double)frame * 1e9 / rate) : 0);
 }
 
-static int check_stream(struct client_file *file)
+static void check_stream(struct client_file *file)
 {
-	if (!ferror(file->stream) && (file->stream != stdout || fflush(stdout) == 0))
-		return 0;
-	return fail(file, strerror(errno));
+	if (ferror(file->stream) || (file->stream == stdout && fflush(stdout) < 0))
+		fail(file, strerror(errno));
 }
 
-static int begin_nothing(struct client_file *file)
+static void end_stream(struct client_file *file)
 {
-	(void)file;
-	return 0;
-}
-
-static int end_stream(struct client_file *file)
-{
-	return fflush(file->stream) == 0 ? 0 : fail(file, strerror(errno));
+	if (fflush(file->stream) < 0)
+		fail(file, strerror(errno));
 }
 
 /* ---- CSV: a heading, then the seconds since the first frame and the value of each channel ---- */
 
-static int begin_csv(struct client_file *file)
+static void begin_csv(struct client_file *file)
 {
 	fputs("t_s", file->stream);
 	for (unsigned i = 0; i < file->format.channels; i++) {
@@ -104,10 +108,10 @@ static int begin_csv(struct client_file *file)
 			fprintf(file->stream, " (%s)", file->format.unit);
 	}
 	fputc('\n', file->stream);
-	return check_stream(file);
+	check_stream(file);
 }
 
-static int write_csv(struct client_file *file, const struct duoshm_block *block)
+static void write_csv(struct client_file *file, const struct duoshm_block *block)
 {
 	unsigned channels = file->format.channels;
 	char text[TOOL_TEXT_SIZE];
@@ -124,12 +128,12 @@ static int write_csv(struct client_file *file, const struct duoshm_block *block)
 		}
 		fputc('\n', file->stream);
 	}
-	return check_stream(file);
+	check_stream(file);
 }
 
 /* ---- JSON Lines: one line that describes the stream, then one for each frame ---- */
 
-static int begin_jsonl(struct client_file *file)
+static void begin_jsonl(struct client_file *file)
 {
 	const struct duoshm_format *format = &file->format;
 	struct tool_json *line = tool_json_document("duoshm.capture/1");
@@ -148,10 +152,10 @@ static int begin_jsonl(struct client_file *file)
 	}
 	tool_json_put(line, "channels", names);
 	tool_json_write(line, 1, file->stream);
-	return check_stream(file);
+	check_stream(file);
 }
 
-static int write_jsonl(struct client_file *file, const struct duoshm_block *block)
+static void write_jsonl(struct client_file *file, const struct duoshm_block *block)
 {
 	unsigned channels = file->format.channels;
 
@@ -167,20 +171,19 @@ static int write_jsonl(struct client_file *file, const struct duoshm_block *bloc
 		tool_json_put(line, "values", values);
 		tool_json_write(line, 1, file->stream);
 	}
-	return check_stream(file);
+	check_stream(file);
 }
 
 /* ---- raw: 32-bit integers or 64-bit reals of this machine, channels interleaved ---- */
 
-static int write_raw(struct client_file *file, const struct duoshm_block *block)
+static void write_raw(struct client_file *file, const struct duoshm_block *block)
 {
 	size_t size =
 		file->format.sample_type == DUOSHM_SAMPLE_INT32 ? sizeof(int32_t) : sizeof(double);
 	size_t count = (size_t)block->frames * file->format.channels;
 
-	if (fwrite(block->samples, size, count, file->stream) != count)
-		return fail(file, strerror(errno));
-	return check_stream(file);
+	fwrite(block->samples, size, count, file->stream);
+	check_stream(file);
 }
 
 /* ---- WAV ---- */
@@ -207,7 +210,7 @@ static int wav_subtype(const struct duoshm_format *format)
 	return format->bits <= 24 ? SF_FORMAT_PCM_24 : SF_FORMAT_PCM_32;
 }
 
-static int begin_wav(struct client_file *file)
+static void begin_wav(struct client_file *file)
 {
 	SF_INFO info = {.channels = (int)file->format.channels};
 	double rate = file->format.rate_hz;
@@ -218,7 +221,8 @@ static int begin_wav(struct client_file *file)
 		tool_note("%s: a WAV file holds whole rates only: %d Hz", client.output,
 			info.samplerate);
 	file->sound = sf_open_fd(fileno(file->stream), SFM_WRITE, &info, 0);
-	return file->sound ? 0 : fail(file, sf_strerror(NULL));
+	if (!file->sound)
+		fail(file, sf_strerror(NULL));
 }
 
 static double *all_values(struct client_file *file, const struct duoshm_block *block)
@@ -235,7 +239,7 @@ static double *all_values(struct client_file *file, const struct duoshm_block *b
 	return file->values;
 }
 
-static int write_wav(struct client_file *file, const struct duoshm_block *block)
+static void write_wav(struct client_file *file, const struct duoshm_block *block)
 {
 	int own = strcmp(file->format.source, "wav") == 0;
 	int whole = own && file->format.sample_type == DUOSHM_SAMPLE_INT32;
@@ -243,8 +247,10 @@ static int write_wav(struct client_file *file, const struct duoshm_block *block)
 	sf_count_t done;
 
 	file->bytes += (uint64_t)frames * file->format.channels * (whole ? 4 : 8);
-	if (file->bytes > WAV_MAX)
-		return fail(file, "a WAV file ends at 4 GiB; --output-format=raw does not");
+	if (file->bytes > WAV_MAX) {
+		fail(file, "a WAV file ends at 4 GiB; --output-format=raw does not");
+		return;
+	}
 	errno = 0;
 	if (whole)
 		done = sf_writef_int(file->sound, block->samples, frames);
@@ -252,21 +258,18 @@ static int write_wav(struct client_file *file, const struct duoshm_block *block)
 		done = sf_writef_double(file->sound, block->samples, frames);
 	else
 		done = sf_writef_double(file->sound, all_values(file, block), frames);
-	if (done == frames)
-		return 0;
-	return fail(file, errno ? strerror(errno) : sf_strerror(file->sound));
+	if (done != frames)
+		fail(file, errno ? strerror(errno) : sf_strerror(file->sound));
 }
 
-static int end_wav(struct client_file *file)
+static void end_wav(struct client_file *file)
 {
 	int code;
 
-	if (!file->sound)
-		return 0;
 	errno = 0;
-	code = sf_close(file->sound);
-	file->sound = NULL;
-	return code == 0 ? 0 : fail(file, errno ? strerror(errno) : sf_error_number(code));
+	code = file->sound ? sf_close(file->sound) : 0;
+	if (code != 0)
+		fail(file, errno ? strerror(errno) : sf_error_number(code));
 }
 
 #define WRITE_WAV begin_wav, write_wav, end_wav
@@ -280,7 +283,7 @@ static const struct writer writers[] = {
 	{"wav", ".wav.", WRITE_WAV},
 	{"csv", ".csv.", begin_csv, write_csv, end_stream},
 	{"jsonl", ".jsonl.ndjson.", begin_jsonl, write_jsonl, end_stream},
-	{"raw", ".raw.bin.", begin_nothing, write_raw, end_stream},
+	{"raw", ".raw.bin.", NULL, write_raw, end_stream},
 };
 #define WRITERS (sizeof writers / sizeof *writers)
 
@@ -308,11 +311,6 @@ static const struct writer *by_suffix(const char *path)
 		path);
 }
 
-static int is_stdout(void)
-{
-	return strcmp(client.output, "-") == 0;
-}
-
 static const struct writer *chosen(void)
 {
 	if (client.output_format)
@@ -328,7 +326,7 @@ void client_file_check(void)
 	if (strcmp(writer->name, "wav") == 0 && is_stdout())
 		tool_usage("--output: a WAV file cannot be written to standard output; csv, jsonl "
 			   "and raw can");
-	if (!writer->begin) {
+	if (!writer->write) {
 		tool_error("--output: WAV files are not available: built without libsndfile");
 		exit(TOOL_FAILED);
 	}
@@ -378,17 +376,14 @@ static int open_place(struct client_file *file)
 	return fd;
 }
 
-static int open_stream(struct client_file *file)
+static void open_stream(struct client_file *file)
 {
-	int fd;
+	int fd = is_stdout() ? STDOUT_FILENO : open_place(file);
 
-	if (is_stdout()) {
-		file->stream = stdout;
-		return 0;
-	}
-	fd = open_place(file);
-	file->stream = fd < 0 ? NULL : fdopen(fd, "wb");
-	return file->stream ? 0 : fail(file, strerror(errno));
+	if (fd >= 0)
+		file->stream = is_stdout() ? stdout : fdopen(fd, "wb");
+	if (!file->stream)
+		fail(file, strerror(errno));
 }
 
 struct client_file *client_file_open(const struct duoshm_format *format)
@@ -397,69 +392,56 @@ struct client_file *client_file_open(const struct duoshm_format *format)
 
 	file->writer = chosen();
 	file->format = *format;
-	if (open_stream(file) == 0 && file->writer->begin(file) == 0)
+	open_stream(file);
+	if (!file->failed && file->writer->begin)
+		file->writer->begin(file);
+	if (!file->failed)
 		return file;
-	client_file_report(file);
-	client_file_abandon(file, 0);
-	client_file_free(file);
+	client_file_close(file, TOOL_FAILED, 0);
 	return NULL;
 }
 
 int client_file_write(struct client_file *file, const struct duoshm_block *block)
 {
-	return file->writer->write(file, block);
+	file->writer->write(file, block);
+	return file->failed ? -1 : 0;
 }
 
 /* Buffers are written out and all descriptors closed, also after a failure. */
-static int close_stream(struct client_file *file)
+static void close_stream(struct client_file *file)
 {
-	int result = 0;
-
 	if (!file->stream)
-		return 0;
-	if (file->writer->end(file) < 0)
-		result = -1;
+		return;
+	file->writer->end(file);
 	if (file->stream != stdout && fclose(file->stream) < 0)
-		result = fail(file, strerror(errno));
-	file->stream = NULL;
-	return result;
+		fail(file, strerror(errno));
 }
 
-int client_file_keep(struct client_file *file)
+static void keep_or_abandon(struct client_file *file, uint64_t frames)
 {
-	if (close_stream(file) < 0)
-		return -1;
-	if (file->temporary && rename(file->temporary, file->path) < 0)
-		return fail(file, strerror(errno));
-	free(file->temporary);
-	file->temporary = NULL;
-	return 0;
-}
-
-void client_file_abandon(struct client_file *file, uint64_t frames)
-{
-	close_stream(file);
-	if (!file->temporary)
+	if (!file->failed && rename(file->temporary, file->path) < 0)
+		fail(file, strerror(errno));
+	if (!file->failed)
 		return;
 	if (!frames)
 		unlink(file->temporary);
 	else
 		tool_error("%s is not whole; its beginning, about %" PRIu64 " samples, is in %s",
 			client.output, frames, file->temporary);
+}
+
+int client_file_close(struct client_file *file, int status, uint64_t frames)
+{
+	close_stream(file);
+	if (status != TOOL_DONE)
+		file->failed = 1;
+	if (file->temporary)
+		keep_or_abandon(file, frames);
+	if (status == TOOL_DONE && file->failed)
+		status = TOOL_FAILED;
 	free(file->temporary);
-	file->temporary = NULL;
-}
-
-/* What is wrong with standard output is said at the end, once, or is a pipe that nobody reads any more. */
-void client_file_report(const struct client_file *file)
-{
-	if (!is_stdout())
-		tool_error("%s: %s", client.output, file->why);
-}
-
-void client_file_free(struct client_file *file)
-{
 	free(file->path);
 	free(file->values);
 	free(file);
+	return status;
 }

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #define SLICE_NS 20000000LL
 
@@ -38,14 +37,6 @@ struct monitor {
 	int status;
 };
 
-static void pause_ns(int64_t ns)
-{
-	struct timespec rest = {
-		.tv_sec = (time_t)(ns / TOOL_SECOND), .tv_nsec = (long)(ns % TOOL_SECOND)};
-
-	nanosleep(&rest, NULL); /* a signal ends it: tool_stop is looked at */
-}
-
 static int enough(const struct monitor *monitor)
 {
 	int64_t now = tool_now();
@@ -60,7 +51,7 @@ static void show(
 {
 	if (client.events && monitor->events >= client.events)
 		return;
-	client_show_event(&watched->reg, value, tool_real_time());
+	client_show(&watched->reg, value, 1);
 	monitor->events++;
 	monitor->last_event = tool_now();
 }
@@ -69,7 +60,7 @@ static void show(
 
 static int channel_of(const struct monitor *monitor, const char *name)
 {
-	for (unsigned i = 0; i < monitor->format.channels && i < DUOSHM_CHANNELS_MAX; i++) {
+	for (unsigned i = 0; i < monitor->format.channels; i++) {
 		if (strcasecmp(monitor->format.names[i], name) == 0)
 			return (int)i;
 	}
@@ -80,45 +71,34 @@ static void watch(struct monitor *monitor, const char *name)
 {
 	struct watched *watched = &monitor->watched[monitor->count];
 	struct duoshm_value now;
-	int found = duoshm_device_find(monitor->device, name);
-	int code;
+	int status = client_look_up(monitor->device, name, &watched->index, &watched->reg);
 
-	if (found == DUOSHM_ERR_NOT_FOUND || found == DUOSHM_ERR_NAME) {
-		client_show_missing(name);
-		monitor->status = client_worse(monitor->status, TOOL_NOT_FOUND);
-		return;
+	if (status == TOOL_DONE) {
+		int code = duoshm_device_read(monitor->device, watched->index, &now);
+
+		status = code < 0 ? client_failed(code) : TOOL_DONE;
 	}
-	code = found;
-	if (code >= 0)
-		code = duoshm_device_describe(monitor->device, (unsigned)found, &watched->reg);
-	if (code >= 0)
-		code = duoshm_device_read(monitor->device, (unsigned)found, &now);
-	if (code < 0) {
-		monitor->status = client_worse(monitor->status, client_failed(code));
+	monitor->status = client_worse(monitor->status, status);
+	if (status != TOOL_DONE)
 		return;
-	}
-	watched->index = (unsigned)found;
 	watched->channel = channel_of(monitor, watched->reg.name);
 	watched->sequence = now.sequence;
 	monitor->streams |= watched->channel >= 0;
 	monitor->count++;
 }
 
+/* Without names: the channels. */
 static void watch_all(struct monitor *monitor, char **names)
 {
-	size_t room = monitor->format.channels;
+	size_t count = 0;
 
-	if (*names) {
-		for (room = 0; names[room];)
-			room++;
-	}
-	monitor->watched = tool_allocate(room, sizeof *monitor->watched);
-	if (*names) {
-		for (; *names; names++)
-			watch(monitor, *names);
-		return;
-	}
-	for (unsigned i = 0; i < monitor->format.channels && i < DUOSHM_CHANNELS_MAX; i++)
+	while (names[count])
+		count++;
+	monitor->watched =
+		tool_allocate(count ? count : monitor->format.channels, sizeof *monitor->watched);
+	for (size_t i = 0; i < count; i++)
+		watch(monitor, names[i]);
+	for (unsigned i = 0; !count && i < monitor->format.channels; i++)
 		watch(monitor, monitor->format.names[i]);
 }
 
@@ -130,7 +110,7 @@ static void show_initial(struct monitor *monitor)
 		if (duoshm_device_read(monitor->device, monitor->watched[i].index, &value) < 0)
 			continue;
 		monitor->watched[i].sequence = value.sequence;
-		client_show_event(&monitor->watched[i].reg, &value, tool_real_time());
+		client_show(&monitor->watched[i].reg, &value, 1);
 	}
 }
 
@@ -147,25 +127,24 @@ static void show_banner(const struct monitor *monitor)
 /* ---- the stream ---- */
 
 /* A limit that is not there is NAN, and every comparison with it false. */
-static void judge(const struct duoshm_register *reg, struct duoshm_value *value)
+static int alarm_of(const struct duoshm_register *reg, double value)
 {
-	value->severity = DUOSHM_MAJOR;
-	if (!isfinite(value->real)) {
-		value->severity = DUOSHM_INVALID;
-		value->alarm = DUOSHM_ALARM_READ;
-	} else if (value->real >= reg->hihi) {
-		value->alarm = DUOSHM_ALARM_HIHI;
-	} else if (value->real <= reg->lolo) {
-		value->alarm = DUOSHM_ALARM_LOLO;
-	} else if (value->real >= reg->high_alarm) {
-		value->severity = DUOSHM_MINOR;
-		value->alarm = DUOSHM_ALARM_HIGH;
-	} else if (value->real <= reg->low_alarm) {
-		value->severity = DUOSHM_MINOR;
-		value->alarm = DUOSHM_ALARM_LOW;
-	} else {
-		value->severity = DUOSHM_NO_ALARM;
-		value->alarm = DUOSHM_ALARM_NONE;
+	return !isfinite(value)           ? DUOSHM_ALARM_READ
+	       : value >= reg->hihi       ? DUOSHM_ALARM_HIHI
+	       : value <= reg->lolo       ? DUOSHM_ALARM_LOLO
+	       : value >= reg->high_alarm ? DUOSHM_ALARM_HIGH
+	       : value <= reg->low_alarm  ? DUOSHM_ALARM_LOW
+					  : DUOSHM_ALARM_NONE;
+}
+
+static int severity_of(int alarm)
+{
+	switch (alarm) {
+	case DUOSHM_ALARM_NONE: return DUOSHM_NO_ALARM;
+	case DUOSHM_ALARM_READ: return DUOSHM_INVALID;
+	case DUOSHM_ALARM_HIHI:
+	case DUOSHM_ALARM_LOLO: return DUOSHM_MAJOR;
+	default: return DUOSHM_MINOR;
 	}
 }
 
@@ -185,7 +164,8 @@ static void sample_value(const struct monitor *monitor, const struct watched *wa
 	value->t_sample_ns = block->t_first_ns;
 	if (format->rate_hz > 0)
 		value->t_sample_ns += (int64_t)((double)frame * 1e9 / format->rate_hz);
-	judge(&watched->reg, value);
+	value->alarm = alarm_of(&watched->reg, value->real);
+	value->severity = severity_of(value->alarm);
 }
 
 static void show_block(struct monitor *monitor, const struct duoshm_block *block)
@@ -212,7 +192,7 @@ static int take_stream(struct monitor *monitor)
 	int code;
 
 	if (!monitor->streams) {
-		pause_ns(SLICE_NS);
+		tool_pause(SLICE_NS);
 		return duoshm_device_check(monitor->device);
 	}
 	code = duoshm_device_next(monitor->device, SLICE_NS, &block);
@@ -310,7 +290,7 @@ static int wait_until(struct duoshm_device *device, int64_t when)
 	int code = 0;
 
 	for (int64_t rest; code >= 0 && !tool_stop && (rest = when - tool_now()) > 0;) {
-		pause_ns(rest < SLICE_NS ? rest : SLICE_NS);
+		tool_pause(rest < SLICE_NS ? rest : SLICE_NS);
 		code = duoshm_device_check(device);
 	}
 	return code;
@@ -332,7 +312,7 @@ int client_watch(struct duoshm_device *device, char **none)
 		code = duoshm_device_read(device, (unsigned)index, &value);
 		if (code < 0)
 			break;
-		client_show_event(&reg, &value, tool_real_time());
+		client_show(&reg, &value, 1);
 		if (tool_output_failed())
 			return TOOL_DONE;
 		lines++;

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "tools/json.h"
-
 #define TIME_SIZE 64
 
 /* --format is checked to hold exactly one conversion of a double. */
@@ -83,28 +81,38 @@ static const char *time_text(int64_t t_device_ns, int64_t t_client_ns, char text
 	return text;
 }
 
+void client_json_value(struct tool_json *line, const char *key, const struct duoshm_value *value)
+{
+	switch (value->type) {
+	case DUOSHM_TYPE_REAL: tool_json_real(line, key, value->real); break;
+	case DUOSHM_TYPE_TEXT: tool_json_text(line, key, value->text); break;
+	case DUOSHM_TYPE_BOOLEAN: tool_json_bool(line, key, value->integer != 0); break;
+	default: tool_json_integer(line, key, value->integer); break;
+	}
+}
+
+struct tool_json *client_json(const char *schema, const char *name)
+{
+	struct tool_json *line = tool_json_document(schema);
+
+	tool_json_text(line, "device", client.name);
+	tool_json_text(line, "register", name);
+	return line;
+}
+
 static void show_json(
 	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns)
 {
-	struct tool_json *line = tool_json_document("duoshm.sample/1");
+	struct tool_json *line = client_json("duoshm.sample/1", reg->name);
 
-	tool_json_text(line, "device", client.name);
-	tool_json_text(line, "register", reg->name);
 	tool_json_integer(line, "seq", (int64_t)value->sequence);
 	if (client.time != CLIENT_TIME_NONE)
 		tool_json_integer(line, "t_device_ns", value->t_sample_ns);
 	if (client.time == CLIENT_TIME_CLIENT)
 		tool_json_integer(line, "t_client_ns", t_client_ns);
-	switch (value->type) {
-	case DUOSHM_TYPE_REAL:
-		tool_json_real(line, "value", value->real);
-		if (reg->bits)
-			tool_json_integer(line, "raw", value->integer);
-		break;
-	case DUOSHM_TYPE_TEXT: tool_json_text(line, "value", value->text); break;
-	case DUOSHM_TYPE_BOOLEAN: tool_json_bool(line, "value", value->integer != 0); break;
-	default: tool_json_integer(line, "value", value->integer); break;
-	}
+	client_json_value(line, "value", value);
+	if (value->type == DUOSHM_TYPE_REAL && reg->bits)
+		tool_json_integer(line, "raw", value->integer);
 	tool_json_text(line, "unit", reg->unit);
 	tool_json_text(line, "severity", duoshm_severity_name(value->severity));
 	tool_json_text(line, "status", duoshm_alarm_name(value->alarm));
@@ -120,75 +128,38 @@ static void show_name(const char *name)
 		printf("%-30s ", name);
 }
 
-static void show_wide(
-	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns)
+void client_show(const struct duoshm_register *reg, const struct duoshm_value *value, int stream)
 {
 	const char *separator = client.separator ? client.separator : " ";
+	int64_t t_client_ns = tool_real_time();
 	char time[TIME_SIZE], text[CLIENT_VALUE_SIZE];
 
-	show_name(reg->name);
-	if (*time_text(value->t_sample_ns, t_client_ns, time))
-		printf("%s%s", time, separator);
-	printf("%s%s%s%s%s\n", client_value_text(reg, value, text), separator,
-		duoshm_alarm_name(value->alarm), separator, duoshm_severity_name(value->severity));
-}
-
-/* Terse, wide and JSON look the same for `get` and a stream. 1: done. */
-static int show_common(
-	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns)
-{
-	char text[CLIENT_VALUE_SIZE];
-
-	if (tool.json)
+	client_value_text(reg, value, text);
+	if (tool.json) {
 		show_json(reg, value, t_client_ns);
-	else if (client.wide)
-		show_wide(reg, value, t_client_ns);
-	else if (client.terse)
-		puts(client_value_text(reg, value, text));
-	else
-		return 0;
-	return 1;
-}
-
-/* " V", and the alarm if there is one. */
-static void show_tail(const struct duoshm_register *reg, const struct duoshm_value *value)
-{
-	const char *separator = client.separator ? client.separator : " ";
-
-	if (reg->unit[0])
+		return;
+	}
+	if (client.terse && !client.wide) {
+		puts(text);
+		return;
+	}
+	if (client.wide || !stream)
+		show_name(reg->name);
+	if ((client.wide || stream) && *time_text(value->t_sample_ns, t_client_ns, time))
+		printf("%s%s", time, separator);
+	if (stream && !client.wide)
+		printf("%s%s", reg->name, separator);
+	fputs(text, stdout);
+	if (reg->unit[0] && !client.wide)
 		printf("%s%s", separator, reg->unit);
-	if (value->severity != DUOSHM_NO_ALARM)
+	if (client.wide || value->severity != DUOSHM_NO_ALARM)
 		printf("%s%s%s%s", separator, duoshm_alarm_name(value->alarm), separator,
 			duoshm_severity_name(value->severity));
 	putchar('\n');
 }
 
-void client_show_register(const struct duoshm_register *reg, const struct duoshm_value *value)
-{
-	char text[CLIENT_VALUE_SIZE];
-
-	if (show_common(reg, value, tool_real_time()))
-		return;
-	show_name(reg->name);
-	fputs(client_value_text(reg, value, text), stdout);
-	show_tail(reg, value);
-}
-
-void client_show_event(
-	const struct duoshm_register *reg, const struct duoshm_value *value, int64_t t_client_ns)
-{
-	const char *separator = client.separator ? client.separator : " ";
-	char time[TIME_SIZE], text[CLIENT_VALUE_SIZE];
-
-	if (show_common(reg, value, t_client_ns))
-		return;
-	if (*time_text(value->t_sample_ns, t_client_ns, time))
-		printf("%s%s", time, separator);
-	printf("%s%s%s", reg->name, separator, client_value_text(reg, value, text));
-	show_tail(reg, value);
-}
-
-void client_show_missing(const char *name)
+/* The line that stands for a register which does not exist. */
+static void show_missing(const char *name)
 {
 	struct tool_json *line;
 
@@ -197,9 +168,23 @@ void client_show_missing(const char *name)
 		puts("*** no such register");
 		return;
 	}
-	line = tool_json_document("duoshm.error/1");
-	tool_json_text(line, "device", client.name);
-	tool_json_text(line, "register", name);
+	line = client_json("duoshm.error/1", name);
 	tool_json_text(line, "error", "no such register");
 	tool_json_print(line, 1);
+}
+
+int client_look_up(struct duoshm_device *device, const char *name, unsigned *index,
+	struct duoshm_register *reg)
+{
+	int code = duoshm_device_find(device, name);
+
+	if (code == DUOSHM_ERR_NOT_FOUND || code == DUOSHM_ERR_NAME) {
+		show_missing(name);
+		return TOOL_NOT_FOUND;
+	}
+	if (code >= 0) {
+		*index = (unsigned)code;
+		code = duoshm_device_describe(device, *index, reg);
+	}
+	return code < 0 ? client_failed(code) : TOOL_DONE;
 }

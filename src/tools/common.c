@@ -420,6 +420,14 @@ int64_t tool_real_time(void)
 	return clock_ns(CLOCK_REALTIME);
 }
 
+void tool_pause(int64_t ns)
+{
+	struct timespec rest = {
+		.tv_sec = (time_t)(ns / TOOL_SECOND), .tv_nsec = (long)(ns % TOOL_SECOND)};
+
+	nanosleep(&rest, NULL);
+}
+
 static void *never_null(void *memory)
 {
 	if (memory)

@@ -134,6 +134,8 @@ const char *tool_real_text(double value, char text[TOOL_TEXT_SIZE]);
 /* Nanoseconds of the monotonic and of the real-time clock. */
 int64_t tool_now(void);
 int64_t tool_real_time(void);
+/* A signal ends it early. */
+void tool_pause(int64_t ns);
 
 /* Memory, or the end with a message: never NULL. Zeroed, or as realloc leaves it. */
 void *tool_allocate(size_t count, size_t size);

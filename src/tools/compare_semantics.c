@@ -23,7 +23,6 @@
 #include <sys/statvfs.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef MAP_ANONYMOUS
@@ -69,12 +68,6 @@ void evidence_note(struct trial *t, const char *format, ...)
 	va_end(arguments);
 }
 
-static void nap(long milliseconds)
-{
-	struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-	nanosleep(&time, NULL);
-}
-
 int evidence_call(struct trial *t, int result, const char *call, ...)
 {
 	int saved = errno;
@@ -104,7 +97,7 @@ int evidence_poll(
 	int64_t deadline = tool_now() + timeout_ns;
 	int result;
 	while ((result = attempt(t)) < 0 && errno == EAGAIN && tool_now() < deadline)
-		nap(1);
+		tool_pause(1000000);
 	evidence_call(t, result, "%s for %d ms", call, (int)(timeout_ns / 1000000));
 	if (result < 0 && errno == EAGAIN)
 		evidence_outcome(t, "still taken");
@@ -314,7 +307,8 @@ static void waiter_removed(struct trial *t)
 	if (t->subject->verbs->semaphore_create(t, 0) < 0)
 		return;
 	pid_t pid = start_child(t, wait_for_it);
-	nap(200); /* the child sleeps by then; if not, the calls in the evidence show it */
+	tool_pause(
+		200000000); /* the child sleeps by then; if not, the calls in the evidence show it */
 	t->subject->verbs->semaphore_remove(t);
 	end_child(t, pid);
 }
