@@ -49,14 +49,13 @@ static void set_format(const char *format)
 
 static void set_time(const char *whose)
 {
-	if (strcmp(whose, "device") == 0)
-		client.time = CLIENT_TIME_DEVICE;
-	else if (strcmp(whose, "client") == 0)
-		client.time = CLIENT_TIME_CLIENT;
-	else if (strcmp(whose, "none") == 0)
-		client.time = CLIENT_TIME_NONE;
-	else
-		tool_usage("--time: \"%s\"; there are device, client and none", whose);
+	static const char *const names[] = {"device", "client", "none"}; /* as in the enum */
+
+	for (client.time = CLIENT_TIME_DEVICE; client.time <= CLIENT_TIME_NONE; client.time++) {
+		if (strcmp(whose, names[client.time]) == 0)
+			return;
+	}
+	tool_usage("--time: \"%s\"; there are device, client and none", whose);
 }
 
 static void set_digits(const char *text)

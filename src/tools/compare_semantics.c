@@ -51,12 +51,10 @@ const char *evidence_errno(int error)
 TOOL_PRINTF(2, 0)
 static void append(struct evidence *e, const char *format, va_list arguments)
 {
-	size_t room = sizeof e->text - e->length;
+	size_t room = sizeof e->text - 1 - e->length;
 	int n = vsnprintf(e->text + e->length, room, format, arguments);
-	if (n < 0 || (size_t)n + 1 >= room)
-		return;
-	e->length += (unsigned)n;
-	e->text[e->length++] = '\n';
+	if (n >= 0 && (size_t)n < room)
+		e->length += (unsigned)n + 1;
 	e->text[e->length] = 0;
 }
 
@@ -413,6 +411,7 @@ static const struct experiment {
 	{"collision", "two names with the same key", false, key_collision},
 };
 #define EXPERIMENTS (sizeof experiments / sizeof experiments[0])
+static bool chosen[EXPERIMENTS];
 
 static const struct subject subjects[] = {
 #ifdef DUOSHM_WITH_SYSV
@@ -478,58 +477,63 @@ static void remove_directory(const char *directory)
 		tool_error("%s: %s", directory, strerror(errno));
 }
 
-static int chosen(const struct experiment *x, char *const *only)
+/* Those that are named, or all; a misspelt one is wrong usage, before anything is run. */
+static void choose(char *const *only)
 {
-	if (!*only)
-		return 1;
-	for (; *only; only++)
-		if (strcmp(*only, x->id) == 0)
-			return 1;
-	return 0;
+	for (size_t x = 0; !*only && x < EXPERIMENTS; x++)
+		chosen[x] = true;
+	for (; *only; only++) {
+		size_t x = 0;
+		while (x < EXPERIMENTS && strcmp(*only, experiments[x].id) != 0)
+			x++;
+		if (x == EXPERIMENTS)
+			tool_usage("no such experiment: %s", *only);
+		chosen[x] = true;
+	}
 }
 
-static void show_matrix(struct evidence (*results)[SUBJECTS], char *const *only)
+/* Of the lines of evidence. */
+static const char *next(const char *line)
+{
+	return line + strlen(line) + 1;
+}
+
+static void show_matrix(struct evidence (*results)[SUBJECTS])
 {
 	printf("%-44s", "");
 	for (size_t s = 0; s < SUBJECTS; s++)
 		printf(" %-20s", subjects[s].title);
 	putchar('\n');
 	for (size_t x = 0; x < EXPERIMENTS; x++) {
-		if (!chosen(&experiments[x], only))
+		if (!chosen[x])
 			continue;
 		printf("%-44s", experiments[x].question);
 		for (size_t s = 0; s < SUBJECTS; s++)
 			printf(" %-20s", results[x][s].outcome);
 		putchar('\n');
-		for (size_t s = 0; tool.verbose && s < SUBJECTS; s++) {
-			const char *line = results[x][s].text, *end;
-			for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
-				printf("    %-13s %.*s\n", subjects[s].title, (int)(end - line),
-					line);
-		}
+		for (size_t s = 0; tool.verbose && s < SUBJECTS; s++)
+			for (const char *line = results[x][s].text; *line; line = next(line))
+				printf("    %-13s %s\n", subjects[s].title, line);
 	}
 }
 
-static struct tool_json *json_lines(const char *text)
+static struct tool_json *json_lines(const char *line)
 {
 	struct tool_json *lines = tool_json_array();
-	const char *end;
-	for (; (end = strchr(text, '\n')) != NULL; text = end + 1) {
-		char line[512];
+	for (; *line; line = next(line)) {
 		struct tool_json *step = tool_json_object();
-		snprintf(line, sizeof line, "%.*s", (int)(end - text), text);
 		tool_json_text(step, "step", line);
 		tool_json_put(lines, NULL, step);
 	}
 	return lines;
 }
 
-static void show_json(struct evidence (*results)[SUBJECTS], char *const *only)
+static void show_json(struct evidence (*results)[SUBJECTS])
 {
 	struct tool_json *document = tool_json_document("duoshm.semantics/1");
 	struct tool_json *list = tool_json_array();
 	for (size_t x = 0; x < EXPERIMENTS; x++) {
-		if (!chosen(&experiments[x], only))
+		if (!chosen[x])
 			continue;
 		struct tool_json *one = tool_json_object(), *trials = tool_json_array();
 		tool_json_text(one, "experiment", experiments[x].id);
@@ -548,23 +552,11 @@ static void show_json(struct evidence (*results)[SUBJECTS], char *const *only)
 	tool_json_print(document, 0);
 }
 
-/* A misspelt experiment is wrong usage, before anything is run. */
-static void check_names(char *const *only)
-{
-	for (; *only; only++) {
-		size_t x = 0;
-		while (x < EXPERIMENTS && strcmp(*only, experiments[x].id) != 0)
-			x++;
-		if (x == EXPERIMENTS)
-			tool_usage("no such experiment: %s", *only);
-	}
-}
-
 int compare_semantics(char *const *only)
 {
 	char directory[] = "/tmp/duoshm-compare-XXXXXX";
 	size_t bytes = sizeof(struct evidence) * EXPERIMENTS * SUBJECTS;
-	check_names(only);
+	choose(only);
 	/* Shared, since each trial runs in a process of its own. */
 	struct evidence(*results)[SUBJECTS] =
 		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -574,13 +566,13 @@ int compare_semantics(char *const *only)
 	}
 	for (size_t x = 0; x < EXPERIMENTS; x++)
 		for (size_t s = 0; s < SUBJECTS; s++)
-			if (chosen(&experiments[x], only))
+			if (chosen[x])
 				run(&experiments[x], &subjects[s], &results[x][s], directory);
 	remove_directory(directory);
 	if (tool.json)
-		show_json(results, only);
+		show_json(results);
 	else
-		show_matrix(results, only);
+		show_matrix(results);
 	munmap(results, bytes);
 	return TOOL_DONE;
 }

@@ -17,7 +17,8 @@
 /* The evidence of one trial, shared with the child processes of the trial. */
 struct evidence {
 	unsigned length;
-	char text[2000]; /* one line a call: "shmget(...) = -1 EEXIST" */
+	char text
+		[2000]; /* one line a call: "shmget(...) = -1 EEXIST"; each ends with 0, all with another */
 	char outcome[64];
 };
 

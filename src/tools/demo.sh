@@ -40,17 +40,6 @@ shown() {
 	"$build/$program" "$@"
 }
 
-# until_true SECONDS COMMAND...
-until_true() {
-	tries=$(($1 * 20))
-	shift
-	while ! "$@" > /dev/null 2>&1; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || return 1
-		sleep 0.05
-	done
-}
-
 # ---- the recording ----
 
 has_library() { "$build/client" -V | grep -q -w "$1"; }
@@ -144,15 +133,22 @@ in_registry() { "$build/detach" --list --noheadings; }
 
 # ---- one family ----
 
-device_ready() { "$build/client" -n "$name" -w 0 ping; }
-follower_ready() { grep -q Monitoring "$scratch/follower$1"; }
+# follower_ready NUMBER: within 5 seconds.
+follower_ready() {
+	tries=100
+	until grep -q Monitoring "$scratch/follower$1"; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
 
 # follow NUMBER
 follow() {
 	"$build/client" -n "$name" monitor --banner > "$scratch/follower$1" 2> "$scratch/follower$1.err" &
 	eval "follower$1=\$!"
 	started="$started $!"
-	until_true 5 follower_ready "$1" || fault "follower $1 does not begin"
+	follower_ready "$1" || fault "follower $1 does not begin"
 }
 
 # followed NUMBER: waits for its end, tells what it saw.
@@ -173,7 +169,7 @@ one_family() {
 	"$build/device" -n "$name" --backend="$1" --replay="$original" < /dev/null 2>&1 &
 	device=$!
 	started="$started $device"
-	until_true 10 device_ready || { fault "the device does not come up on $1"; return; }
+	"$build/client" -n "$name" -w 10 ping > /dev/null || { fault "the device does not come up on $1"; return; }
 	follow 1
 	follow 2
 	shown client -n "$name" cmd status || fault 'the command was not acknowledged'

@@ -124,61 +124,6 @@ void tool_json_free(struct tool_json *value)
 	json_decref(inner(value));
 }
 
-#else
-
-/* Never reached: option -J has ended the program. */
-struct tool_json {
-	int none;
-};
-static struct tool_json nothing;
-
-struct tool_json *tool_json_object(void)
-{
-	return &nothing;
-}
-
-struct tool_json *tool_json_array(void)
-{
-	return &nothing;
-}
-
-void tool_json_put(struct tool_json *into, const char *key, struct tool_json *value)
-{
-	(void)into, (void)key, (void)value;
-}
-
-void tool_json_text(struct tool_json *into, const char *key, const char *text)
-{
-	(void)into, (void)key, (void)text;
-}
-
-void tool_json_integer(struct tool_json *into, const char *key, int64_t value)
-{
-	(void)into, (void)key, (void)value;
-}
-
-void tool_json_real(struct tool_json *into, const char *key, double value)
-{
-	(void)into, (void)key, (void)value;
-}
-
-void tool_json_bool(struct tool_json *into, const char *key, int value)
-{
-	(void)into, (void)key, (void)value;
-}
-
-void tool_json_write(struct tool_json *value, int lines, FILE *file)
-{
-	(void)value, (void)lines, (void)file;
-}
-
-void tool_json_free(struct tool_json *value)
-{
-	(void)value;
-}
-
-#endif
-
 struct tool_json *tool_json_document(const char *schema)
 {
 	struct tool_json *document = tool_json_object();
@@ -191,3 +136,5 @@ void tool_json_print(struct tool_json *value, int lines)
 {
 	tool_json_write(value, lines, stdout);
 }
+
+#endif

@@ -14,6 +14,8 @@
 
 struct tool_json;
 
+#ifdef HAVE_JANSSON
+
 struct tool_json *tool_json_object(void);
 struct tool_json *tool_json_array(void);
 /* An object that begins with {"schema":"NAME"}. */
@@ -33,5 +35,22 @@ void tool_json_print(struct tool_json *value, int lines);
 
 /* What is not printed after all; NULL is fine. */
 void tool_json_free(struct tool_json *value);
+
+#else
+
+/* Never reached: option -J has ended the program. */
+#define tool_json_object()                  ((struct tool_json *)NULL)
+#define tool_json_array()                   ((struct tool_json *)NULL)
+#define tool_json_document(schema)          ((void)(schema), (struct tool_json *)NULL)
+#define tool_json_put(into, key, value)     ((void)(into), (void)(key), (void)(value))
+#define tool_json_text(into, key, value)    tool_json_put(into, key, value)
+#define tool_json_integer(into, key, value) tool_json_put(into, key, value)
+#define tool_json_real(into, key, value)    tool_json_put(into, key, value)
+#define tool_json_bool(into, key, value)    tool_json_put(into, key, value)
+#define tool_json_write(value, lines, file) ((void)(value), (void)(lines), (void)(file))
+#define tool_json_print(value, lines)       ((void)(value), (void)(lines))
+#define tool_json_free(value)               ((void)(value))
+
+#endif
 
 #endif
