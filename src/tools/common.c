@@ -353,30 +353,22 @@ static void log_line(void *arg, int level, const char *text)
 		fprintf(stderr, "%s: %s\n", tool.program, text);
 }
 
-int tool_context_of(const char *backend, struct duoshm **out, int *out_code)
+int tool_context_of(const char *backend, struct duoshm **out)
 {
 	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-	int code;
 
 	options.backend = backend;
 	options.directory = tool.directory;
 	options.log = log_line;
-	code = duoshm_new(&options, out);
-	if (out_code)
-		*out_code = code;
-	return tool_status_of(code);
+	return duoshm_new(&options, out);
 }
 
 int tool_context(struct duoshm **out)
 {
-	int code;
+	int code = tool_context_of(tool.backend, out);
+	int family = code == DUOSHM_ERR_NO_BACKEND || code == DUOSHM_ERR_UNAVAILABLE;
 
-	if (tool_context_of(tool.backend, out, &code) == TOOL_DONE)
-		return TOOL_DONE;
-	return tool_failed(code == DUOSHM_ERR_NO_BACKEND || code == DUOSHM_ERR_UNAVAILABLE
-				   ? tool.backend
-				   : NULL,
-		code);
+	return code < 0 ? tool_failed(family ? tool.backend : NULL, code) : TOOL_DONE;
 }
 
 /* ---- signals ---- */

@@ -101,8 +101,8 @@ int tool_failed(const char *what, int code);
 
 /* A context from -b and --dir whose log goes to standard error as -q and -v say. TOOL_DONE, or reported. */
 int tool_context(struct duoshm **out);
-/* For a family other than -b's (NULL: the default). `out_code` (may be NULL) gets the library's code; silent. */
-int tool_context_of(const char *backend, struct duoshm **out, int *out_code);
+/* For a family other than -b's (NULL: the default). The library's code; silent. */
+int tool_context_of(const char *backend, struct duoshm **out);
 
 /* ---- end by signal ---- */
 

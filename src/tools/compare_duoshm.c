@@ -22,18 +22,23 @@ static const char *error_name(int code)
 }
 
 /* Notes a call of the library with its result, and the outcome when it failed. */
-static int noted(struct trial *t, int code, const char *call)
+TOOL_PRINTF(3, 4) static int noted(struct trial *t, int code, const char *format, ...)
 {
-	if (code >= 0) {
-		evidence_note(t, "%s = %s", call,
-			code == DUOSHM_OWNER_DEAD ? "OWNER_DEAD"
-			: code == DUOSHM_REPLACED ? "REPLACED"
-						  : "0");
-		return 0;
+	char call[64];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(call, sizeof call, format, arguments);
+	va_end(arguments);
+	if (code < 0) {
+		evidence_note(t, "%s = %s: %s", call, error_name(code), duoshm_failure()->cause);
+		evidence_outcome(t, "%s", error_name(code));
+		return -1;
 	}
-	evidence_note(t, "%s = %s: %s", call, error_name(code), duoshm_failure()->cause);
-	evidence_outcome(t, "%s", error_name(code));
-	return -1;
+	evidence_note(t, "%s = %s", call,
+		code == DUOSHM_OWNER_DEAD ? "OWNER_DEAD"
+		: code == DUOSHM_REPLACED ? "REPLACED"
+					  : "0");
+	return 0;
 }
 
 static int begin(struct trial *t)
@@ -44,37 +49,33 @@ static int begin(struct trial *t)
 	return noted(t, duoshm_new(&options, &t->ctx), "duoshm_new(backend)");
 }
 
-static void note_segment(struct trial *t)
+static int note_segment(struct trial *t, struct duoshm_segment *segment)
 {
-	t->memory = duoshm_segment_data(t->segment);
-	t->size = duoshm_segment_size(t->segment);
+	t->segment = segment;
+	t->memory = duoshm_segment_data(segment);
+	t->size = duoshm_segment_size(segment);
+	return 0;
 }
 
 static int create(struct trial *t, size_t size, unsigned mode)
 {
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
 	struct duoshm_segment *segment;
-	char call[64];
 	options.mode = mode;
-	snprintf(call, sizeof call, "duoshm_segment_create(name, %zu, 0%o)", size, mode);
 	int code = duoshm_segment_create(t->ctx, t->name, size, &options, &segment);
-	if (noted(t, code, call) < 0)
+	if (noted(t, code, "duoshm_segment_create(name, %zu, 0%o)", size, mode) < 0)
 		return -1;
-	t->segment = segment;
-	note_segment(t);
-	return 0;
+	return note_segment(t, segment);
 }
 
 static int open_it(struct trial *t, bool read_only)
 {
+	struct duoshm_segment *segment;
 	unsigned flags = read_only ? DUOSHM_READ_ONLY : 0;
-	int code = duoshm_segment_open(t->ctx, t->name, flags, 0, &t->segment);
-	if (noted(t, code,
-		    read_only ? "duoshm_segment_open(name, READ_ONLY)"
-			      : "duoshm_segment_open(name)") < 0)
+	int code = duoshm_segment_open(t->ctx, t->name, flags, 0, &segment);
+	if (noted(t, code, "duoshm_segment_open(name%s)", read_only ? ", READ_ONLY" : "") < 0)
 		return -1;
-	note_segment(t);
-	return 0;
+	return note_segment(t, segment);
 }
 
 static int detach(struct trial *t)
@@ -110,11 +111,11 @@ static int mode_of(struct trial *t)
 
 static int long_name(struct trial *t, unsigned length)
 {
-	char name[512], call[64];
+	char name[512];
 	struct duoshm_segment *segment;
 	snprintf(name, sizeof name, "%0*d", (int)length, 0);
-	snprintf(call, sizeof call, "duoshm_segment_create(%u characters)", length);
-	if (noted(t, duoshm_segment_create(t->ctx, name, 64, NULL, &segment), call) < 0)
+	if (noted(t, duoshm_segment_create(t->ctx, name, 64, NULL, &segment),
+		    "duoshm_segment_create(%u characters)", length) < 0)
 		return 0;
 	evidence_outcome(t, "accepted");
 	duoshm_remove(t->ctx, name);
@@ -192,10 +193,8 @@ static int semaphore_create(struct trial *t, unsigned value)
 {
 	struct duoshm_semaphore *semaphore = NULL;
 	int code = duoshm_semaphore_create(t->ctx, t->name, value, NULL, &semaphore);
-	char call[48];
-	snprintf(call, sizeof call, "duoshm_semaphore_create(name, %u)", value);
 	t->semaphore = semaphore;
-	return noted(t, code, call);
+	return noted(t, code, "duoshm_semaphore_create(name, %u)", value);
 }
 
 static int semaphore_open(struct trial *t)
@@ -208,11 +207,8 @@ static int semaphore_open(struct trial *t)
 
 static int wait_it(struct trial *t, int64_t timeout_ns)
 {
-	char call[64];
-	snprintf(call, sizeof call, "duoshm_semaphore_wait(semaphore, %d ms)",
-		(int)(timeout_ns / 1000000));
 	int code = duoshm_semaphore_wait(t->semaphore, timeout_ns, 0);
-	noted(t, code, call);
+	noted(t, code, "duoshm_semaphore_wait(semaphore, %d ms)", (int)(timeout_ns / 1000000));
 	if (code == DUOSHM_ERR_TIMEOUT)
 		evidence_outcome(t, "still taken");
 	return code < 0 ? -1 : 0;

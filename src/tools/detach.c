@@ -423,10 +423,9 @@ static void list(struct duoshm *ctx)
 static void add_family(const char *name, int asked)
 {
 	struct duoshm *ctx;
-	int code;
-	int status = tool_context_of(name, &ctx, &code);
+	int code = tool_context_of(name, &ctx);
 
-	if (status == TOOL_DONE)
+	if (code >= 0)
 		detach.family[detach.n_families++] = ctx;
 	else if (code == DUOSHM_ERR_UNAVAILABLE && !asked)
 		tool_note("%s: %s", name, duoshm_failure()->cause);

@@ -21,8 +21,19 @@ static const struct scale prefixes[] = {{"n", 1e-9}, {"u", 1e-6}, {"m", 1e-3}, {
 	{"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}, {"Ki", 1024.0}, {"Mi", 1048576.0},
 	{"Gi", 1073741824.0}, {"Ti", 1099511627776.0}};
 
-static const struct scale times[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"", 1e9},
-	{"min", 6e10}, {"h", 3.6e12}, {"d", 8.64e13}};
+/* Up to which time each is the best to read: two of the next one. */
+static const struct {
+	const char *name;
+	int64_t ns, below;
+} times[] = {
+	{"ns", 1, 1000},
+	{"us", 1000, 1000000},
+	{"ms", 1000000, TOOL_SECOND},
+	{"s", TOOL_SECOND, 120 * TOOL_SECOND},
+	{"min", 60 * TOOL_SECOND, 7200 * TOOL_SECOND},
+	{"h", 3600 * TOOL_SECOND, 172800 * TOOL_SECOND},
+	{"d", 86400 * TOOL_SECOND, INT64_MAX},
+};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -75,10 +86,12 @@ int tool_time(const char *text, int64_t *ns)
 
 	if (number(text, &rest, &value) < 0 || value < 0)
 		return -1;
+	if (!*rest)
+		rest = "s";
 	for (size_t i = 0; i < COUNT(times); i++) {
 		if (strcmp(rest, times[i].name) != 0)
 			continue;
-		value *= times[i].factor;
+		value *= (double)times[i].ns;
 		if (value >= 9e18)
 			return -1;
 		*ns = (int64_t)(value + 0.5);
@@ -119,19 +132,11 @@ const char *tool_bytes_text(uint64_t bytes, char text[TOOL_TEXT_SIZE])
 
 const char *tool_time_text(int64_t ns, char text[TOOL_TEXT_SIZE])
 {
-	static const struct {
-		const char *name;
-		int64_t ns, below;
-	} steps[] = {{"ns", 1, 1000}, {"us", 1000, 1000000}, {"ms", 1000000, TOOL_SECOND},
-		{"s", TOOL_SECOND, 120 * TOOL_SECOND},
-		{"min", 60 * TOOL_SECOND, 7200 * TOOL_SECOND},
-		{"h", 3600 * TOOL_SECOND, 172800 * TOOL_SECOND},
-		{"d", 86400 * TOOL_SECOND, INT64_MAX}};
 	size_t i = 0;
 
-	while (i + 1 < COUNT(steps) && ns >= steps[i].below)
+	while (i + 1 < COUNT(times) && ns >= times[i].below)
 		i++;
-	snprintf(text, TOOL_TEXT_SIZE, "%" PRId64 "%s", ns / steps[i].ns, steps[i].name);
+	snprintf(text, TOOL_TEXT_SIZE, "%" PRId64 "%s", ns / times[i].ns, times[i].name);
 	return text;
 }
 
