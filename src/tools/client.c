@@ -314,24 +314,11 @@ static int command(struct duoshm_device *device, char **words)
 	char reply[DUOSHM_REPLY_SIZE] = "";
 	char *line = join(words);
 	int code = duoshm_device_command(device, line, reply, sizeof reply, tool.wait_ns);
-	size_t length = strlen(reply);
 
-	if (code < 0) {
-		free(line);
-		return client_failed(code);
-	}
-	if (tool.json) {
-		struct tool_json *document = tool_json_document("duoshm.reply/1");
-
-		tool_json_text(document, "device", client.name);
-		tool_json_text(document, "command", line);
-		tool_json_text(document, "reply", reply);
-		tool_json_print(document, 0);
-	} else if (length) {
-		printf("%s%s", reply, reply[length - 1] == '\n' ? "" : "\n");
-	}
+	if (code >= 0)
+		tool_show_reply(client.name, line, reply, 0);
 	free(line);
-	return TOOL_DONE;
+	return code < 0 ? client_failed(code) : TOOL_DONE;
 }
 
 /* A process may live and its device be stuck: what counts is a heartbeat that is young enough. */

@@ -33,9 +33,7 @@ struct client_file {
 	char *path;      /* NULL: standard output */
 	char *temporary; /* NULL: written directly */
 	FILE *stream;
-	void *sound; /* SNDFILE, for WAV */
-	double *values;
-	size_t room;            /* of values, in samples */
+	void *sound;            /* SNDFILE, for WAV */
 	uint64_t frames, bytes; /* written so far */
 	int failed;
 };
@@ -225,18 +223,19 @@ static void begin_wav(struct client_file *file)
 		fail(file, sf_strerror(NULL));
 }
 
-static double *all_values(struct client_file *file, const struct duoshm_block *block)
+/* In the stream's unit; the number of frames written. */
+static sf_count_t write_values(struct client_file *file, const struct duoshm_block *block)
 {
-	size_t count = (size_t)block->frames * file->format.channels;
+	unsigned channels = file->format.channels;
+	double values[DUOSHM_CHANNELS_MAX];
 
-	if (count > file->room) {
-		free(file->values);
-		file->values = tool_allocate(count, sizeof *file->values);
-		file->room = count;
+	for (unsigned frame = 0; frame < block->frames; frame++) {
+		for (unsigned i = 0; i < channels; i++)
+			values[i] = value_at(file, block, (size_t)frame * channels + i);
+		if (sf_writef_double(file->sound, values, 1) != 1)
+			return frame;
 	}
-	for (size_t i = 0; i < count; i++)
-		file->values[i] = value_at(file, block, i);
-	return file->values;
+	return block->frames;
 }
 
 static void write_wav(struct client_file *file, const struct duoshm_block *block)
@@ -257,7 +256,7 @@ static void write_wav(struct client_file *file, const struct duoshm_block *block
 	else if (own)
 		done = sf_writef_double(file->sound, block->samples, frames);
 	else
-		done = sf_writef_double(file->sound, all_values(file, block), frames);
+		done = write_values(file, block);
 	if (done != frames)
 		fail(file, errno ? strerror(errno) : sf_strerror(file->sound));
 }
@@ -441,7 +440,6 @@ int client_file_close(struct client_file *file, int status, uint64_t frames)
 		status = TOOL_FAILED;
 	free(file->temporary);
 	free(file->path);
-	free(file->values);
 	free(file);
 	return status;
 }

@@ -276,13 +276,11 @@ int client_monitor(struct duoshm_device *device, char **names)
 static int main_register(struct duoshm_device *device)
 {
 	struct duoshm_format format;
-	int index = duoshm_device_format(device, &format);
+	int code = duoshm_device_format(device, &format);
 
-	if (index < 0)
-		return index;
-	index = format.channels ? duoshm_device_find(device, format.names[0])
-				: DUOSHM_ERR_NOT_FOUND;
-	return index == DUOSHM_ERR_NOT_FOUND && duoshm_device_registers(device) > 0 ? 0 : index;
+	if (code < 0)
+		return code;
+	return format.channels ? duoshm_device_find(device, format.names[0]) : 0;
 }
 
 static int wait_until(struct duoshm_device *device, int64_t when)
@@ -308,17 +306,15 @@ int client_watch(struct duoshm_device *device, char **none)
 	(void)none;
 	if (code >= 0)
 		code = duoshm_device_describe(device, (unsigned)index, &reg);
-	while (code >= 0 && !tool_stop && (!client.events || lines < client.events)) {
+	while (code >= 0 && !tool_stop) {
 		code = duoshm_device_read(device, (unsigned)index, &value);
 		if (code < 0)
 			break;
 		client_show(&reg, &value, 1);
-		if (tool_output_failed())
-			return TOOL_DONE;
 		lines++;
-		if (client.events && lines == client.events)
-			break;
-		if (client.duration_ns && tool_now() - begun + TOOL_SECOND > client.duration_ns)
+		if (tool_output_failed() || lines == client.events ||
+			(client.duration_ns &&
+				tool_now() - begun + TOOL_SECOND > client.duration_ns))
 			break;
 		code = wait_until(device, begun + (int64_t)lines * TOOL_SECOND);
 	}

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/json.h"
+
 struct tool tool = {.wait_ns = TOOL_SECOND};
 volatile sig_atomic_t tool_stop;
 
@@ -341,6 +343,22 @@ int tool_end(int status)
 		raise(SIGPIPE);
 	}
 	return status == TOOL_DONE ? TOOL_FAILED : status;
+}
+
+void tool_show_reply(const char *device, const char *command, const char *reply, int lines)
+{
+	size_t length = strlen(reply);
+
+	if (tool.json) {
+		struct tool_json *document = tool_json_document("duoshm.reply/1");
+
+		tool_json_text(document, "device", device);
+		tool_json_text(document, "command", command);
+		tool_json_text(document, "reply", reply);
+		tool_json_print(document, lines);
+	} else if (length) {
+		printf("%s%s", reply, reply[length - 1] == '\n' ? "" : "\n");
+	}
 }
 
 /* ---- context ---- */

@@ -115,6 +115,9 @@ extern volatile sig_atomic_t tool_stop; /* the signal's number */
 /* 1: it cannot be written any more (reported by tool_end). Flushes. */
 int tool_output_failed(void);
 
+/* A device's answer to a command: its text, or a document of JSON (`lines`: on one line). */
+void tool_show_reply(const char *device, const char *command, const char *reply, int lines);
+
 /* ---- numbers with units: 0, or -1 and nothing written ---- */
 
 /* NUMBER[PREFIX][UNIT], as "10Hz", "5mV", "64KiB", "1k", "2.5"; prefixes n u m k K M G T Ki Mi Gi Ti. */

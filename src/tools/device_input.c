@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "tools/common.h"
-#include "tools/json.h"
 
 #ifdef HAVE_EDITLINE
 #include <editline/readline.h>
@@ -68,22 +67,6 @@ static const char *plain_name(const struct duoshm__server *server)
 	return name ? name + 1 : duoshm__server_name(server);
 }
 
-/* As `client cmd` shows it. */
-static void show_reply(const struct duoshm__server *server, const char *line, const char *reply)
-{
-	struct tool_json *document;
-
-	if (!tool.json) {
-		puts(reply);
-		return;
-	}
-	document = tool_json_document("duoshm.reply/1");
-	tool_json_text(document, "device", plain_name(server));
-	tool_json_text(document, "command", line);
-	tool_json_text(document, "reply", reply);
-	tool_json_print(document, 1);
-}
-
 static int do_line(struct duoshm__server *server, char *line)
 {
 	char reply[DUOSHM_REPLY_SIZE];
@@ -105,8 +88,7 @@ static int do_line(struct duoshm__server *server, char *line)
 		tool_error("%s", reply);
 		return tool_status_of(code);
 	}
-	if (*reply)
-		show_reply(server, line, reply);
+	tool_show_reply(plain_name(server), line, reply, 1);
 	return tool_output_failed() ? TOOL_FAILED : TOOL_DONE;
 }
 

@@ -65,6 +65,15 @@ expect 2 detach --list -o NAME,COLOUR
 has "$err" 'no column "COLOUR"; there are NAME KIND'
 expect 2 client list -o COLOUR
 
+begin 'operands'
+# After -- and where a number begins it is no option; options may follow operands.
+expect 3 detach -1
+says '^detach: -1: no such object'
+expect 3 detach "$unique" -q -- --force
+says '^detach: --force: no such object'
+expect 2 client -w 0 -n "$unique" ping -1
+says 'ping: wants nothing'
+
 begin 'units'
 # With no such device, -w is the time that it takes; what is no time is told at once.
 for time in 0 0s 0.01 10ms 10000us .01s 1e-2; do
