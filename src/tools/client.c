@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client: reads, writes, follows and captures what a device offers. It uses <duoshm/device.h> and nothing else of the
- * library's inside; which family the device lives in is the library's matter.
+ * client: reads, writes, follows and captures what a device offers. It uses <duoshm/device.h> and
+ * nothing else of the library's inside; which family the device lives in is the library's matter.
  */
 #include "config.h"
 

@@ -39,8 +39,8 @@ extern struct client_options client;
 const char *client_value_text(const struct duoshm_register *reg, const struct duoshm_value *value,
 	char text[CLIENT_VALUE_SIZE]);
 /*
- * "NAME VALUE UNIT" of `get`, or "TIME NAME VALUE UNIT" of a stream; or as -t, -a, -F and -J say. The client's time
- * is that of the call.
+ * "NAME VALUE UNIT" of `get`, or "TIME NAME VALUE UNIT" of a stream; or as -t, -a, -F and -J say.
+ * The client's time is that of the call.
  */
 void client_show(const struct duoshm_register *reg, const struct duoshm_value *value, int stream);
 /* A line of JSON that begins with the device and the register; and a value in it. */
@@ -76,8 +76,8 @@ struct client_file *client_file_open(const struct duoshm_format *format);
 /* 0, or -1: reported. */
 int client_file_write(struct client_file *file, const struct duoshm_block *block);
 /*
- * Closes and frees it. With TOOL_DONE the file takes its name. What is not whole is removed when `frames` is 0, else it
- * keeps its other name, which is told. The exit status.
+ * Closes and frees it. With TOOL_DONE the file takes its name. What is not whole is removed when
+ * `frames` is 0, else it keeps its other name, which is told. The exit status.
  */
 int client_file_close(struct client_file *file, int status, uint64_t frames);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client's capture: every frame of the stream, without a gap, into a file. The library promises that nothing is
- * lost; it is checked here once more by the numbers of the frames, for a file with a hole must not look whole.
+ * The client's capture: every frame of the stream, without a gap, into a file. The library promises
+ * that nothing is lost; it is checked here once more by the numbers of the frames, for a file with
+ * a hole must not look whole.
  */
 #include "config.h"
 

@@ -2,9 +2,10 @@
 /*
  * What a capture writes: WAV, CSV, JSON Lines or raw samples. One const record per format.
  *
- * A regular file is written beside its place as NAME.part-XXXXXX and takes its name when it is whole, so that
- * no half file ever looks like a whole one, and what had the name before stays until then. What already lies on disk when
- * writing fails is kept under the other name, and said. Devices, FIFOs and "-" are written directly.
+ * A regular file is written beside its place as NAME.part-XXXXXX and takes its name when it is
+ * whole, so that no half file ever looks like a whole one, and what had the name before stays until
+ * then. What already lies on disk when writing fails is kept under the other name, and said.
+ * Devices, FIFOs and "-" are written directly.
  */
 #include "config.h"
 
@@ -53,8 +54,8 @@ static int is_stdout(void)
 }
 
 /*
- * Reports the first failure. What is wrong with standard output is said at the end, once, or is a pipe that nobody
- * reads any more.
+ * Reports the first failure. What is wrong with standard output is said at the end, once, or is a
+ * pipe that nobody reads any more.
  */
 static void fail(struct client_file *file, const char *why)
 {
@@ -192,8 +193,8 @@ static void write_raw(struct client_file *file, const struct duoshm_block *block
 #define WAV_MAX (UINT32_MAX - 65536u)
 
 /*
- * A replayed WAV keeps its sample format, so that the copy is the same sample for sample. Values of anything else are
- * not bound to -1..1: they are stored as 64-bit reals in the stream's unit.
+ * A replayed WAV keeps its sample format, so that the copy is the same sample for sample. Values of
+ * anything else are not bound to -1..1: they are stored as 64-bit reals in the stream's unit.
  */
 static int wav_subtype(const struct duoshm_format *format)
 {
@@ -347,7 +348,9 @@ static mode_t mode_of_new(const struct stat *before)
 	return before ? before->st_mode & 0777 : 0666 & ~mask;
 }
 
-/* A descriptor to write to: the file itself, or one beside it that takes its name later. -1: errno. */
+/*
+ * A descriptor to write to: the file itself, or one beside it that takes its name later. -1: errno.
+ */
 static int open_place(struct client_file *file)
 {
 	struct stat before;

@@ -2,10 +2,10 @@
 /*
  * The client's monitor, and the line a second that it prints without a verb.
  *
- * A register that is a channel of the sample stream is followed in the stream, each sample of it, and what was
- * missed is told on standard error. Any other register is looked at every few milliseconds; its sequence tells
- * of updates in between. The stream carries numbers only: value and alarm are worked out here from the
- * description that the device gives of itself.
+ * A register that is a channel of the sample stream is followed in the stream, each sample of it,
+ * and what was missed is told on standard error. Any other register is looked at every few
+ * milliseconds; its sequence tells of updates in between. The stream carries numbers only: value
+ * and alarm are worked out here from the description that the device gives of itself.
  */
 #include "config.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The client's get and put: registers one by one; one that fails does not keep the others from being done. */
+/*
+ * The client's get and put: registers one by one; one that fails does not keep the others from
+ * being done.
+ */
 #include "config.h"
 
 #include "tools/client.h"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the programs share: options, messages, exit status, the end of standard output.
- * Units and texts of numbers are in units.c.
+ * What the programs share: options, messages, exit status, the end of standard output. Units and
+ * texts of numbers are in units.c.
  *
- * The trap: with a standard descriptor closed, the next file that is opened takes its number, and what is
- * printed lands in that file; tool_begin fills the gaps. And a full disk shows at the last flush only.
+ * The trap: with a standard descriptor closed, the next file that is opened takes its number, and
+ * what is printed lands in that file; tool_begin fills the gaps. And a full disk shows at the last
+ * flush only.
  */
 #include "config.h"
 
@@ -125,7 +126,10 @@ int tool_failed(const char *what, int code)
 
 /* ---- begin, options, end ---- */
 
-/* Descriptors 0 to 2 are always ours: a closed one gets an end of /dev/null that fails as a closed one does. */
+/*
+ * Descriptors 0 to 2 are always ours: a closed one gets an end of /dev/null that fails as a closed
+ * one does.
+ */
 static void guard_descriptors(void)
 {
 	for (int fd = 0; fd <= 2; fd++) {
@@ -258,7 +262,10 @@ static void take_option(const struct tool_option *row, const char *argument)
 			argument);
 }
 
-/* The tables in the terms of getopt_long; a long option without a letter has its row's number behind all letters. */
+/*
+ * The tables in the terms of getopt_long; a long option without a letter has its row's number
+ * behind all letters.
+ */
 static void compile_options(const struct tool_option *row, struct option *longs, char *letters)
 {
 	for (; row && row->name; row++) {
@@ -278,7 +285,10 @@ static int is_negative_number(const char *text)
 	return text[0] == '-' && text[1] && strchr(".0123456789", text[1]);
 }
 
-/* In getopt_long's order mode "+", so that operands between options can be looked at here: it takes -1 for an option. */
+/*
+ * In getopt_long's order mode "+", so that operands between options can be looked at here: it takes
+ * -1 for an option.
+ */
 static char **read_options(int argc, char **argv)
 {
 	struct option longs[OPTIONS_MAX + 1] = {{.name = NULL}};

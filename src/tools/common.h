@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the programs share: common options, messages, exit status, units, the end of standard output.
+ * What the programs share: common options, messages, exit status, units, the end of standard
+ * output.
  *
- * A program begins with tool_begin(), which reads its options by the table that --help is printed from, and
- * ends with `return tool_end(status)`. Data go to standard output, messages to standard error.
- * A failed or closed standard output is found at tool_end() at the latest; endless output asks
- * tool_output_failed() now and then.
+ * A program begins with tool_begin(), which reads its options by the table that --help is printed
+ * from, and ends with `return tool_end(status)`. Data go to standard output, messages to standard
+ * error. A failed or closed standard output is found at tool_end() at the latest; endless output
+ * asks tool_output_failed() now and then.
  */
 #ifndef DUOSHM_TOOLS_COMMON_H
 #define DUOSHM_TOOLS_COMMON_H
@@ -39,8 +40,8 @@ enum tool_status {
 #define TOOL_SECOND 1000000000LL
 
 /*
- * An option: its line of --help, and where it goes: to one of the last five, or nowhere. Of two rows with one name
- * the second is a line of help only. A table ends with a row without a name.
+ * An option: its line of --help, and where it goes: to one of the last five, or nowhere. Of two
+ * rows with one name the second is a line of help only. A table ends with a row without a name.
  */
 struct tool_option {
 	int letter; /* 0: none */
@@ -73,12 +74,15 @@ struct tool {
 extern struct tool tool;
 
 /*
- * Guards descriptors 0 to 2 (a closed one would be reused by the registry), ignores SIGPIPE, and reads the common
- * options and the program's own. Returns the operands, NULL behind the last; -1 and -.5 are operands, for no option
- * is a digit. Wrong options end the program by tool_usage().
+ * Guards descriptors 0 to 2 (a closed one would be reused by the registry), ignores SIGPIPE, and
+ * reads the common options and the program's own. Returns the operands, NULL behind the last; -1
+ * and -.5 are operands, for no option is a digit. Wrong options end the program by tool_usage().
  */
 char **tool_begin(int argc, char **argv, const struct tool_program *program);
-/* Flushes standard output; the status to return from main. After SIGPIPE the program ends by that signal. */
+/*
+ * Flushes standard output; the status to return from main. After SIGPIPE the program ends by that
+ * signal.
+ */
 int tool_end(int status);
 
 /* ---- messages ---- */
@@ -92,14 +96,17 @@ TOOL_NORETURN void tool_usage(const char *format, ...) TOOL_PRINTF(1, 2);
 /* The exit status of a DUOSHM_ERR_* code; 0 of what is no error. */
 int tool_status_of(int code);
 /*
- * Reports the thread's last failure, "program: WHAT: cause" and the cure; returns the exit status of
- * `code`. `what` may be NULL. A record that belongs to another code is not used.
+ * Reports the thread's last failure, "program: WHAT: cause" and the cure; returns the exit status
+ * of `code`. `what` may be NULL. A record that belongs to another code is not used.
  */
 int tool_failed(const char *what, int code);
 
 /* ---- context ---- */
 
-/* A context from -b and --dir whose log goes to standard error as -q and -v say. TOOL_DONE, or reported. */
+/*
+ * A context from -b and --dir whose log goes to standard error as -q and -v say. TOOL_DONE, or
+ * reported.
+ */
 int tool_context(struct duoshm **out);
 /* For a family other than -b's (NULL: the default). The library's code; silent. */
 int tool_context_of(const char *backend, struct duoshm **out);
@@ -120,7 +127,10 @@ void tool_show_reply(const char *device, const char *command, const char *reply,
 
 /* ---- numbers with units: 0, or -1 and nothing written ---- */
 
-/* NUMBER[PREFIX][UNIT], as "10Hz", "5mV", "64KiB", "1k", "2.5"; prefixes n u m k K M G T Ki Mi Gi Ti. */
+/*
+ * NUMBER[PREFIX][UNIT], as "10Hz", "5mV", "64KiB", "1k", "2.5"; prefixes n u m k K M G T Ki Mi Gi
+ * Ti.
+ */
 int tool_quantity(const char *text, const char *unit, double *out);
 /* "250us", "20ms", "2s", "5min", "1h"; a bare number is in seconds. 0 or more. */
 int tool_time(const char *text, int64_t *ns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * compare: shows what really differs between the two families on this machine. info asks the system, semantics
- * tries the calls; neither leaves anything behind.
+ * compare: shows what really differs between the two families on this machine. info asks the
+ * system, semantics tries the calls; neither leaves anything behind.
  */
 #include "config.h"
 

@@ -5,7 +5,10 @@
 
 /* Both families side by side: built, works, abilities, limits and their use. */
 int compare_info(void);
-/* The experiments named in `only` (NULL-terminated; empty: all), on each family, bare and through the library. */
+/*
+ * The experiments named in `only` (NULL-terminated; empty: all), on each family, bare and through
+ * the library.
+ */
 int compare_semantics(char *const *only);
 
 #endif

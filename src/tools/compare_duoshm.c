@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * This library over either family as a subject of `compare semantics`: the same verbs as in compare_sysv.c and
- * compare_posix.c, and nothing here that asks which family it is.
+ * This library over either family as a subject of `compare semantics`: the same verbs as in
+ * compare_sysv.c and compare_posix.c, and nothing here that asks which family it is.
  */
 #include "config.h"
 
@@ -132,8 +132,9 @@ static int native_of(struct trial *t, char native[100])
 }
 
 /*
- * Leaves a stranger on the very key that the name had before, and creates the name again. The entry's inode often comes
- * back, and the key with it; where it does not, no collision was provoked, and the outcome says so.
+ * Leaves a stranger on the very key that the name had before, and creates the name again. The
+ * entry's inode often comes back, and the key with it; where it does not, no collision was
+ * provoked, and the outcome says so.
  */
 static int collide(struct trial *t)
 {
@@ -158,7 +159,9 @@ static int collide(struct trial *t)
 	return 0;
 }
 
-/* In a forked child: the parent's handle is refused; the mapping itself is the kernel's to inherit. */
+/*
+ * In a forked child: the parent's handle is refused; the mapping itself is the kernel's to inherit.
+ */
 static int inherit(struct trial *t)
 {
 	void *data = duoshm_segment_data(t->segment);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* compare info: what the running system says of both families. Nothing is fixed here: duoshm_probe tries and asks. */
+/*
+ * compare info: what the running system says of both families. Nothing is fixed here: duoshm_probe
+ * tries and asks.
+ */
 #include "config.h"
 
 #include "tools/common.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bare POSIX calls as a subject of `compare semantics`. Nothing of the library's care is taken here, on purpose: this
- * shows what the calls do by themselves. Reads side by side with compare_sysv.c.
+ * The bare POSIX calls as a subject of `compare semantics`. Nothing of the library's care is taken
+ * here, on purpose: this shows what the calls do by themselves. Reads side by side with
+ * compare_sysv.c.
  */
 #include "config.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * compare semantics: what the two families really do, tried on this machine. Each experiment is one function in the verbs of
- * compare_subject.h; it is run on the bare calls of both families and on this library over each, and its evidence is
- * every call with its result. Nothing here is asserted: the outcome is what came out.
+ * compare semantics: what the two families really do, tried on this machine. Each experiment is one
+ * function in the verbs of compare_subject.h; it is run on the bare calls of both families and on
+ * this library over each, and its evidence is every call with its result. Nothing here is asserted:
+ * the outcome is what came out.
  */
 #include "config.h"
 
@@ -123,8 +124,8 @@ static int begin(struct trial *t, const struct trial *of)
 }
 
 /*
- * Starts a child that does `work` as a process of its own (a fresh trial, begun there), and then dies by SIGKILL, so that
- * nothing is tidied up. Returns its pid.
+ * Starts a child that does `work` as a process of its own (a fresh trial, begun there), and then
+ * dies by SIGKILL, so that nothing is tidied up. Returns its pid.
  */
 static pid_t start_child(const struct trial *t, void (*work)(struct trial *))
 {
@@ -305,8 +306,8 @@ static void waiter_removed(struct trial *t)
 	if (t->subject->verbs->semaphore_create(t, 0) < 0)
 		return;
 	pid_t pid = start_child(t, wait_for_it);
-	tool_pause(
-		200000000); /* the child sleeps by then; if not, the calls in the evidence show it */
+	/* The child sleeps by then; if not, the calls in the evidence show it. */
+	tool_pause(200000000);
 	t->subject->verbs->semaphore_remove(t);
 	end_child(t, pid);
 }
@@ -429,9 +430,12 @@ static const struct subject subjects[] = {
 };
 #define SUBJECTS (sizeof subjects / sizeof subjects[0])
 
-/* ---- running and showing them ------------------------------------------------------------------ */
+/* ---- running and showing them -------------------------------------------------------------- */
 
-/* In a child of its own: what an experiment breaks (its umask, its signals, its memory) ends with it. */
+/*
+ * In a child of its own: what an experiment breaks (its umask, its signals, its memory) ends with
+ * it.
+ */
 static void run(const struct experiment *x, const struct subject *s, struct evidence *e,
 	const char *directory)
 {

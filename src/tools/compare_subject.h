@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Subjects of `compare semantics`: the same few verbs over the bare calls of System V, the bare calls of POSIX,
- * and this library over each. An experiment is written once in these verbs and run on each subject; every
- * native call a verb makes is noted with its result and errno, which is the evidence that is shown.
+ * Subjects of `compare semantics`: the same few verbs over the bare calls of System V, the bare
+ * calls of POSIX, and this library over each. An experiment is written once in these verbs and run
+ * on each subject; every native call a verb makes is noted with its result and errno, which is the
+ * evidence that is shown.
  */
 #ifndef DUOSHM_TOOLS_COMPARE_SUBJECT_H
 #define DUOSHM_TOOLS_COMPARE_SUBJECT_H
@@ -17,8 +18,8 @@
 /* The evidence of one trial, shared with the child processes of the trial. */
 struct evidence {
 	unsigned length;
-	char text
-		[2000]; /* one line a call: "shmget(...) = -1 EEXIST"; each ends with 0, all with another */
+	/* A line a call, "shmget(...) = -1 EEXIST"; each ends with 0, all with another. */
+	char text[2000];
 	char outcome[64];
 };
 
@@ -52,7 +53,10 @@ struct verbs {
 	int (*collide)(struct trial *t); /* two names, one key: notes what happens */
 	/* In a forked child: uses its parent's attachment; NULL: the memory is all there is. */
 	int (*inherit)(struct trial *t);
-	/* Takes what outlives its holder best, and has it after the holder died; NULL: a semaphore, with `undo`. */
+	/*
+	 * Takes what outlives its holder best, and has it after the holder died; NULL: a semaphore,
+	 * with `undo`.
+	 */
 	int (*hold)(struct trial *t);
 	int (*take_over)(struct trial *t);
 	int (*semaphore_create)(struct trial *t, unsigned value);
@@ -61,7 +65,10 @@ struct verbs {
 	int (*block)(struct trial *t); /* waits, asleep, until something ends it; SIGALRM does */
 	int (*semaphore_remove)(struct trial *t);
 	void (*end)(struct trial *t); /* removes whatever is left of the trial */
-	/* A stranger's bare segment on a key in text, its id or -1; and its end. NULL: there are no keys. */
+	/*
+	 * A stranger's bare segment on a key in text, its id or -1; and its end. NULL: there are no
+	 * keys.
+	 */
 	int (*occupy)(struct trial *t, const char *key);
 	void (*vacate)(int id);
 };
@@ -74,7 +81,10 @@ struct subject {
 	const char *backend;
 };
 
-/* Notes a call and its result; below 0 errno's name is added, and is the outcome. 0 or -1; errno is kept. */
+/*
+ * Notes a call and its result; below 0 errno's name is added, and is the outcome. 0 or -1; errno is
+ * kept.
+ */
 int evidence_call(struct trial *t, int result, const char *call, ...) TOOL_PRINTF(3, 4);
 /* A call that sleeps, the same way. */
 int evidence_sleep(struct trial *t, int result, const char *call);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bare System V calls as a subject of `compare semantics`. Nothing of the library's care is taken here, on purpose: this
- * shows what the calls do by themselves. Reads side by side with compare_posix.c.
+ * The bare System V calls as a subject of `compare semantics`. Nothing of the library's care is
+ * taken here, on purpose: this shows what the calls do by themselves. Reads side by side with
+ * compare_posix.c.
  */
 #include "config.h"
 
@@ -19,7 +20,10 @@
 
 #ifdef DUOSHM_WITH_SYSV
 
-/* POSIX leaves it to the caller to declare it, some systems do it all the same: so under a name of our own. */
+/*
+ * POSIX leaves it to the caller to declare it, some systems do it all the same: so under a name of
+ * our own.
+ */
 union semaphore_argument {
 	int value;
 	struct semid_ds *status;
@@ -100,7 +104,10 @@ static int long_name(struct trial *t, unsigned length)
 	return 0;
 }
 
-/* ftok keeps 8 bits of the id: 1 and 257 are one key, as are two files whose inodes agree in 16 bits. */
+/*
+ * ftok keeps 8 bits of the id: 1 and 257 are one key, as are two files whose inodes agree in 16
+ * bits.
+ */
 static int collide(struct trial *t)
 {
 	key_t one = key_of(t, 1), two = key_of(t, 257);

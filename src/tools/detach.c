@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * detach: lists what lies in shared memory and removes what nobody needs any more: by itself only what is proven
- * dead, by name what is not alive, by force what is. Nothing that this library did not make is ever removed.
+ * detach: lists what lies in shared memory and removes what nobody needs any more: by itself only
+ * what is proven dead, by name what is not alive, by force what is. Nothing that this library did
+ * not make is ever removed.
  *
- * The families are independent: where one is missing or refused by the system, the other is still served.
+ * The families are independent: where one is missing or refused by the system, the other is still
+ * served.
  */
 #include "config.h"
 
@@ -104,7 +106,9 @@ static const struct table_column columns[] = {
 #define SEMAPHORE_PREFIX ""
 #endif
 
-/* What would do the same without this program; empty where there is no object, or no such command. */
+/*
+ * What would do the same without this program; empty where there is no object, or no such command.
+ */
 static void native_command(const struct duoshm_stat *object, char *text, size_t size)
 {
 	size_t length;
@@ -276,7 +280,10 @@ static void refuse(const struct duoshm_stat *object, const char *why)
 	failed(TOOL_FAILED);
 }
 
-/* Another object may have got the name since it was looked at. Asked last, this leaves a short moment only. */
+/*
+ * Another object may have got the name since it was looked at. Asked last, this leaves a short
+ * moment only.
+ */
 static int is_another(struct duoshm *ctx, const char *name, const struct duoshm_stat *object)
 {
 	struct duoshm_stat now = DUOSHM_STAT_INIT;

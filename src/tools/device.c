@@ -2,8 +2,9 @@
 /*
  * device: simulates an I/O device in shared memory, or replays a recording.
  *
- * Here are the options, the messages and the loop; the device itself is src/device, scripts and prompt are
- * device_input.c. No word about a family of shared memory but the option that is handed on.
+ * Here are the options, the messages and the loop; the device itself is src/device, scripts and
+ * prompt are device_input.c. No word about a family of shared memory but the option that is handed
+ * on.
  */
 #include "config.h"
 
@@ -16,7 +17,10 @@
 #include "tools/device_input.h"
 #include "tools/json.h"
 
-/* What the command line says. Its keys of [device] are applied after the description, which they overrule. */
+/*
+ * What the command line says. Its keys of [device] are applied after the description, which they
+ * overrule.
+ */
 static struct {
 	const char *name, *wave, *period, *bits, *rate, *seed, *replay, *start, *once, *pace, *mode;
 	const char *config;

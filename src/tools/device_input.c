@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scripts and the prompt of the device. What a line means is the server's matter, but for "sleep", "source" and comments.
+ * Scripts and the prompt of the device. What a line means is the server's matter, but for "sleep",
+ * "source" and comments.
  *
- * The trap: a device that was started in the background must not touch its terminal; it would be stopped for that.
+ * The trap: a device that was started in the background must not touch its terminal; it would be
+ * stopped for that.
  */
 #include "config.h"
 

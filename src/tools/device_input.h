@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the device's operator speaks: scripts (with sleep and source) and the prompt at a terminal. Neither ever
- * waits: a script that sleeps is asked again later, and the prompt reads what has been typed.
+ * Where the device's operator speaks: scripts (with sleep and source) and the prompt at a terminal.
+ * Neither ever waits: a script that sleeps is asked again later, and the prompt reads what has been
+ * typed.
  */
 #ifndef DUOSHM_TOOLS_DEVICE_INPUT_H
 #define DUOSHM_TOOLS_DEVICE_INPUT_H
@@ -12,9 +13,14 @@
 
 /* Opens a script; TOOL_DONE, or reported. */
 int input_script(const char *path);
-/* Shows the prompt if there is a terminal and this process is in its foreground. 1: there is one. */
+/*
+ * Shows the prompt if there is a terminal and this process is in its foreground. 1: there is one.
+ */
 int input_prompt(struct duoshm__server *server);
-/* Does the script's lines that are due. Result: a TOOL_ status; anything but TOOL_DONE ends the device. */
+/*
+ * Does the script's lines that are due. Result: a TOOL_ status; anything but TOOL_DONE ends the
+ * device.
+ */
 int input_run(struct duoshm__server *server, int64_t now);
 /* Nanoseconds until the script goes on, INT64_MAX: there is none. */
 int64_t input_due(int64_t now);

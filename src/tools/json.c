@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON by jansson. A struct tool_json is jansson's json_t under another name, so that nothing outside of this
- * file depends on the library being there.
+ * JSON by jansson. A struct tool_json is jansson's json_t under another name, so that nothing
+ * outside of this file depends on the library being there.
  */
 #include "config.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON of the programs, built by jansson. Without jansson every call does nothing, and option -J ends the
- * program with a message, so that callers need no condition of their own.
+ * JSON of the programs, built by jansson. Without jansson every call does nothing, and option -J
+ * ends the program with a message, so that callers need no condition of their own.
  *
- * A value that is put into an object or array belongs to it; the outermost is given to tool_json_print() or
- * tool_json_write(), which free it, or to tool_json_free().
+ * A value that is put into an object or array belongs to it; the outermost is given to
+ * tool_json_print() or tool_json_write(), which free it, or to tool_json_free().
  */
 #ifndef DUOSHM_TOOLS_JSON_H
 #define DUOSHM_TOOLS_JSON_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * recording: makes WAV files and tells whether two hold the same samples; for the demo and the tests, not installed.
- * It compares the bytes of the samples as they stand in the files, and so shares no conversion with what it judges.
+ * recording: makes WAV files and tells whether two hold the same samples; for the demo and the
+ * tests, not installed. It compares the bytes of the samples as they stand in the files, and so
+ * shares no conversion with what it judges.
  */
 #include "config.h"
 

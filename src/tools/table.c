@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables: rows of text are kept until the end, since the widths of columns depend on all of them. */
+/*
+ * Tables: rows of text are kept until the end, since the widths of columns depend on all of them.
+ */
 #include "config.h"
 
 #include "tools/table.h"
@@ -85,7 +87,10 @@ void table_row(struct table *table)
 	tool_json_put(table->array, NULL, table->object);
 }
 
-/* Sets the row's next cell, "-" where there is nothing to show. Its JSON key if it is wanted as JSON, else NULL. */
+/*
+ * Sets the row's next cell, "-" where there is nothing to show. Its JSON key if it is wanted as
+ * JSON, else NULL.
+ */
 static const char *cell(struct table *table, const char *shown)
 {
 	unsigned column = (unsigned)(table->next % table->count);

@@ -2,8 +2,8 @@
 /*
  * Tables with chosen columns: text for people, JSON (-J) for programs, from the same cells.
  *
- * Columns are a promise: their names (-o) and JSON keys (with the unit in them) stay. The default choice and
- * the layout of the text may change.
+ * Columns are a promise: their names (-o) and JSON keys (with the unit in them) stay. The default
+ * choice and the layout of the text may change.
  */
 #ifndef DUOSHM_TOOLS_TABLE_H
 #define DUOSHM_TOOLS_TABLE_H
@@ -24,8 +24,10 @@ struct table_column {
 
 struct table;
 
-/* `columns` must outlive the table. `chosen` is the list of -o or NULL: "NAME,STATE", any case; "+COL" adds to the
- * default. An unknown column ends the program by tool_usage() with the list. */
+/*
+ * `columns` must outlive the table. `chosen` is the list of -o or NULL: "NAME,STATE", any case;
+ * "+COL" adds to the default. An unknown column ends the program by tool_usage() with the list.
+ */
 struct table *table_new(
 	const struct table_column *columns, unsigned count, const char *chosen, int headings);
 

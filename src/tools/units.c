@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers with units, read and written. strtod() takes more than people mean ("nan", "inf", "0x1p3"): what is
- * accepted here begins with a digit and ends finite.
+ * Numbers with units, read and written. strtod() takes more than people mean ("nan", "inf",
+ * "0x1p3"): what is accepted here begins with a digit and ends finite.
  */
 #include "config.h"
 
