@@ -85,9 +85,9 @@ static int check_bell(const struct duoshm_segment *segment, unsigned bell)
 
 	if (result < 0)
 		return result;
-	if (bell >= segment->n_bells)
+	if (bell >= segment->entry.bells)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "\"%s\" has %u bells, there is no bell %u",
-			segment->entry.name, segment->n_bells, bell);
+			segment->entry.name, segment->entry.bells, bell);
 	if (!segment->bells)
 		return duoshm__fail(DUOSHM_ERR_READ_ONLY,
 			"\"%s\" was opened read-only: its bells are for those who may write",

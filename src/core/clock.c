@@ -8,7 +8,9 @@
 
 #include <time.h>
 
-#define SECOND 1000000000
+#define SECOND      1000000000
+#define FIRST_PAUSE 100000
+#define LAST_PAUSE  2000000
 
 static int64_t read_clock(clockid_t id)
 {
@@ -51,4 +53,12 @@ void duoshm__pause(int64_t ns)
 		return;
 	struct timespec length = {.tv_sec = (time_t)(ns / SECOND), .tv_nsec = (long)(ns % SECOND)};
 	nanosleep(&length, NULL);
+}
+
+bool duoshm__pause_before(int64_t deadline, int64_t *pause)
+{
+	*pause = *pause == 0 ? FIRST_PAUSE : *pause < LAST_PAUSE / 2 ? 2 * *pause : LAST_PAUSE;
+	int64_t left = duoshm__remaining(deadline, *pause);
+	duoshm__pause(left);
+	return left > 0;
 }

@@ -122,8 +122,7 @@ int duoshm__context_check(const struct duoshm *ctx)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "the context is NULL");
 	if (ctx->forks != duoshm__forks()) {
 		duoshm__fail(DUOSHM_ERR_FORKED, "the context was made by the parent process");
-		duoshm__set_cure("make a context of its own in the child with duoshm_new");
-		return DUOSHM_ERR_FORKED;
+		return duoshm__set_cure("make a context of its own in the child with duoshm_new");
 	}
 	return 0;
 }
@@ -139,7 +138,7 @@ static int asked_for(const struct duoshm *ctx, const struct duoshm__name *name,
 	return *out ? 0 : duoshm__backend_unknown(name->backend);
 }
 
-static bool proven_dead(struct duoshm *ctx, const struct duoshm__entry *entry)
+bool duoshm__context_orphaned(const struct duoshm *ctx, const struct duoshm__entry *entry)
 {
 	return !entry->persistent && duoshm__life_of(ctx->registry.directory, entry->owner,
 					     &entry->creator) == DUOSHM__DEAD;
@@ -158,9 +157,9 @@ static int find_anywhere(struct duoshm *ctx, const char *name,
 
 		if (result == DUOSHM_ERR_NOT_FOUND)
 			continue;
-		if (found == 0 && (result < 0 || !proven_dead(ctx, entry)))
+		if (found == 0 && (result < 0 || !duoshm__context_orphaned(ctx, entry)))
 			continue;
-		if (found == 0 && proven_dead(ctx, &other))
+		if (found == 0 && duoshm__context_orphaned(ctx, &other))
 			continue;
 		found = result;
 		*backend = family;
@@ -185,8 +184,8 @@ static int absent(struct duoshm *ctx, const char *name, const struct duoshm__bac
 		duoshm__fail(DUOSHM_ERR_OTHER_BACKEND,
 			"there is no %s object \"%s\"; \"%s:%s\" exists (creator: process %lld)",
 			asked->name, name, family->name, name, (long long)entry.creator.pid);
-		duoshm__set_cure("open \"%s:%s\", or use the backend auto", family->name, name);
-		return DUOSHM_ERR_OTHER_BACKEND;
+		return duoshm__set_cure(
+			"open \"%s:%s\", or use the backend auto", family->name, name);
 	}
 	return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "there is no %s object \"%s\" in %s", asked->name,
 		name, ctx->registry.directory);

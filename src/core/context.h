@@ -38,6 +38,8 @@ void duoshm__backend_replace(const struct duoshm__backend *backend);
 
 /* INVALID for NULL, FORKED in a child of its maker. */
 int duoshm__context_check(const struct duoshm *ctx);
+/* Is the owner of an owned object proven dead? */
+bool duoshm__context_orphaned(const struct duoshm *ctx, const struct duoshm__entry *entry);
 /*
  * The family for a name to be opened, and its registry entry: the family written before the name, the context's, or (auto)
  * the one whose object lives. NOT_FOUND: no entry in any family asked for; OTHER_BACKEND: only in a family that was

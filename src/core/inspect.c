@@ -10,6 +10,7 @@
 
 #include "core/inspect.h"
 
+#include "core/array.h"
 #include "core/failure.h"
 #include "core/kind.h"
 
@@ -25,33 +26,20 @@ static void count_one(uint64_t generation, int64_t pid, void *arg)
 	struct duoshm__census *census = arg;
 
 	(void)pid;
-	if (census->n == census->room) {
-		size_t room = census->room ? census->room * 2 : 64;
-		uint64_t *more = realloc(census->generations, room * sizeof *more);
-
-		if (!more) {
-			census->incomplete = true;
-			return;
-		}
-		census->generations = more;
-		census->room = room;
+	uint64_t *grown =
+		duoshm__array_grow(census->generations, census->n, sizeof *census->generations);
+	if (grown == NULL) {
+		census->incomplete = true;
+		return;
 	}
-	census->generations[census->n++] = generation;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
+	census->generations = grown;
+	grown[census->n++] = generation;
 }
 
 int duoshm__census_take(struct duoshm *ctx, struct duoshm__census *out)
 {
-	int result;
-
 	memset(out, 0, sizeof *out);
-	result = duoshm__lifeline_scan(ctx->registry.directory, count_one, out, NULL);
+	int result = duoshm__lifeline_scan(ctx->registry.directory, count_one, out, NULL);
 	if (result == 0 && out->incomplete)
 		result = duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory to count the attachments");
 	if (result < 0) {
@@ -59,7 +47,7 @@ int duoshm__census_take(struct duoshm *ctx, struct duoshm__census *out)
 		return result;
 	}
 	if (out->n > 0)
-		qsort(out->generations, out->n, sizeof *out->generations, by_number);
+		qsort(out->generations, out->n, sizeof *out->generations, duoshm__array_by_number);
 	return 0;
 }
 
@@ -103,14 +91,15 @@ static void clear(struct duoshm_stat *out)
 	out->value = -1;
 }
 
-static void fill_fixed(const struct duoshm__backend *backend, const struct duoshm__entry *entry,
-	struct duoshm_stat *out)
+static void fill_fixed(const struct duoshm_segment *outside, struct duoshm_stat *out)
 {
+	const struct duoshm__entry *entry = &outside->entry;
+
 	snprintf(out->name, sizeof out->name, "%s", entry->name);
 	snprintf(out->backend, sizeof out->backend, "%s", entry->backend);
 	snprintf(out->native, sizeof out->native, "%s", entry->native.text);
 	if (entry->bells > 0)
-		snprintf(out->bell, sizeof out->bell, "%s", backend->bell_call);
+		snprintf(out->bell, sizeof out->bell, "%s", outside->backend->bell_call);
 	out->id = entry->native.segment_id;
 	out->bells_id = entry->native.bells_id;
 	out->kind = entry->kind;
@@ -127,30 +116,23 @@ static void fill_fixed(const struct duoshm__backend *backend, const struct duosh
 }
 
 /* What the memory itself tells: 0, or why it tells nothing. `*removed`: a removal was begun. */
-static int read_memory(const struct duoshm__backend *backend, const struct duoshm__entry *entry,
-	struct duoshm_stat *out, bool *removed)
+static int read_memory(const struct duoshm_segment *outside, struct duoshm_stat *out, bool *removed)
 {
-	const struct duoshm__header *header;
-	struct duoshm__map map = {0};
-	struct duoshm_failure why = {0};
-	int result = backend->attach(&entry->native, true, &map, &why);
+	struct duoshm_segment seen = DUOSHM__OUTSIDE(outside->ctx, outside->backend);
 
+	seen.entry = outside->entry;
+	seen.read_only = true;
+	int result = duoshm__object_map(&seen);
 	if (result < 0)
 		return result;
-	header = map.address;
-	result = duoshm__header_check(&map, entry);
-	if (result == 0) {
-		out->attached_ns = (int64_t)duoshm__load64(&header->attached_ns);
-		out->detached_ns = (int64_t)duoshm__load64(&header->detached_ns);
-		out->changed_ns = (int64_t)duoshm__load64(&header->changed_ns);
-		out->last_pid = (int64_t)duoshm__load64(&header->last_pid);
-		*removed = duoshm__load32_acquire(&header->removed) != 0;
-		duoshm__kind_stat(entry->kind,
-			(const unsigned char *)map.address + DUOSHM__HEADER_SIZE,
-			(size_t)entry->size, out);
-	}
-	backend->detach(&map, &why);
-	return result;
+	out->attached_ns = (int64_t)duoshm__load64(&seen.header->attached_ns);
+	out->detached_ns = (int64_t)duoshm__load64(&seen.header->detached_ns);
+	out->changed_ns = (int64_t)duoshm__load64(&seen.header->changed_ns);
+	out->last_pid = (int64_t)duoshm__load64(&seen.header->last_pid);
+	*removed = duoshm__object_removed(&seen);
+	duoshm__kind_stat(seen.entry.kind, seen.payload, (size_t)seen.entry.size, out);
+	duoshm__object_unmap(&seen);
+	return 0;
 }
 
 /* ---- state ---- */
@@ -219,38 +201,43 @@ static void judge_present(struct duoshm_stat *out, enum duoshm__life life, int m
 			damage);
 }
 
-void duoshm__inspect(struct duoshm *ctx, const struct duoshm__backend *backend,
-	const struct duoshm__entry *entry, const struct duoshm__census *census, bool locked,
-	struct duoshm_stat *out, bool *exists)
+bool duoshm__inspect(const struct duoshm_segment *outside, const struct duoshm__census *census,
+	struct duoshm_stat *out)
 {
-	enum duoshm__life life =
-		duoshm__life_of(ctx->registry.directory, entry->owner, &entry->creator);
+	const struct duoshm__entry *entry = &outside->entry;
+	enum duoshm__life life = duoshm__object_life(outside, entry->owner, &entry->creator);
 	struct duoshm__native_stat kernel;
 	struct duoshm_failure why = {0};
 	bool removed = false;
-	int result;
 
 	clear(out);
-	fill_fixed(backend, entry, out);
-	out->attached = attached(census, entry->generation);
-	out->readers = duoshm__presence_test(&ctx->registry, entry->name, backend->name);
-	if (exists)
-		*exists = true;
-	if (!entry->ready) {
-		judge_half_built(out, life, entry->generation, locked);
-		return;
+	fill_fixed(outside, out);
+	if (census != NULL) {
+		out->attached = attached(census, entry->generation);
+		out->readers =
+			duoshm__presence_test(&outside->ctx->registry, entry->name, entry->backend);
 	}
-	result = backend->stat(&entry->native, &kernel, &why);
+	if (!entry->ready) {
+		judge_half_built(out, life, entry->generation, outside->creation.fd >= 0);
+		return true;
+	}
+	int result = outside->backend->stat(&entry->native, &kernel, &why);
 	if (result == DUOSHM_ERR_NOT_FOUND) {
 		judge_absent(out, life);
-		if (exists)
-			*exists = false;
-		return;
+		return false;
 	}
 	out->footprint = result == 0 ? kernel.size : entry->footprint;
 	out->kernel_attached = result == 0 ? kernel.attached : -1;
-	result = read_memory(backend, entry, out, &removed);
+	result = read_memory(outside, out, &removed);
 	judge_present(out, life, result, removed);
+	return true;
+}
+
+bool duoshm__inspect_remains(const struct duoshm_segment *outside)
+{
+	struct duoshm_stat found;
+
+	return !duoshm__inspect(outside, NULL, &found) || found.state == DUOSHM_ORPHAN;
 }
 
 void duoshm__inspect_unreadable(

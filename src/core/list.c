@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "core/array.h"
 #include "core/failure.h"
 #include "core/inspect.h"
 #include "core/sized.h"
@@ -22,20 +23,17 @@ static int gone(const struct duoshm_stat *found)
 {
 	duoshm__fail(
 		DUOSHM_ERR_NOT_FOUND, "\"%s\" is %s (%s)", found->name, found->why, found->native);
-	duoshm__set_cure(
+	return duoshm__set_cure(
 		"create it anew, or clean up with: detach -n %s:%s", found->backend, found->name);
-	return DUOSHM_ERR_NOT_FOUND;
 }
 
 int duoshm_stat(struct duoshm *ctx, const char *text, struct duoshm_stat *out)
 {
 	size_t room = duoshm__sized_room(out, offsetof(struct duoshm_stat, id));
-	const struct duoshm__backend *backend;
+	struct duoshm_segment outside = DUOSHM__OUTSIDE(ctx, NULL);
 	struct duoshm__census census;
-	struct duoshm__entry entry;
 	struct duoshm__name name;
 	struct duoshm_stat found;
-	bool exists;
 	int result = duoshm__context_check(ctx);
 
 	if (result == 0 && room == 0)
@@ -44,12 +42,12 @@ int duoshm_stat(struct duoshm *ctx, const char *text, struct duoshm_stat *out)
 	if (result == 0)
 		result = duoshm__name_parse(text, &name);
 	if (result == 0)
-		result = duoshm__context_find(ctx, &name, &backend, &entry);
+		result = duoshm__context_find(ctx, &name, &outside.backend, &outside.entry);
 	if (result == 0)
 		result = duoshm__census_take(ctx, &census);
 	if (result < 0)
 		return result;
-	duoshm__inspect(ctx, backend, &entry, &census, false, &found, &exists);
+	bool exists = duoshm__inspect(&outside, &census, &found);
 	duoshm__census_free(&census);
 	if (!exists)
 		return gone(&found);
@@ -64,30 +62,28 @@ struct walk {
 	struct duoshm__census census;
 	duoshm_list_fn *fn;
 	void *arg;
-	int stopped; /* what fn said, if it ended the walk */
-	struct duoshm__native
-		*known; /* the kernel's names of what the registry has; sorted by text */
-	size_t n_known, room;
+	int stopped;                  /* what fn said, if it ended the walk */
+	struct duoshm__native *known; /* the kernel's names in the registry; sorted by text */
+	size_t n_known;
 	const struct duoshm__backend *backend; /* whose kernel objects are being listed */
+	bool dry;
+	int removed;
 };
 
-static bool in_scope(const struct duoshm *ctx, const char *family)
+static bool in_scope(const struct duoshm *ctx, const struct duoshm__backend *backend)
 {
-	return !ctx->backend || strcmp(ctx->backend->name, family) == 0;
+	return backend && (!ctx->backend || strcmp(ctx->backend->name, backend->name) == 0);
 }
 
 static int remember(struct walk *walk, const struct duoshm__native *native)
 {
-	if (walk->n_known == walk->room) {
-		size_t room = walk->room ? walk->room * 2 : 64;
-		struct duoshm__native *more = realloc(walk->known, room * sizeof *more);
+	struct duoshm__native *grown =
+		duoshm__array_grow(walk->known, walk->n_known, sizeof *walk->known);
 
-		if (!more)
-			return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory to list the objects");
-		walk->known = more;
-		walk->room = room;
-	}
-	walk->known[walk->n_known++] = *native;
+	if (!grown)
+		return DUOSHM_ERR_NO_SPACE;
+	walk->known = grown;
+	grown[walk->n_known++] = *native;
 	return 0;
 }
 
@@ -100,21 +96,20 @@ static int show(struct walk *walk, const struct duoshm_stat *found)
 static int list_entry(const struct duoshm__entry *entry, int result, void *arg)
 {
 	struct walk *walk = arg;
-	const struct duoshm__backend *backend = duoshm__backend_find(entry->backend);
+	struct duoshm_segment outside =
+		DUOSHM__OUTSIDE(walk->ctx, duoshm__backend_find(entry->backend));
 	struct duoshm_stat found;
 
-	if (!backend || !in_scope(walk->ctx, entry->backend))
+	if (!in_scope(walk->ctx, outside.backend))
 		return 0;
-	if (result < 0)
+	if (result < 0) {
 		duoshm__inspect_unreadable(entry, result, &found);
-	else
-		duoshm__inspect(walk->ctx, backend, entry, &walk->census, false, &found, NULL);
-	if (result == 0) {
-		result = remember(walk, &entry->native);
-		if (result < 0)
-			return result;
+		return show(walk, &found);
 	}
-	return show(walk, &found);
+	outside.entry = *entry;
+	duoshm__inspect(&outside, &walk->census, &found);
+	result = remember(walk, &entry->native);
+	return result < 0 ? result : show(walk, &found);
 }
 
 static int by_text(const void *a, const void *b)
@@ -196,7 +191,7 @@ static int list_system(struct walk *walk)
 	for (unsigned i = 0; (walk->backend = duoshm__backend_at(i)) != NULL; i++) {
 		struct duoshm_failure why = {0};
 
-		if (!in_scope(walk->ctx, walk->backend->name))
+		if (!in_scope(walk->ctx, walk->backend))
 			continue;
 		if (walk->backend->list(list_foreign, walk, &why) < 0 && walk->stopped == 0)
 			duoshm__log(walk->ctx, DUOSHM_LOG_NOTICE, "%s: %s", walk->backend->name,
@@ -232,59 +227,48 @@ int duoshm_list(struct duoshm *ctx, unsigned flags, duoshm_list_fn *fn, void *ar
 
 /* ---- reclaim ---- */
 
-struct cleaning {
-	struct walk walk;
-	bool dry;
-	int removed;
-};
-
 /* The judgement that counts: nobody can bring it to life while we hold its lock. */
-static bool remove_orphan(struct cleaning *cleaning, const struct duoshm__backend *backend,
-	const struct duoshm__entry *seen, struct duoshm_stat *found)
+static bool remove_orphan(
+	struct walk *walk, struct duoshm_segment *outside, struct duoshm_stat *found)
 {
-	struct duoshm *ctx = cleaning->walk.ctx;
-	struct duoshm__entry_lock lock = {.fd = -1};
-	struct duoshm__entry entry;
 	bool done = false;
 
-	if (duoshm__entry_lock(&ctx->registry, seen->name, backend->name, &lock) < 0)
-		return false;
-	if (duoshm__entry_read(&ctx->registry, seen->name, backend->name, &entry) == 0) {
-		duoshm__inspect(ctx, backend, &entry, &cleaning->walk.census, true, found, NULL);
+	if (duoshm__object_lock(outside) == 0) {
+		duoshm__inspect(outside, &walk->census, found);
 		done = found->state == DUOSHM_ORPHAN;
 	}
-	if (done && !cleaning->dry && duoshm__object_destroy(ctx, backend, &lock, &entry) < 0) {
-		duoshm__log(ctx, DUOSHM_LOG_WARNING, "%s:%s: could not remove it: %s",
-			backend->name, entry.name, duoshm_failure()->cause);
+	if (done && !walk->dry && duoshm__object_destroy(outside) < 0) {
+		duoshm__log(walk->ctx, DUOSHM_LOG_WARNING, "%s:%s: could not remove it: %s",
+			found->backend, found->name, duoshm_failure()->cause);
 		done = false;
 	}
-	duoshm__entry_unlock(&lock);
+	duoshm__entry_unlock(&outside->creation);
 	return done;
 }
 
 static int reclaim_entry(const struct duoshm__entry *entry, int result, void *arg)
 {
-	struct cleaning *cleaning = arg;
-	const struct duoshm__backend *backend = duoshm__backend_find(entry->backend);
+	struct walk *walk = arg;
+	struct duoshm_segment outside =
+		DUOSHM__OUTSIDE(walk->ctx, duoshm__backend_find(entry->backend));
 	struct duoshm_stat found;
 
-	if (result < 0 || !backend || !in_scope(cleaning->walk.ctx, entry->backend))
+	if (result < 0 || !in_scope(walk->ctx, outside.backend))
 		return 0;
-	duoshm__inspect(
-		cleaning->walk.ctx, backend, entry, &cleaning->walk.census, false, &found, NULL);
+	outside.entry = *entry;
+	duoshm__inspect(&outside, &walk->census, &found);
 	/* Half-built and of nobody yet: only the lock can tell. */
 	if (found.state != DUOSHM_ORPHAN && (entry->ready || entry->generation != 0))
 		return 0;
-	if (!remove_orphan(cleaning, backend, entry, &found))
+	if (!remove_orphan(walk, &outside, &found))
 		return 0;
-	cleaning->removed++;
-	return cleaning->walk.fn ? show(&cleaning->walk, &found) : 0;
+	walk->removed++;
+	return walk->fn ? show(walk, &found) : 0;
 }
 
 int duoshm_reclaim(struct duoshm *ctx, unsigned flags, duoshm_list_fn *fn, void *arg)
 {
-	struct cleaning cleaning = {
-		.walk = {.ctx = ctx, .fn = fn, .arg = arg}, .dry = (flags & DUOSHM_DRY_RUN) != 0};
+	struct walk walk = {.ctx = ctx, .fn = fn, .arg = arg, .dry = (flags & DUOSHM_DRY_RUN) != 0};
 	int result = duoshm__context_check(ctx);
 
 	if (result < 0)
@@ -292,20 +276,20 @@ int duoshm_reclaim(struct duoshm *ctx, unsigned flags, duoshm_list_fn *fn, void 
 	if (flags & ~DUOSHM_DRY_RUN)
 		return duoshm__fail(DUOSHM_ERR_INVALID,
 			"reclaim: flags 0x%x, of which DRY_RUN is known", flags);
-	if (!ctx->lifeline && !cleaning.dry)
+	if (!ctx->lifeline && !walk.dry)
 		return duoshm__fail(DUOSHM_ERR_PERMISSION,
 			"%s is not writable: nothing can be removed there",
 			ctx->registry.directory);
-	result = duoshm__census_take(ctx, &cleaning.walk.census);
+	result = duoshm__census_take(ctx, &walk.census);
 	if (result < 0)
 		return result;
-	result = duoshm__registry_scan(&ctx->registry, reclaim_entry, &cleaning);
-	duoshm__census_free(&cleaning.walk.census);
-	if (!cleaning.dry) {
+	result = duoshm__registry_scan(&ctx->registry, reclaim_entry, &walk);
+	duoshm__census_free(&walk.census);
+	if (!walk.dry) {
 		duoshm__life_sweep(ctx->registry.directory);
 		duoshm__registry_sweep(&ctx->registry);
 	}
-	return result != 0 ? result : cleaning.removed;
+	return result != 0 ? result : walk.removed;
 }
 
 /* ---- for the cure of a limit ---- */
@@ -320,10 +304,8 @@ static int count_orphan(const struct duoshm__entry *entry, int result, void *arg
 {
 	struct orphans *orphans = arg;
 
-	if (result == 0 && !entry->persistent &&
-		strcmp(entry->backend, orphans->backend->name) == 0 &&
-		duoshm__life_of(orphans->ctx->registry.directory, entry->owner, &entry->creator) ==
-			DUOSHM__DEAD)
+	if (result == 0 && strcmp(entry->backend, orphans->backend->name) == 0 &&
+		duoshm__context_orphaned(orphans->ctx, entry))
 		orphans->count++;
 	return 0;
 }

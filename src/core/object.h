@@ -12,24 +12,30 @@
 struct duoshm_segment {
 	struct duoshm *ctx;
 	const struct duoshm__backend *backend;
+	struct duoshm__entry
+		entry; /* what the registry tells; of adopted memory, what the kernel tells */
+	struct duoshm__entry_lock creation; /* held while unpublished */
 	struct duoshm__map map;
 	struct duoshm__header *header; /* NULL: adopted */
 	void *payload;
-	size_t size;
 	struct duoshm__bells *bells; /* NULL: none, or read-only */
-	unsigned n_bells;
-	int kind;
 	bool read_only;
-	uint64_t generation;
-	struct duoshm__native native;
-	struct duoshm__entry_lock creation; /* held while unpublished */
-	struct duoshm__entry entry;
 	unsigned slot;   /* in the lifeline; UINT_MAX: none */
 	int presence_fd; /* -1: none */
 	unsigned forks;
 	/* when a sleeper last asked the kernel whether it is still there */
 	struct duoshm__word64 looked_ns;
 };
+
+/*
+ * An object seen from outside, before it is opened, judged or removed: a handle on the stack in which ctx, backend, entry
+ * and creation alone are set.
+ */
+#define DUOSHM__OUTSIDE(context, family)                                                           \
+	(struct duoshm_segment)                                                                    \
+	{                                                                                          \
+		.ctx = (context), .backend = (family), .creation = {.fd = -1 }                     \
+	}
 
 /* What a kind of object is made of. */
 struct duoshm__recipe {
@@ -80,34 +86,34 @@ struct duoshm_segment *duoshm__object_new(
 	struct duoshm *ctx, const struct duoshm__backend *backend);
 /* Gives back all that the handle holds so far, and itself. In a forked child: what is private. */
 void duoshm__object_discard(struct duoshm_segment *object);
-/* Attaches what a ready entry tells of, and checks it. NOT_FOUND: removed meanwhile, or from outside. */
-int duoshm__object_attach(struct duoshm *ctx, const struct duoshm__backend *backend,
-	const struct duoshm__entry *entry, int kind, size_t min_size, unsigned flags,
-	struct duoshm_segment **out);
+/* Opens what a ready entry tells of. NOT_FOUND: removed meanwhile, or from outside. */
+int duoshm__object_attach(const struct duoshm_segment *outside, int kind, size_t min_size,
+	unsigned flags, struct duoshm_segment **out);
 /* Notes the attachment where others count it. */
 int duoshm__object_join(struct duoshm_segment *object);
 /* Touches every page. */
 void duoshm__object_populate(struct duoshm_segment *object);
 /*
- * Whether the memory at `map` is the object that the entry tells of, ready to be used: 0, INCOMPATIBLE or CORRUPT, with
- * the cause. The memory may be hostile: each field is loaded once.
+ * Attaches the memory, if it is the object that the entry tells of, ready to be used: 0, INCOMPATIBLE, CORRUPT or NOT_FOUND
+ * (from outside). The memory may be hostile: each field of its header is loaded once.
  */
-int duoshm__header_check(const struct duoshm__map *map, const struct duoshm__entry *entry);
+int duoshm__object_map(struct duoshm_segment *object);
+void duoshm__object_unmap(struct duoshm_segment *object);
+/* The header and the payload of what is attached. */
+void duoshm__object_place(struct duoshm_segment *object);
 
+/*
+ * Takes the creation lock, and reads the entry again under it. The lock may be held on failure, too, when the entry is damaged:
+ * it is the caller's to give back.
+ */
+int duoshm__object_lock(struct duoshm_segment *outside);
 /*
  * The removal of an object whose creation lock is held; also of half-built remains. Used by remove, replace, reclaim.
  * Who has it attached learns it; then the kernel objects and the entry go. The lock stays to be given back.
  */
-int duoshm__object_destroy(struct duoshm *ctx, const struct duoshm__backend *backend,
-	const struct duoshm__entry_lock *lock, const struct duoshm__entry *entry);
+int duoshm__object_destroy(const struct duoshm_segment *object);
 /* Tells all who have the object attached that it is gone. Read-write handles only. */
 void duoshm__object_mark_removed(struct duoshm_segment *object);
-/*
- * True when a create may take the name: its creator is proven dead, or there is nothing left behind the entry, or a removal
- * stopped half-way. `locked`: the creation lock is held by us, so half-built is the work of a dead one.
- */
-bool duoshm__object_is_remains(struct duoshm *ctx, const struct duoshm__backend *backend,
-	const struct duoshm__entry *entry, bool locked);
 /* core/inspect.c: how many proven orphans of the family there are, for the cure of LIMIT. */
 unsigned duoshm__count_orphans(struct duoshm *ctx, const struct duoshm__backend *backend);
 

@@ -12,8 +12,7 @@
 
 #include "core/clock.h"
 #include "core/failure.h"
-#include "core/kind.h"
-#include "core/object.h"
+#include "core/inspect.h"
 #include "core/random.h"
 #include "core/sized.h"
 
@@ -40,13 +39,10 @@ struct making {
 
 static int describe(struct making *m)
 {
-	struct duoshm_segment *object = m->object;
-	struct duoshm__entry *entry = &object->entry;
+	const struct duoshm__entry_lock *lock = &m->object->creation;
+	struct duoshm__entry *entry = &m->object->entry;
 
-	memset(entry, 0, sizeof *entry);
-	entry->native.segment_id = entry->native.bells_id = -1;
-	snprintf(entry->name, sizeof entry->name, "%s", m->name.text);
-	snprintf(entry->backend, sizeof entry->backend, "%s", m->backend->name);
+	duoshm__entry_init(entry, m->name.text, m->backend->name);
 	entry->kind = m->recipe->kind;
 	entry->persistent = (m->options.flags & DUOSHM_PERSISTENT) != 0;
 	entry->bells = m->recipe->bells;
@@ -55,24 +51,19 @@ static int describe(struct making *m)
 	entry->owner = duoshm__lifeline_id(m->ctx->lifeline);
 	duoshm__process_self(&entry->creator);
 	entry->created_ns = duoshm__wall_time();
-	entry->mode = object->creation.mode;
-	entry->uid = object->creation.uid;
-	entry->gid = object->creation.gid;
-	object->kind = entry->kind;
-	object->size = m->recipe->size;
-	object->n_bells = entry->bells;
-	if (duoshm__random(64, &entry->generation) < 0)
-		return DUOSHM_ERR_SYSTEM;
-	object->generation = entry->generation;
-	return 0;
+	entry->mode = lock->mode;
+	entry->uid = lock->uid;
+	entry->gid = lock->gid;
+	return duoshm__random(64, &entry->generation);
 }
 
 /* Everything but `ready`. */
 static void write_header(struct duoshm_segment *object)
 {
-	struct duoshm__header *header = object->map.address;
 	const struct duoshm__entry *entry = &object->entry;
+	struct duoshm__header *header = object->map.address;
 
+	duoshm__object_place(object);
 	header->generation = entry->generation; /* first: by it a cleaner knows whose this is */
 	header->layout = DUOSHM__LAYOUT;
 	header->byte_order = DUOSHM__BYTE_ORDER;
@@ -93,59 +84,53 @@ static void write_header(struct duoshm_segment *object)
 	duoshm__store64(&header->attached_ns, (uint64_t)entry->created_ns);
 	duoshm__store64(&header->changed_ns, (uint64_t)entry->created_ns);
 	duoshm__store64(&header->last_pid, (uint64_t)entry->creator.pid);
-	object->header = header;
-	object->payload = (unsigned char *)object->map.address + DUOSHM__HEADER_SIZE;
 }
 
 /* One native name: the segment and its bells, or nothing. EXISTS: the name is another's. */
 static int make_under(struct duoshm_segment *object, struct duoshm_failure *why)
 {
 	const struct duoshm__backend *backend = object->backend;
-	struct duoshm__native *native = &object->entry.native;
+	struct duoshm__entry *entry = &object->entry;
 	struct duoshm_failure ignored;
-	int result = backend->create(native, object->size + DUOSHM__HEADER_SIZE,
-		object->creation.mode, &object->map, why);
+	int result = backend->create(
+		&entry->native, (size_t)entry->footprint, entry->mode, &object->map, why);
 
 	if (result < 0)
 		return result;
-	object->entry.reserved = object->map.reserved;
-	object->entry.footprint = object->map.length;
+	entry->reserved = object->map.reserved;
 	write_header(object);
-	if (object->n_bells == 0)
-		return 0;
-	result = backend->bells_create(
-		native, object->n_bells, object->creation.mode, &object->bells, why);
-	if (result == 0)
-		return 0;
-	backend->detach(&object->map, &ignored);
-	memset(&object->map, 0, sizeof object->map);
-	object->header = NULL;
-	object->payload = NULL;
-	backend->remove(native, 0, &ignored);
+	if (entry->bells > 0)
+		result = backend->bells_create(
+			&entry->native, entry->bells, entry->mode, &object->bells, why);
+	if (result < 0) {
+		duoshm__object_unmap(object);
+		backend->remove(&entry->native, 0, &ignored);
+	}
 	return result;
 }
 
 /* The kernel objects, under the first native name that is free, which the entry tells beforehand. */
 static int make_native(struct duoshm_segment *object)
 {
+	struct duoshm__entry *entry = &object->entry;
 	const struct duoshm__naming naming = {
-		object->entry.name, object->creation.path, object->generation};
+		entry->name, object->creation.path, entry->generation};
 
 	for (unsigned attempt = 0;; attempt++) {
 		struct duoshm_failure why = {0};
-		int result = object->backend->derive(&naming, attempt, &object->entry.native, &why);
+		int result = object->backend->derive(&naming, attempt, &entry->native, &why);
 
 		if (result < 0)
 			return duoshm__fail_native(&why);
-		result = duoshm__entry_write(&object->creation, &object->entry);
+		result = duoshm__entry_write(&object->creation, entry);
 		if (result < 0)
 			return result;
 		result = make_under(object, &why);
 		if (result < 0 && result != DUOSHM_ERR_EXISTS)
 			return duoshm__fail_native(&why);
 		if (result == 0) {
-			object->native = object->entry.native;
-			return duoshm__entry_write(&object->creation, &object->entry);
+			entry->footprint = object->map.length;
+			return duoshm__entry_write(&object->creation, entry);
 		}
 	}
 }
@@ -153,13 +138,12 @@ static int make_native(struct duoshm_segment *object)
 /* What a limit's message adds: the objects of the dead that could make room. */
 static void add_cure(struct making *m)
 {
-	char cure[sizeof duoshm_failure()->cure];
 	unsigned orphans = duoshm__count_orphans(m->ctx, m->backend);
+	const char *cure = duoshm_failure()->cure;
 
-	if (orphans == 0)
-		return;
-	snprintf(cure, sizeof cure, "%s", duoshm_failure()->cure);
-	duoshm__set_cure("`detach` would free %u%s%s", orphans, cure[0] ? "; or: " : "", cure);
+	if (orphans > 0)
+		duoshm__set_cure(
+			"`detach` would free %u%s%s", orphans, cure[0] ? "; or: " : "", cure);
 }
 
 /* Takes back what was made under the creation lock, the entry last; the failure record stays. */
@@ -168,7 +152,7 @@ static void unmake(struct duoshm_segment *object)
 	struct duoshm_failure kept = *duoshm_failure(), ignored;
 
 	if (object->map.address)
-		object->backend->remove(&object->entry.native, object->n_bells, &ignored);
+		object->backend->remove(&object->entry.native, object->entry.bells, &ignored);
 	duoshm__presence_unlink(&object->creation);
 	duoshm__entry_unlink(&object->creation);
 	duoshm__fail_native(&kept);
@@ -187,7 +171,7 @@ static int build(struct making *m)
 	if (m->options.flags & DUOSHM_POPULATE)
 		duoshm__object_populate(object);
 	if (m->recipe->fill)
-		m->recipe->fill(object->payload, object->size, m->recipe->arg);
+		m->recipe->fill(object->payload, m->recipe->size, m->recipe->arg);
 	result = duoshm__object_join(object);
 	if (result == 0 && !(m->options.flags & DUOSHM_UNPUBLISHED))
 		result = duoshm__object_publish(object);
@@ -202,8 +186,6 @@ unmake:
 
 int duoshm__object_publish(struct duoshm_segment *object)
 {
-	int result;
-
 	if (object->creation.fd < 0)
 		return duoshm__fail(
 			DUOSHM_ERR_INVALID, "\"%s\" is published already", object->entry.name);
@@ -211,27 +193,20 @@ int duoshm__object_publish(struct duoshm_segment *object)
 	/* Release: an opener that reads the mark (acquire) sees the header and the payload. */
 	duoshm__store64_release(&object->header->ready, DUOSHM__MAGIC);
 	object->entry.ready = true;
-	result = duoshm__entry_write(&object->creation, &object->entry);
-	if (result < 0) {
+	int result = duoshm__entry_write(&object->creation, &object->entry);
+	if (result == 0)
+		duoshm__entry_unlock(&object->creation);
+	else
 		object->entry.ready = false;
-		return result;
-	}
-	duoshm__entry_unlock(&object->creation);
-	return 0;
+	return result;
 }
 
 /* ---- the name is taken: by whom? ---- */
 
-/* 0: look again; BUSY at the deadline, with the failure that `result` came with. */
+/* 0: look again; at the deadline `result`, with its failure. */
 static int wait_turn(struct making *m, int result)
 {
-	int64_t left = duoshm__remaining(m->deadline, m->pause);
-
-	if (left == 0)
-		return result;
-	duoshm__pause(left);
-	m->pause = m->pause < 1000000 ? m->pause * 2 : 2000000;
-	return 0;
+	return duoshm__pause_before(m->deadline, &m->pause) ? 0 : result;
 }
 
 static int exists(const struct duoshm__entry *entry)
@@ -239,17 +214,16 @@ static int exists(const struct duoshm__entry *entry)
 	duoshm__fail(DUOSHM_ERR_EXISTS, "the %s %s \"%s\" exists, made by process %lld%s",
 		entry->backend, duoshm_kind_name(entry->kind), entry->name,
 		(long long)entry->creator.pid, entry->persistent ? ", and is persistent" : "");
-	duoshm__set_cure("take another name, open it, or remove it: detach -n %s:%s",
+	return duoshm__set_cure("take another name, open it, or remove it: detach -n %s:%s",
 		entry->backend, entry->name);
-	return DUOSHM_ERR_EXISTS;
 }
 
 /* OPENED, 0: look again, or an error. */
-static int open_instead(struct making *m, const struct duoshm__entry *entry)
+static int open_instead(struct making *m, const struct duoshm_segment *outside)
 {
-	int result = duoshm__object_attach(m->ctx, m->backend, entry, m->recipe->kind,
-		m->recipe->kind == DUOSHM_KIND_SEGMENT ? 1 : m->recipe->size,
-		m->options.flags & DUOSHM_POPULATE, &m->object);
+	size_t least = m->recipe->kind == DUOSHM_KIND_SEGMENT ? 1 : m->recipe->size;
+	int result = duoshm__object_attach(
+		outside, m->recipe->kind, least, m->options.flags & DUOSHM_POPULATE, &m->object);
 
 	if (result == DUOSHM_ERR_NOT_FOUND)
 		return wait_turn(m, result);
@@ -257,46 +231,39 @@ static int open_instead(struct making *m, const struct duoshm__entry *entry)
 }
 
 /* Under the lock: it may have changed since it was seen without. */
-static int clear_locked(struct making *m, const struct duoshm__entry_lock *lock)
+static int clear_locked(struct making *m, const struct duoshm_segment *outside)
 {
-	struct duoshm__entry entry;
-	int result = duoshm__entry_read(&m->ctx->registry, m->name.text, m->backend->name, &entry);
-
-	if (result < 0)
-		return result;
-	if (!duoshm__object_is_remains(m->ctx, m->backend, &entry, true))
+	if (!duoshm__inspect_remains(outside))
 		return 0;
-	result = duoshm__object_destroy(m->ctx, m->backend, lock, &entry);
+	int result = duoshm__object_destroy(outside);
 	if (result < 0)
 		return result;
 	m->replaced = true;
 	duoshm__log(m->ctx, DUOSHM_LOG_NOTICE,
 		"%s:%s: removed what was left of it (creator: process %lld), to make it anew",
-		entry.backend, entry.name, (long long)entry.creator.pid);
+		m->backend->name, m->name.text, (long long)outside->entry.creator.pid);
 	return 0;
 }
 
-static int clear_remains(struct making *m)
+static int clear_remains(struct making *m, struct duoshm_segment *outside)
 {
-	struct duoshm__entry_lock lock = {.fd = -1};
-	int result = duoshm__entry_lock(&m->ctx->registry, m->name.text, m->backend->name, &lock);
+	int result = duoshm__object_lock(outside);
 
-	if (result == DUOSHM_ERR_NOT_FOUND)
-		return 0;
 	if (result == DUOSHM_ERR_BUSY)
 		return wait_turn(m, result);
-	if (result < 0)
-		return result;
-	result = clear_locked(m, &lock);
-	duoshm__entry_unlock(&lock);
+	if (result == 0)
+		result = clear_locked(m, outside);
+	duoshm__entry_unlock(&outside->creation);
 	return result == DUOSHM_ERR_NOT_FOUND ? 0 : result;
 }
 
 /* 0: try to create again; OPENED; or an error. */
 static int settle(struct making *m)
 {
-	struct duoshm__entry entry;
-	int result = duoshm__entry_read(&m->ctx->registry, m->name.text, m->backend->name, &entry);
+	struct duoshm_segment outside = DUOSHM__OUTSIDE(m->ctx, m->backend);
+	const struct duoshm__entry *entry = &outside.entry;
+	int result = duoshm__entry_read(
+		&m->ctx->registry, m->name.text, m->backend->name, &outside.entry);
 
 	if (result == DUOSHM_ERR_NOT_FOUND)
 		return 0;
@@ -305,9 +272,11 @@ static int settle(struct making *m)
 			m->name.text);
 	if (result < 0)
 		return result;
-	if (!entry.ready || duoshm__object_is_remains(m->ctx, m->backend, &entry, false))
-		return clear_remains(m);
-	return m->options.flags & DUOSHM_OPEN_OR_CREATE ? open_instead(m, &entry) : exists(&entry);
+	if (!entry->ready || duoshm__inspect_remains(&outside))
+		return clear_remains(m, &outside);
+	if (m->options.flags & DUOSHM_OPEN_OR_CREATE)
+		return open_instead(m, &outside);
+	return exists(entry);
 }
 
 /* ---- create ---- */
@@ -315,19 +284,16 @@ static int settle(struct making *m)
 static int create_new(struct making *m)
 {
 	struct duoshm_segment *object = duoshm__object_new(m->ctx, m->backend);
-	int result;
 
 	if (!object)
 		return DUOSHM_ERR_NO_SPACE;
 	m->object = object;
-	result = duoshm__entry_create(&m->ctx->registry, m->name.text, m->backend->name,
+	int result = duoshm__entry_create(&m->ctx->registry, m->name.text, m->backend->name,
 		m->options.mode & 0666, &object->creation);
 	if (result == 0)
 		result = build(m);
-	if (result == 0)
-		return 0;
-	duoshm__object_discard(object);
-	m->object = NULL;
+	if (result < 0)
+		duoshm__object_discard(object);
 	return result;
 }
 
@@ -389,7 +355,6 @@ int duoshm__object_create(struct duoshm *ctx, const char *name, const struct duo
 	if (result < 0)
 		return result;
 	m.deadline = duoshm__deadline(m.options.timeout_ns);
-	m.pause = 100000;
 	result = make(&m);
 	if (result >= 0)
 		*out = m.object;

@@ -46,7 +46,6 @@ struct duoshm_segment *duoshm__object_new(struct duoshm *ctx, const struct duosh
 void duoshm__object_discard(struct duoshm_segment *object)
 {
 	bool ours = object->forks == duoshm__forks();
-	struct duoshm_failure why = {0};
 
 	if (ours && object->presence_fd >= 0)
 		duoshm__fd_drop(object->presence_fd);
@@ -54,10 +53,8 @@ void duoshm__object_discard(struct duoshm_segment *object)
 		duoshm__lifeline_detach(object->ctx->lifeline, object->slot);
 	if (object->bells)
 		object->backend->bells_close(object->bells);
-	if (object->map.address && object->backend->detach(&object->map, &why) < 0)
-		duoshm__log(object->ctx, DUOSHM_LOG_WARNING, "%s: could not detach: %s: %s",
-			object->entry.name, why.call, why.cause);
-	if (ours && object->creation.fd >= 0)
+	duoshm__object_unmap(object);
+	if (ours)
 		duoshm__entry_unlock(&object->creation);
 	atomic_fetch_sub_explicit(&object->ctx->handles, 1, memory_order_acq_rel);
 	free(object);
@@ -90,7 +87,8 @@ int duoshm__object_join(struct duoshm_segment *object)
 	struct duoshm *ctx = object->ctx;
 
 	if (ctx->lifeline)
-		return duoshm__lifeline_attach(ctx->lifeline, object->generation, &object->slot);
+		return duoshm__lifeline_attach(
+			ctx->lifeline, object->entry.generation, &object->slot);
 	object->presence_fd =
 		duoshm__presence_hold(&ctx->registry, object->entry.name, object->backend->name);
 	return 0;
@@ -104,7 +102,6 @@ void duoshm__object_populate(struct duoshm_segment *object)
 
 	for (size_t at = 0; at < object->map.length; at += step) {
 		struct duoshm__word32 *word = (struct duoshm__word32 *)(void *)(bytes + at);
-
 		uint32_t value = duoshm__load32(word);
 
 		/* A write that changes nothing; a compiler may make a plain load of an "or 0". */
@@ -128,7 +125,6 @@ static int check_version(const struct duoshm__header *header, const struct duosh
 {
 	/* Acquire: the header and the payload are read after the word that ended their making. */
 	uint64_t ready = duoshm__load64_acquire(&header->ready);
-	uint32_t byte_order, layout;
 
 	if (ready == swapped(DUOSHM__MAGIC))
 		return duoshm__fail(DUOSHM_ERR_INCOMPATIBLE,
@@ -137,12 +133,12 @@ static int check_version(const struct duoshm__header *header, const struct duosh
 		return duoshm__fail(DUOSHM_ERR_CORRUPT,
 			"\"%s\" does not begin with the mark of a finished object: 0x%llx",
 			entry->name, (unsigned long long)ready);
-	byte_order = header->byte_order;
+	uint32_t byte_order = header->byte_order;
 	if (byte_order != DUOSHM__BYTE_ORDER)
 		return duoshm__fail(DUOSHM_ERR_INCOMPATIBLE,
 			"\"%s\" was made by a machine of another byte order (0x%08x)", entry->name,
 			byte_order);
-	layout = header->layout;
+	uint32_t layout = header->layout;
 	if (layout != DUOSHM__LAYOUT)
 		return duoshm__fail(DUOSHM_ERR_INCOMPATIBLE,
 			"\"%s\" has layout %u, this version of the library knows layout %u",
@@ -150,47 +146,82 @@ static int check_version(const struct duoshm__header *header, const struct duosh
 	return 0;
 }
 
-static int disagree(
-	const struct duoshm__entry *entry, const char *what, uint64_t memory, uint64_t registry)
-{
-	return duoshm__fail(DUOSHM_ERR_CORRUPT,
-		"\"%s\": the memory says %s %llu, the registry says %llu", entry->name, what,
-		(unsigned long long)memory, (unsigned long long)registry);
-}
-
-int duoshm__header_check(const struct duoshm__map *map, const struct duoshm__entry *entry)
+static int check_header(const struct duoshm__map *map, const struct duoshm__entry *entry)
 {
 	const struct duoshm__header *header = map->address;
-	uint64_t generation, size;
-	uint32_t kind, bells;
-	char name[DUOSHM_NAME_SIZE];
-	int result;
 
 	if (map->length < DUOSHM__HEADER_SIZE || map->length - DUOSHM__HEADER_SIZE < entry->size)
 		return duoshm__fail(DUOSHM_ERR_CORRUPT,
 			"\"%s\" has %zu bytes, too few for its header and its %llu bytes",
 			entry->name, map->length, (unsigned long long)entry->size);
-	result = check_version(header, entry);
+	int result = check_version(header, entry);
 	if (result < 0)
 		return result;
-	generation = header->generation;
-	if (generation != entry->generation)
-		return disagree(entry, "generation", generation, entry->generation);
-	size = header->size;
-	if (size != entry->size)
-		return disagree(entry, "size", size, entry->size);
-	kind = header->kind;
-	if (kind != (uint32_t)entry->kind)
-		return disagree(entry, "kind", kind, (uint64_t)entry->kind);
-	bells = header->bells;
-	if (bells != entry->bells)
-		return disagree(entry, "bells", bells, entry->bells);
-	memcpy(name, header->name, sizeof name);
-	name[sizeof name - 1] = '\0';
-	if (strcmp(name, entry->name) != 0)
+	const struct {
+		const char *what;
+		uint64_t memory, registry;
+	} facts[] = {
+		{"generation", header->generation, entry->generation},
+		{"size", header->size, entry->size},
+		{"kind", header->kind, (uint64_t)entry->kind},
+		{"bells", header->bells, entry->bells},
+	};
+	for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++)
+		if (facts[i].memory != facts[i].registry)
+			return duoshm__fail(DUOSHM_ERR_CORRUPT,
+				"\"%s\": the memory says %s %llu, the registry says %llu",
+				entry->name, facts[i].what, (unsigned long long)facts[i].memory,
+				(unsigned long long)facts[i].registry);
+	if (strncmp(header->name, entry->name, sizeof header->name) != 0)
 		return duoshm__fail(
 			DUOSHM_ERR_CORRUPT, "the memory of \"%s\" bears another name", entry->name);
 	return 0;
+}
+
+static int gone(const struct duoshm__entry *entry)
+{
+	duoshm__fail(DUOSHM_ERR_NOT_FOUND,
+		"the registry knows \"%s\", but its %s object %s was removed from outside",
+		entry->name, entry->backend, entry->native.text);
+	return duoshm__set_cure("create it anew, or clean up with: detach -n %s", entry->name);
+}
+
+void duoshm__object_place(struct duoshm_segment *object)
+{
+	object->header = object->map.address;
+	object->payload = (unsigned char *)object->map.address + DUOSHM__HEADER_SIZE;
+}
+
+int duoshm__object_map(struct duoshm_segment *object)
+{
+	struct duoshm_failure why = {0};
+	int result = object->backend->attach(
+		&object->entry.native, object->read_only, &object->map, &why);
+
+	if (result == DUOSHM_ERR_NOT_FOUND)
+		return gone(&object->entry);
+	if (result < 0)
+		return duoshm__fail_native(&why);
+	result = check_header(&object->map, &object->entry);
+	if (result == 0) {
+		duoshm__object_place(object);
+		return 0;
+	}
+	duoshm__object_unmap(object);
+	/* Not ours: was ours removed, and its native name given to another, since the entry was read? */
+	return duoshm__object_gone(object) ? gone(&object->entry) : result;
+}
+
+void duoshm__object_unmap(struct duoshm_segment *object)
+{
+	struct duoshm_failure why = {0};
+
+	if (object->map.address && object->backend->detach(&object->map, &why) < 0)
+		duoshm__log(object->ctx, DUOSHM_LOG_WARNING, "%s: could not detach: %s: %s",
+			object->entry.name, why.call, why.cause);
+	object->map = (struct duoshm__map){0};
+	object->header = NULL;
+	object->payload = NULL;
 }
 
 /* ---- open ---- */
@@ -212,49 +243,17 @@ static int check_entry(const struct duoshm__entry *entry, int kind, size_t min_s
 	return 0;
 }
 
-static int gone(const struct duoshm__entry *entry)
-{
-	duoshm__fail(DUOSHM_ERR_NOT_FOUND,
-		"the registry knows \"%s\", but its %s object %s was removed from outside",
-		entry->name, entry->backend, entry->native.text);
-	duoshm__set_cure("create it anew, or clean up with: detach -n %s", entry->name);
-	return DUOSHM_ERR_NOT_FOUND;
-}
-
-static int map_object(struct duoshm_segment *object)
+static int open_bells(struct duoshm_segment *object)
 {
 	const struct duoshm__entry *entry = &object->entry;
 	struct duoshm_failure why = {0};
-	int result = object->backend->attach(&entry->native, object->read_only, &object->map, &why);
 
-	if (result == DUOSHM_ERR_NOT_FOUND)
-		return gone(entry);
-	if (result < 0)
-		return duoshm__fail_native(&why);
-	result = duoshm__header_check(&object->map, entry);
-	/* Not ours: was ours removed, and its native name given to another, since the entry was read? */
-	if (result < 0 && duoshm__object_gone(object))
-		return gone(entry);
-	if (result < 0)
-		return result;
-	object->header = object->map.address;
-	object->payload = (unsigned char *)object->map.address + DUOSHM__HEADER_SIZE;
-	if (duoshm__object_removed(object))
-		return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "\"%s\" is being removed", entry->name);
-	return 0;
-}
-
-static int open_bells(struct duoshm_segment *object)
-{
-	struct duoshm_failure why = {0};
-	int result;
-
-	if (object->n_bells == 0 || object->read_only)
+	if (entry->bells == 0 || object->read_only)
 		return 0;
-	result =
-		object->backend->bells_open(&object->native, object->n_bells, &object->bells, &why);
+	int result =
+		object->backend->bells_open(&entry->native, entry->bells, &object->bells, &why);
 	if (result == DUOSHM_ERR_NOT_FOUND)
-		return gone(&object->entry);
+		return gone(entry);
 	return result < 0 ? duoshm__fail_native(&why) : 0;
 }
 
@@ -268,26 +267,22 @@ static void note(struct duoshm_segment *object, struct duoshm__word64 *stamp)
 	duoshm__store64(&object->header->last_pid, (uint64_t)self.pid);
 }
 
-int duoshm__object_attach(struct duoshm *ctx, const struct duoshm__backend *backend,
-	const struct duoshm__entry *entry, int kind, size_t min_size, unsigned flags,
-	struct duoshm_segment **out)
+int duoshm__object_attach(const struct duoshm_segment *outside, int kind, size_t min_size,
+	unsigned flags, struct duoshm_segment **out)
 {
-	struct duoshm_segment *object;
-	int result = check_entry(entry, kind, min_size);
+	int result = check_entry(&outside->entry, kind, min_size);
 
 	if (result < 0)
 		return result;
-	object = duoshm__object_new(ctx, backend);
+	struct duoshm_segment *object = duoshm__object_new(outside->ctx, outside->backend);
 	if (!object)
 		return DUOSHM_ERR_NO_SPACE;
-	object->entry = *entry;
-	object->native = entry->native;
-	object->kind = entry->kind;
-	object->size = (size_t)entry->size;
-	object->generation = entry->generation;
-	object->n_bells = entry->bells;
+	object->entry = outside->entry;
 	object->read_only = (flags & DUOSHM_READ_ONLY) != 0;
-	result = map_object(object);
+	result = duoshm__object_map(object);
+	if (result == 0 && duoshm__object_removed(object))
+		result = duoshm__fail(
+			DUOSHM_ERR_NOT_FOUND, "\"%s\" is being removed", object->entry.name);
 	if (result == 0)
 		result = open_bells(object);
 	if (result == 0)
@@ -305,50 +300,45 @@ int duoshm__object_attach(struct duoshm *ctx, const struct duoshm__backend *back
 }
 
 /* NOT_FOUND: its builder is dead; TIMEOUT: it may still come. */
-static int half_built(struct duoshm *ctx, const struct duoshm__backend *backend,
-	const struct duoshm__entry *entry)
+static int half_built(const struct duoshm_segment *outside)
 {
+	const struct duoshm__entry *entry = &outside->entry;
+	long long pid = (long long)entry->creator.pid;
 	struct duoshm__entry_lock lock;
 
-	if (entry->generation != 0) {
-		if (duoshm__life_of(ctx->registry.directory, entry->owner, &entry->creator) !=
-			DUOSHM__DEAD) {
-			duoshm__fail(DUOSHM_ERR_TIMEOUT,
-				"\"%s\" is still being built by process %lld", entry->name,
-				(long long)entry->creator.pid);
-			duoshm__set_cure("see whether process %lld is stopped",
-				(long long)entry->creator.pid);
-			return DUOSHM_ERR_TIMEOUT;
-		}
-	} else if (duoshm__entry_lock(&ctx->registry, entry->name, backend->name, &lock) < 0) {
-		return duoshm__fail(DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built", entry->name);
-	} else {
+	if (entry->generation == 0) {
+		if (duoshm__entry_lock(
+			    &outside->ctx->registry, entry->name, entry->backend, &lock) < 0)
+			return duoshm__fail(
+				DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built", entry->name);
 		duoshm__entry_unlock(&lock);
+	} else if (duoshm__object_life(outside, entry->owner, &entry->creator) != DUOSHM__DEAD) {
+		duoshm__fail(DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built by process %lld",
+			entry->name, pid);
+		return duoshm__set_cure("see whether process %lld is stopped", pid);
 	}
 	return duoshm__fail(DUOSHM_ERR_NOT_FOUND,
 		"\"%s\" was never finished: its creator, process %lld, died building it",
-		entry->name, (long long)entry->creator.pid);
+		entry->name, pid);
 }
 
 static int try_open(struct duoshm *ctx, const struct duoshm__name *name, int kind, size_t min_size,
 	unsigned flags, struct duoshm_segment **out)
 {
-	const struct duoshm__backend *backend;
-	struct duoshm__entry entry;
-	int result = duoshm__context_find(ctx, name, &backend, &entry);
+	struct duoshm_segment outside = DUOSHM__OUTSIDE(ctx, NULL);
+	int result = duoshm__context_find(ctx, name, &outside.backend, &outside.entry);
 
 	if (result < 0)
 		return result;
-	if (!entry.ready)
-		return half_built(ctx, backend, &entry);
-	return duoshm__object_attach(ctx, backend, &entry, kind, min_size, flags, out);
+	if (!outside.entry.ready)
+		return half_built(&outside);
+	return duoshm__object_attach(&outside, kind, min_size, flags, out);
 }
 
 int duoshm__object_open(struct duoshm *ctx, const char *text, int kind, size_t min_size,
 	unsigned flags, int64_t timeout_ns, struct duoshm_segment **out)
 {
 	struct duoshm__name name;
-	int64_t deadline, pause = 100000;
 	int result = duoshm__context_check(ctx);
 
 	if (result < 0)
@@ -365,35 +355,18 @@ int duoshm__object_open(struct duoshm *ctx, const char *text, int kind, size_t m
 		duoshm__fail(DUOSHM_ERR_PERMISSION,
 			"%s is not writable: objects can be opened read-only alone",
 			ctx->registry.directory);
-		duoshm__set_cure("open it with DUOSHM_READ_ONLY");
-		return DUOSHM_ERR_PERMISSION;
+		return duoshm__set_cure("open it with DUOSHM_READ_ONLY");
 	}
-	deadline = duoshm__deadline(timeout_ns);
-	for (;;) {
-		int64_t left;
-
+	int64_t deadline = duoshm__deadline(timeout_ns), pause = 0;
+	do
 		result = try_open(ctx, &name, kind, min_size, flags, out);
-		if (result != DUOSHM_ERR_NOT_FOUND && result != DUOSHM_ERR_OTHER_BACKEND &&
-			result != DUOSHM_ERR_TIMEOUT)
-			return result;
-		left = timeout_ns == 0 ? 0 : duoshm__remaining(deadline, pause);
-		if (left == 0)
-			return result;
-		duoshm__pause(left);
-		pause = pause < 1000000 ? pause * 2 : 2000000;
-	}
+	while ((result == DUOSHM_ERR_NOT_FOUND || result == DUOSHM_ERR_OTHER_BACKEND ||
+		       result == DUOSHM_ERR_TIMEOUT) &&
+		duoshm__pause_before(deadline, &pause));
+	return result;
 }
 
 /* ---- close ---- */
-
-/* Unpublished: nobody but us has seen it, and nobody ever will. */
-static int withdraw(struct duoshm_segment *object)
-{
-	struct duoshm__entry entry = object->entry;
-
-	entry.ready = true; /* complete as far as the kernel is concerned */
-	return duoshm__object_destroy(object->ctx, object->backend, &object->creation, &entry);
-}
 
 int duoshm__object_close(struct duoshm_segment *object)
 {
@@ -407,7 +380,9 @@ int duoshm__object_close(struct duoshm_segment *object)
 			"copy is freed",
 			object->entry.name);
 	} else if (object->creation.fd >= 0) {
-		result = withdraw(object);
+		/* Unpublished: nobody but us has seen it, and nobody ever will. It is complete for the kernel. */
+		object->entry.ready = true;
+		result = duoshm__object_destroy(object);
 	} else if (object->header && !object->read_only) {
 		note(object, &object->header->detached_ns);
 	}

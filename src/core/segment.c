@@ -80,14 +80,14 @@ static int parse_native(const struct duoshm *ctx, const char *text,
 static int attach_raw(struct duoshm_segment *segment)
 {
 	struct duoshm_failure why = {0};
-	int result =
-		segment->backend->attach(&segment->native, segment->read_only, &segment->map, &why);
+	int result = segment->backend->attach(
+		&segment->entry.native, segment->read_only, &segment->map, &why);
 
 	if (result < 0)
 		return duoshm__fail_native(&why);
-	segment->kind = DUOSHM_KIND_SEGMENT;
+	segment->entry.kind = DUOSHM_KIND_SEGMENT;
 	segment->payload = segment->map.address;
-	segment->size = segment->map.length;
+	segment->entry.size = segment->map.length;
 	return 0;
 }
 
@@ -110,7 +110,7 @@ int duoshm_segment_adopt(
 	segment = duoshm__object_new(ctx, backend);
 	if (!segment)
 		return DUOSHM_ERR_NO_SPACE;
-	segment->native = native;
+	segment->entry.native = native;
 	segment->read_only = (flags & DUOSHM_READ_ONLY) != 0;
 	snprintf(segment->entry.name, sizeof segment->entry.name, "%.*s", DUOSHM_NAME_MAX,
 		native.text);
@@ -132,14 +132,14 @@ void *duoshm_segment_data(const struct duoshm_segment *segment)
 
 size_t duoshm_segment_size(const struct duoshm_segment *segment)
 {
-	return segment ? segment->size : 0;
+	return segment ? (size_t)segment->entry.size : 0;
 }
 
 const char *duoshm_segment_name(const struct duoshm_segment *segment)
 {
 	if (!segment)
 		return "";
-	return segment->header ? segment->entry.name : segment->native.text;
+	return segment->header ? segment->entry.name : segment->entry.native.text;
 }
 
 const char *duoshm_segment_backend(const struct duoshm_segment *segment)
@@ -151,7 +151,7 @@ int duoshm_segment_kind(const struct duoshm_segment *segment)
 {
 	int result = duoshm__object_check(segment);
 
-	return result < 0 ? result : segment->kind;
+	return result < 0 ? result : segment->entry.kind;
 }
 
 int duoshm_segment_removed(const struct duoshm_segment *segment)
@@ -172,7 +172,7 @@ int duoshm_segment_owner_alive(const struct duoshm_segment *segment)
 	if (!segment->header)
 		return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
 			"%s was not made by this library: nobody knows its owner",
-			segment->native.text);
+			segment->entry.native.text);
 	switch (duoshm__object_life(segment, segment->entry.owner, &segment->entry.creator)) {
 	case DUOSHM__ALIVE: return 1;
 	case DUOSHM__DEAD: return 0;

@@ -61,10 +61,10 @@ static int find(const struct duoshm__endpoint_type *type, const struct duoshm_se
 		return result;
 	if (writes && segment->read_only)
 		return duoshm__fail(DUOSHM_ERR_READ_ONLY, "the segment is attached read-only");
-	if (offset % DUOSHM__LINE != 0 || offset > segment->size || bytes > segment->size - offset)
+	size_t size = duoshm_segment_size(segment);
+	if (offset % DUOSHM__LINE != 0 || offset > size || bytes > size - offset)
 		return duoshm__fail(DUOSHM_ERR_INVALID,
-			"%zu bytes at offset %zu of a segment of %zu bytes", bytes, offset,
-			segment->size);
+			"%zu bytes at offset %zu of a segment of %zu bytes", bytes, offset, size);
 	*capacity = bytes < type->header ? 0 : capacity_of(bytes - type->header);
 	if (*capacity == 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "%zu bytes are too few, it takes %zu",
@@ -121,9 +121,9 @@ static int check_bells(const struct duoshm_segment *segment, unsigned bells)
 {
 	if (bells == DUOSHM_NO_BELLS || segment->read_only)
 		return 0;
-	if (bells >= segment->n_bells || segment->n_bells - bells < BELLS)
+	if (bells >= segment->entry.bells || segment->entry.bells - bells < BELLS)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "bells %u and %u of a segment that has %u",
-			bells, bells + 1, segment->n_bells);
+			bells, bells + 1, segment->entry.bells);
 	return 0;
 }
 
@@ -221,7 +221,7 @@ static int hand_over_object(struct duoshm__endpoint *e, int made, bool claimed, 
 		return made;
 	}
 	e->owned = true;
-	int result = hand_over(e, 0, e->segment->size, claimed, out);
+	int result = hand_over(e, 0, duoshm_segment_size(e->segment), claimed, out);
 	return result != 0 ? result : made;
 }
 

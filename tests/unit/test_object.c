@@ -111,7 +111,7 @@ static void remove_natively(void)
 {
 	struct duoshm_failure why;
 
-	OK(segment->backend->remove(&segment->native, segment->n_bells, &why));
+	OK(segment->backend->remove(&segment->entry.native, segment->entry.bells, &why));
 }
 
 static void gone_from_outside(void)
@@ -141,7 +141,7 @@ static void stranger_under_our_native_name(void)
 
 	make(0, 0);
 	const struct duoshm__backend *backend = segment->backend;
-	struct duoshm__native stranger = segment->native;
+	struct duoshm__native stranger = segment->entry.native;
 	bool told = stranger.segment_id >= 0;
 	remove_natively();
 	stranger.segment_id = -1;
@@ -259,11 +259,11 @@ static void adopts_by_native_name(void)
 
 	make(0, 0);
 	strcpy(duoshm_segment_data(segment), "mine");
-	snprintf(text, sizeof text, "%s:%s", harness_backend(), segment->native.text);
+	snprintf(text, sizeof text, "%s:%s", harness_backend(), segment->entry.native.text);
 	OK(duoshm_segment_adopt(ctx, text, DUOSHM_READ_ONLY, &raw));
 	CHECK(duoshm_segment_size(raw) >= SIZE + DUOSHM__HEADER_SIZE);
 	EXPECT_TEXT((const char *)duoshm_segment_data(raw) + DUOSHM__HEADER_SIZE, "mine");
-	EXPECT_TEXT(duoshm_segment_name(raw), segment->native.text);
+	EXPECT_TEXT(duoshm_segment_name(raw), segment->entry.native.text);
 	EXPECT(duoshm_segment_removed(raw), 0);
 	EXPECT(duoshm_segment_owner_alive(raw), DUOSHM_ERR_UNSUPPORTED);
 	EXPECT(duoshm_segment_ring(raw, 0), DUOSHM_ERR_INVALID);
