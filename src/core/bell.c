@@ -34,47 +34,52 @@ static bool removed_outside(struct duoshm_segment *object)
 	return true;
 }
 
+/* One slice of at most `ns`. RUNG, 0: it is over; REMOVED, INTERRUPTED or what the kernel said. */
+enum { RUNG = 1 };
+
+static int sleep_slice(struct duoshm_segment *object, unsigned bell, int64_t ns)
+{
+	struct duoshm_failure why = {0};
+	int result = DUOSHM_ERR_TIMEOUT;
+
+	if (object->bells == NULL)
+		duoshm__pause(ns < POLL_NS ? ns : POLL_NS);
+	else
+		result = object->backend->wait(object->bells, bell, ns, &why);
+	if (result == 0)
+		return RUNG;
+	if (result == DUOSHM_ERR_REMOVED)
+		duoshm__object_mark_removed(object);
+	else if (result != DUOSHM_ERR_TIMEOUT)
+		return duoshm__fail_native(&why);
+	else if (!removed_outside(object))
+		return 0;
+	return fail_removed(object);
+}
+
 int duoshm__object_sleep(struct duoshm_segment *object, unsigned bell, int64_t deadline,
 	int64_t slice_ns, bool interruptible)
 {
-	struct duoshm_failure why = {0};
 	int64_t slice = slice_ns < DUOSHM__SLICE_NS ? slice_ns : DUOSHM__SLICE_NS;
 	int64_t left = duoshm__remaining(deadline, slice);
-	int result;
 
 	if (duoshm__object_removed(object))
 		return fail_removed(object);
 	if (left <= 0)
 		return DUOSHM_ERR_TIMEOUT;
-	if (!object->bells) {
-		duoshm__pause(left < POLL_NS ? left : POLL_NS);
-		return removed_outside(object) ? fail_removed(object) : 0;
-	}
-	result = object->backend->wait(object->bells, bell, left, &why);
-	if (result == 0)
-		return 0;
-	if (result == DUOSHM_ERR_INTERRUPTED && !interruptible)
-		return 0;
-	if (result == DUOSHM_ERR_REMOVED) {
-		duoshm__object_mark_removed(object);
-		return fail_removed(object);
-	}
-	if (result != DUOSHM_ERR_TIMEOUT)
-		return duoshm__fail_native(&why);
-	return removed_outside(object) ? fail_removed(object) : 0;
+	int result = sleep_slice(object, bell, left);
+	return result == RUNG || (result == DUOSHM_ERR_INTERRUPTED && !interruptible) ? 0 : result;
 }
 
 int duoshm__object_ring(struct duoshm_segment *object, unsigned bell)
 {
 	struct duoshm_failure why = {0};
-	int result;
 
 	if (!object->bells)
 		return 0;
-	result = object->backend->ring(object->bells, bell, &why);
-	if (result == DUOSHM_ERR_REMOVED) /* nobody sleeps on what is no more */
-		return 0;
-	return result < 0 ? duoshm__fail_native(&why) : 0;
+	int result = object->backend->ring(object->bells, bell, &why);
+	/* nobody sleeps on what is no more */
+	return result == 0 || result == DUOSHM_ERR_REMOVED ? 0 : duoshm__fail_native(&why);
 }
 
 /* ---- public: the bells of a segment ---- */
@@ -106,7 +111,6 @@ int duoshm_segment_ring(struct duoshm_segment *segment, unsigned bell)
 	return duoshm__object_ring(segment, bell);
 }
 
-/* Whether the bell rang or a slice ended is the same to object_sleep, so the waiting is done here. */
 int duoshm_segment_sleep(struct duoshm_segment *segment, unsigned bell, int64_t timeout_ns)
 {
 	int64_t deadline = duoshm__deadline(timeout_ns);
@@ -117,23 +121,13 @@ int duoshm_segment_sleep(struct duoshm_segment *segment, unsigned bell, int64_t 
 	if (timeout_ns < 0)
 		return duoshm__fail(
 			DUOSHM_ERR_INVALID, "a timeout of %lld ns", (long long)timeout_ns);
-	for (;;) {
-		struct duoshm_failure why = {0};
-		int64_t left = duoshm__remaining(deadline, DUOSHM__SLICE_NS);
-
+	do {
 		if (duoshm__object_removed(segment))
 			return fail_removed(segment);
-		result = segment->backend->wait(segment->bells, bell, left, &why);
-		if (result == DUOSHM_ERR_REMOVED) {
-			duoshm__object_mark_removed(segment);
-			return fail_removed(segment);
-		}
-		if (result != DUOSHM_ERR_TIMEOUT)
-			return result < 0 ? duoshm__fail_native(&why) : 0;
-		if (removed_outside(segment))
-			return fail_removed(segment);
-		if (duoshm__remaining(deadline, DUOSHM__SLICE_NS) == 0)
-			return duoshm__fail(DUOSHM_ERR_TIMEOUT, "bell %u of \"%s\" did not ring",
-				bell, segment->entry.name);
-	}
+		result = sleep_slice(segment, bell, duoshm__remaining(deadline, DUOSHM__SLICE_NS));
+		if (result != 0)
+			return result == RUNG ? 0 : result;
+	} while (duoshm__remaining(deadline, DUOSHM__SLICE_NS) > 0);
+	return duoshm__fail(
+		DUOSHM_ERR_TIMEOUT, "bell %u of \"%s\" did not ring", bell, segment->entry.name);
 }

@@ -11,7 +11,6 @@
 #include "core/registry.h"
 
 #include "core/clock.h"
-#include "core/entry_text.h"
 #include "core/failure.h"
 #include "core/file.h"
 

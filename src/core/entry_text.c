@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "core/entry_text.h"
+#include "core/registry.h"
 
 #include "core/failure.h"
 #include "core/name.h"

@@ -1,29 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is known of an object from outside, and its state. The entry has the fixed facts, the kernel its own, the header
- * the times, the lifelines who has it attached; nothing of it is changed, and no lock is taken.
+ * What is known of an object from outside, and its state: stat, list and reclaim. The entry has the fixed facts, the kernel
+ * its own, the header the times, the lifelines who has it attached; to look changes nothing and takes no lock.
  *
- * The trap: an orphan is what is proven to be one. Where the proof is lacking the state is UNKNOWN, even where
- * everybody would bet.
+ * Two traps. An orphan is what is proven to be one: where the proof is lacking the state is UNKNOWN, even where everybody
+ * would bet. And between the cleaner's look and its removal the name may have come to life again: so an orphan is
+ * judged once more under its creation lock, which whoever makes it anew would hold.
  */
 #include "config.h"
 
-#include "core/inspect.h"
-
 #include "core/array.h"
 #include "core/failure.h"
-#include "core/kind.h"
+#include "core/lock_layout.h"
+#include "core/object.h"
+#include "core/semaphore_layout.h"
+#include "core/sized.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+const char *duoshm_kind_name(int kind)
+{
+	static const char *const names[] = {
+		"any", "segment", "semaphore", "lock", "queue", "broadcast", "device", "lane"};
+
+	return kind < 0 || kind > DUOSHM_KIND_LANE ? "?" : names[kind];
+}
+
+const char *duoshm_state_name(int state)
+{
+	static const char *const names[] = {"?", "live", "orphan", "unknown", "foreign"};
+
+	return state < DUOSHM_LIVE || state > DUOSHM_FOREIGN ? "?" : names[state];
+}
+
 /* ---- who has what attached ---- */
+
+/* Who has what attached, counted once: the generations in the lifelines of the living, sorted. */
+struct census {
+	uint64_t *generations;
+	size_t n;
+	bool incomplete; /* no memory for all of them */
+};
 
 static void count_one(uint64_t generation, int64_t pid, void *arg)
 {
-	struct duoshm__census *census = arg;
+	struct census *census = arg;
 
 	(void)pid;
 	uint64_t *grown =
@@ -36,14 +61,20 @@ static void count_one(uint64_t generation, int64_t pid, void *arg)
 	grown[census->n++] = generation;
 }
 
-int duoshm__census_take(struct duoshm *ctx, struct duoshm__census *out)
+static void census_free(struct census *census)
+{
+	free(census->generations);
+	memset(census, 0, sizeof *census);
+}
+
+static int census_take(struct duoshm *ctx, struct census *out)
 {
 	memset(out, 0, sizeof *out);
 	int result = duoshm__lifeline_scan(ctx->registry.directory, count_one, out, NULL);
 	if (result == 0 && out->incomplete)
 		result = duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory to count the attachments");
 	if (result < 0) {
-		duoshm__census_free(out);
+		census_free(out);
 		return result;
 	}
 	if (out->n > 0)
@@ -51,14 +82,8 @@ int duoshm__census_take(struct duoshm *ctx, struct duoshm__census *out)
 	return 0;
 }
 
-void duoshm__census_free(struct duoshm__census *census)
-{
-	free(census->generations);
-	memset(census, 0, sizeof *census);
-}
-
 /* The number of entries that are less than `generation`. */
-static size_t rank(const struct duoshm__census *census, uint64_t generation)
+static size_t rank(const struct census *census, uint64_t generation)
 {
 	size_t low = 0, high = census->n;
 
@@ -73,7 +98,7 @@ static size_t rank(const struct duoshm__census *census, uint64_t generation)
 	return low;
 }
 
-static unsigned attached(const struct duoshm__census *census, uint64_t generation)
+static unsigned attached(const struct census *census, uint64_t generation)
 {
 	if (generation == UINT64_MAX)
 		return (unsigned)(census->n - rank(census, generation));
@@ -82,19 +107,13 @@ static unsigned attached(const struct duoshm__census *census, uint64_t generatio
 
 /* ---- facts ---- */
 
-static void clear(struct duoshm_stat *out)
-{
-	memset(out, 0, sizeof *out);
-	out->struct_size = sizeof *out;
-	out->id = out->bells_id = -1;
-	out->kernel_attached = -1;
-	out->value = -1;
-}
-
 static void fill_fixed(const struct duoshm_segment *outside, struct duoshm_stat *out)
 {
 	const struct duoshm__entry *entry = &outside->entry;
 
+	*out = (struct duoshm_stat)DUOSHM_STAT_INIT;
+	out->kernel_attached = -1;
+	out->value = -1;
 	snprintf(out->name, sizeof out->name, "%s", entry->name);
 	snprintf(out->backend, sizeof out->backend, "%s", entry->backend);
 	snprintf(out->native, sizeof out->native, "%s", entry->native.text);
@@ -115,6 +134,35 @@ static void fill_fixed(const struct duoshm_segment *outside, struct duoshm_stat 
 	out->created_ns = entry->created_ns;
 }
 
+static void stat_lock(const struct duoshm__lock *lock, struct duoshm_stat *out)
+{
+	struct duoshm__lock_label label;
+	uint64_t word = duoshm__load64_acquire(&lock->word);
+
+	if ((word & DUOSHM__LOCK_OWNER) == 0)
+		return;
+	out->holder_pid = -1; /* held, but by whom is not written yet */
+	if (!duoshm__lock_label(lock, word, &label))
+		return;
+	out->holder_pid = label.process.pid;
+	out->held_since_ns = label.since_ns;
+}
+
+/* The fields that only this kind has. The payload may be hostile. */
+static void stat_payload(const struct duoshm_segment *seen, struct duoshm_stat *out)
+{
+	const struct duoshm__semaphore *semaphore = seen->payload;
+	int kind = seen->entry.kind;
+
+	if (kind == DUOSHM_KIND_SEMAPHORE && seen->entry.size >= sizeof *semaphore) {
+		uint32_t value = duoshm__load32(&semaphore->word) & DUOSHM__SEMAPHORE_VALUE;
+
+		out->value = value <= DUOSHM_VALUE_MAX ? (int64_t)value : -1;
+	}
+	if (kind == DUOSHM_KIND_LOCK && seen->entry.size >= sizeof(struct duoshm__lock))
+		stat_lock(seen->payload, out);
+}
+
 /* What the memory itself tells: 0, or why it tells nothing. `*removed`: a removal was begun. */
 static int read_memory(const struct duoshm_segment *outside, struct duoshm_stat *out, bool *removed)
 {
@@ -130,7 +178,7 @@ static int read_memory(const struct duoshm_segment *outside, struct duoshm_stat 
 	out->changed_ns = (int64_t)duoshm__load64(&seen.header->changed_ns);
 	out->last_pid = (int64_t)duoshm__load64(&seen.header->last_pid);
 	*removed = duoshm__object_removed(&seen);
-	duoshm__kind_stat(seen.entry.kind, seen.payload, (size_t)seen.entry.size, out);
+	stat_payload(&seen, out);
 	duoshm__object_unmap(&seen);
 	return 0;
 }
@@ -201,8 +249,13 @@ static void judge_present(struct duoshm_stat *out, enum duoshm__life life, int m
 			damage);
 }
 
-bool duoshm__inspect(const struct duoshm_segment *outside, const struct duoshm__census *census,
-	struct duoshm_stat *out)
+/*
+ * Everything about an object; takes no lock and fails at nothing: what cannot be learned stays 0, or -1 where the field
+ * says so. Where the creation lock is held, half-built is the work of a dead one. `census` NULL: who has it attached is
+ * not asked. False: the kernel has it no more.
+ */
+static bool inspect(
+	const struct duoshm_segment *outside, const struct census *census, struct duoshm_stat *out)
 {
 	const struct duoshm__entry *entry = &outside->entry;
 	enum duoshm__life life = duoshm__object_life(outside, entry->owner, &entry->creator);
@@ -210,7 +263,6 @@ bool duoshm__inspect(const struct duoshm_segment *outside, const struct duoshm__
 	struct duoshm_failure why = {0};
 	bool removed = false;
 
-	clear(out);
 	fill_fixed(outside, out);
 	if (census != NULL) {
 		out->attached = attached(census, entry->generation);
@@ -233,20 +285,309 @@ bool duoshm__inspect(const struct duoshm_segment *outside, const struct duoshm__
 	return true;
 }
 
-bool duoshm__inspect_remains(const struct duoshm_segment *outside)
+bool duoshm__object_is_remains(const struct duoshm_segment *outside)
 {
 	struct duoshm_stat found;
 
-	return !duoshm__inspect(outside, NULL, &found) || found.state == DUOSHM_ORPHAN;
+	return !inspect(outside, NULL, &found) || found.state == DUOSHM_ORPHAN;
 }
 
-void duoshm__inspect_unreadable(
-	const struct duoshm__entry *entry, int result, struct duoshm_stat *out)
+/* For an entry that could not be read: UNKNOWN, with the reason. */
+static void inspect_unreadable(
+	const struct duoshm_segment *outside, int result, struct duoshm_stat *out)
 {
-	clear(out);
-	snprintf(out->name, sizeof out->name, "%s", entry->name);
-	snprintf(out->backend, sizeof out->backend, "%s", entry->backend);
+	fill_fixed(outside, out);
 	out->readers = -1;
 	judge(out, DUOSHM_UNKNOWN, "its registry entry %s",
 		result == DUOSHM_ERR_PERMISSION ? "may not be read by this user" : "is damaged");
+}
+
+/* ---- stat ---- */
+
+int duoshm_stat(struct duoshm *ctx, const char *text, struct duoshm_stat *out)
+{
+	size_t room = duoshm__sized_room(out, offsetof(struct duoshm_stat, id));
+	struct duoshm_segment outside = DUOSHM__OUTSIDE(ctx, NULL);
+	struct census census;
+	struct duoshm__name name;
+	struct duoshm_stat found;
+	int result = duoshm__context_check(ctx);
+
+	if (result == 0 && room == 0)
+		result = duoshm__fail(
+			DUOSHM_ERR_INVALID, "stat: the struct was not made with DUOSHM_STAT_INIT");
+	if (result == 0)
+		result = duoshm__name_parse(text, &name);
+	if (result == 0)
+		result = duoshm__context_find(ctx, &name, &outside.backend, &outside.entry);
+	if (result == 0)
+		result = census_take(ctx, &census);
+	if (result < 0)
+		return result;
+	bool exists = inspect(&outside, &census, &found);
+	census_free(&census);
+	if (!exists) {
+		duoshm__fail(DUOSHM_ERR_NOT_FOUND, "\"%s\" is %s (%s)", found.name, found.why,
+			found.native);
+		return duoshm__set_cure("create it anew, or clean up with: detach -n %s:%s",
+			found.backend, found.name);
+	}
+	duoshm__sized_give(out, room, &found, sizeof found);
+	return 0;
+}
+
+/* ---- list ---- */
+
+struct walk {
+	struct duoshm *ctx;
+	struct census census;
+	duoshm_list_fn *fn;
+	void *arg;
+	int stopped;                  /* what fn said, if it ended the walk */
+	struct duoshm__native *known; /* the kernel's names in the registry; sorted by text */
+	size_t n_known;
+	const struct duoshm__backend *backend; /* whose kernel objects are being listed */
+	bool dry;
+	int count; /* of orphans */
+};
+
+static bool in_scope(const struct duoshm *ctx, const struct duoshm__backend *backend)
+{
+	return backend && (!ctx->backend || strcmp(ctx->backend->name, backend->name) == 0);
+}
+
+static int remember(struct walk *walk, const struct duoshm__native *native)
+{
+	struct duoshm__native *grown =
+		duoshm__array_grow(walk->known, walk->n_known, sizeof *walk->known);
+
+	if (!grown)
+		return DUOSHM_ERR_NO_SPACE;
+	walk->known = grown;
+	grown[walk->n_known++] = *native;
+	return 0;
+}
+
+static int show(struct walk *walk, const struct duoshm_stat *found)
+{
+	walk->stopped = walk->fn(found, walk->arg);
+	return walk->stopped;
+}
+
+static int list_entry(const struct duoshm__entry *entry, int result, void *arg)
+{
+	struct walk *walk = arg;
+	struct duoshm_segment outside =
+		DUOSHM__OUTSIDE(walk->ctx, duoshm__backend_find(entry->backend));
+	struct duoshm_stat found;
+
+	if (!in_scope(walk->ctx, outside.backend))
+		return 0;
+	outside.entry = *entry;
+	if (result < 0) {
+		inspect_unreadable(&outside, result, &found);
+		return show(walk, &found);
+	}
+	inspect(&outside, &walk->census, &found);
+	result = remember(walk, &entry->native);
+	return result < 0 ? result : show(walk, &found);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	const struct duoshm__native *x = a, *y = b;
+
+	return strcmp(x->text, y->text);
+}
+
+static const struct duoshm__native *find_known(const struct walk *walk, const char *text)
+{
+	struct duoshm__native wanted = {.segment_id = -1, .bells_id = -1};
+
+	snprintf(wanted.text, sizeof wanted.text, "%s", text);
+	return walk->n_known == 0
+		       ? NULL
+		       : bsearch(&wanted, walk->known, walk->n_known, sizeof *walk->known, by_text);
+}
+
+/* Bells that have names of their own are called like their segment, with ".0" to ".3" behind. */
+static bool is_known(const struct walk *walk, const struct duoshm__native_item *item)
+{
+	const struct duoshm__native *found = find_known(walk, item->native.text);
+	char text[DUOSHM__NATIVE_SIZE];
+	size_t length = strlen(item->native.text);
+
+	if (found && item->semaphore)
+		return found->bells_id < 0 || found->bells_id == item->native.bells_id;
+	if (found)
+		return found->segment_id < 0 || found->segment_id == item->native.segment_id;
+	if (!item->semaphore || length < 3 || item->native.text[length - 2] != '.')
+		return false;
+	snprintf(text, sizeof text, "%.*s", (int)(length - 2), item->native.text);
+	return find_known(walk, text) != NULL;
+}
+
+static unsigned known_or_0(int64_t value)
+{
+	return value < 0 ? 0 : (unsigned)value;
+}
+
+static int list_foreign(const struct duoshm__native_item *item, void *arg)
+{
+	struct walk *walk = arg;
+	struct duoshm_stat found = DUOSHM_STAT_INIT;
+
+	if (is_known(walk, item))
+		return 0;
+	snprintf(found.backend, sizeof found.backend, "%s", walk->backend->name);
+	snprintf(found.native, sizeof found.native, "%s", item->native.text);
+	snprintf(found.why, sizeof found.why, "not in the registry %.60s",
+		walk->ctx->registry.directory);
+	found.id = item->native.segment_id;
+	found.bells_id = item->native.bells_id;
+	found.kind = item->semaphore ? DUOSHM_KIND_SEMAPHORE : DUOSHM_KIND_SEGMENT;
+	found.state = DUOSHM_FOREIGN;
+	if (item->semaphore) {
+		found.bells = (unsigned)item->stat.size;
+		snprintf(found.bell, sizeof found.bell, "%s", walk->backend->bell_call);
+	} else {
+		found.size = found.footprint = item->stat.size;
+	}
+	found.mode = known_or_0(item->stat.mode);
+	found.uid = known_or_0(item->stat.uid);
+	found.gid = known_or_0(item->stat.gid);
+	found.creator_pid = item->stat.creator_pid < 0 ? 0 : item->stat.creator_pid;
+	found.last_pid = item->stat.last_pid < 0 ? 0 : item->stat.last_pid;
+	found.kernel_attached = item->stat.attached;
+	found.readers = -1;
+	found.value = -1;
+	return show(walk, &found);
+}
+
+/* What a kernel cannot list does not hide the rest. */
+static int list_system(struct walk *walk)
+{
+	if (walk->n_known > 0)
+		qsort(walk->known, walk->n_known, sizeof *walk->known, by_text);
+	for (unsigned i = 0; (walk->backend = duoshm__backend_at(i)) != NULL; i++) {
+		struct duoshm_failure why = {0};
+
+		if (!in_scope(walk->ctx, walk->backend))
+			continue;
+		if (walk->backend->list(list_foreign, walk, &why) < 0 && walk->stopped == 0)
+			duoshm__log(walk->ctx, DUOSHM_LOG_NOTICE, "%s: %s", walk->backend->name,
+				why.cause);
+		if (walk->stopped != 0)
+			return walk->stopped;
+	}
+	return 0;
+}
+
+int duoshm_list(struct duoshm *ctx, unsigned flags, duoshm_list_fn *fn, void *arg)
+{
+	struct walk walk = {.ctx = ctx, .fn = fn, .arg = arg};
+	int result = duoshm__context_check(ctx);
+
+	if (result < 0)
+		return result;
+	if (!fn || (flags & ~DUOSHM_SYSTEM))
+		return duoshm__fail(DUOSHM_ERR_INVALID,
+			"list: flags 0x%x, of which SYSTEM is known; "
+			"and a function is needed",
+			flags);
+	result = census_take(ctx, &walk.census);
+	if (result < 0)
+		return result;
+	result = duoshm__registry_scan(&ctx->registry, list_entry, &walk);
+	if (result == 0 && (flags & DUOSHM_SYSTEM))
+		result = list_system(&walk);
+	free(walk.known);
+	census_free(&walk.census);
+	return result;
+}
+
+/* ---- reclaim ---- */
+
+/* The judgement that counts: nobody can bring it to life while we hold its lock. */
+static bool remove_orphan(
+	struct walk *walk, struct duoshm_segment *outside, struct duoshm_stat *found)
+{
+	bool done = false;
+
+	if (duoshm__object_lock(outside) == 0) {
+		inspect(outside, &walk->census, found);
+		done = found->state == DUOSHM_ORPHAN;
+	}
+	if (done && !walk->dry && duoshm__object_destroy(outside) < 0) {
+		duoshm__log(walk->ctx, DUOSHM_LOG_WARNING, "%s:%s: could not remove it: %s",
+			found->backend, found->name, duoshm_failure()->cause);
+		done = false;
+	}
+	duoshm__entry_unlock(&outside->creation);
+	return done;
+}
+
+static int reclaim_entry(const struct duoshm__entry *entry, int result, void *arg)
+{
+	struct walk *walk = arg;
+	struct duoshm_segment outside =
+		DUOSHM__OUTSIDE(walk->ctx, duoshm__backend_find(entry->backend));
+	struct duoshm_stat found;
+
+	if (result < 0 || !in_scope(walk->ctx, outside.backend))
+		return 0;
+	outside.entry = *entry;
+	inspect(&outside, &walk->census, &found);
+	/* Half-built and of nobody yet: only the lock can tell. */
+	if (found.state != DUOSHM_ORPHAN && (entry->ready || entry->generation != 0))
+		return 0;
+	if (!remove_orphan(walk, &outside, &found))
+		return 0;
+	walk->count++;
+	return walk->fn ? show(walk, &found) : 0;
+}
+
+int duoshm_reclaim(struct duoshm *ctx, unsigned flags, duoshm_list_fn *fn, void *arg)
+{
+	struct walk walk = {.ctx = ctx, .fn = fn, .arg = arg, .dry = (flags & DUOSHM_DRY_RUN) != 0};
+	int result = duoshm__context_check(ctx);
+
+	if (result < 0)
+		return result;
+	if (flags & ~DUOSHM_DRY_RUN)
+		return duoshm__fail(DUOSHM_ERR_INVALID,
+			"reclaim: flags 0x%x, of which DRY_RUN is known", flags);
+	if (!ctx->lifeline && !walk.dry)
+		return duoshm__fail(DUOSHM_ERR_PERMISSION,
+			"%s is not writable: nothing can be removed there",
+			ctx->registry.directory);
+	result = census_take(ctx, &walk.census);
+	if (result < 0)
+		return result;
+	result = duoshm__registry_scan(&ctx->registry, reclaim_entry, &walk);
+	census_free(&walk.census);
+	if (!walk.dry) {
+		duoshm__life_sweep(ctx->registry.directory);
+		duoshm__registry_sweep(&ctx->registry);
+	}
+	return result != 0 ? result : walk.count;
+}
+
+/* ---- for the cure of a limit ---- */
+
+static int count_orphan(const struct duoshm__entry *entry, int result, void *arg)
+{
+	struct walk *walk = arg;
+
+	if (result == 0 && strcmp(entry->backend, walk->backend->name) == 0)
+		walk->count += duoshm__context_orphaned(walk->ctx, entry);
+	return 0;
+}
+
+unsigned duoshm__count_orphans(struct duoshm *ctx, const struct duoshm__backend *backend)
+{
+	struct walk walk = {.ctx = ctx, .backend = backend};
+
+	duoshm__registry_scan(&ctx->registry, count_orphan, &walk);
+	return (unsigned)walk.count;
 }

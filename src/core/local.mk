@@ -10,21 +10,16 @@ libduoshm_core_la_SOURCES += \
 	src/core/context.h \
 	src/core/entry.c \
 	src/core/entry_text.c \
-	src/core/entry_text.h \
 	src/core/failure.c \
 	src/core/failure.h \
 	src/core/file.c \
 	src/core/file.h \
 	src/core/header_layout.h \
 	src/core/inspect.c \
-	src/core/inspect.h \
-	src/core/kind.c \
-	src/core/kind.h \
 	src/core/life.c \
 	src/core/lifeline.c \
 	src/core/lifeline.h \
 	src/core/lifeline_layout.h \
-	src/core/list.c \
 	src/core/lock.c \
 	src/core/lock_layout.h \
 	src/core/name.c \

@@ -53,8 +53,7 @@ static int take_handle(unsigned *out)
 	}
 	duoshm__fail(
 		DUOSHM_ERR_LIMIT, "this process has %u locks open, which is the most", HANDLES_MAX);
-	duoshm__set_cure("close locks that are not used");
-	return DUOSHM_ERR_LIMIT;
+	return duoshm__set_cure("close locks that are not used");
 }
 
 static void give_handle(unsigned handle)
@@ -65,19 +64,17 @@ static void give_handle(unsigned handle)
 
 /* ---- life ---- */
 
-static struct duoshm_lock *allocate(void)
+static int allocate(struct duoshm_lock **out)
 {
 	struct duoshm_lock *lock = calloc(1, sizeof *lock);
 
-	if (!lock) {
-		duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a handle");
-		return NULL;
-	}
-	if (take_handle(&lock->handle) < 0) {
+	if (!lock)
+		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a handle");
+	int result = take_handle(&lock->handle);
+	if (result < 0)
 		free(lock);
-		return NULL;
-	}
-	return lock;
+	*out = lock;
+	return result;
 }
 
 static void discard(struct duoshm_lock *lock)
@@ -86,14 +83,20 @@ static void discard(struct duoshm_lock *lock)
 	free(lock);
 }
 
-static struct duoshm_lock *wrap(struct duoshm_lock *lock)
+/* With what became of its object. */
+static int finish(struct duoshm_lock *lock, int result, struct duoshm_lock **out)
 {
+	if (result < 0) {
+		discard(lock);
+		return result;
+	}
 	lock->shared = lock->object->payload;
 	lock->self = duoshm__object_self(lock->object) << DUOSHM__LOCK_ID_SHIFT |
 		     (uint64_t)lock->handle << 3;
 	duoshm__process_self(&lock->process);
 	lock->spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
-	return lock;
+	*out = lock;
+	return result;
 }
 
 int duoshm_lock_create(struct duoshm *ctx, const char *name, const struct duoshm_create *options,
@@ -101,45 +104,33 @@ int duoshm_lock_create(struct duoshm *ctx, const char *name, const struct duoshm
 {
 	const struct duoshm__recipe recipe = {
 		.kind = DUOSHM_KIND_LOCK, .size = sizeof(struct duoshm__lock), .bells = 1};
-	struct duoshm_lock *lock;
-	int result;
+	struct duoshm_lock *made;
 
 	if (!out || (options && (options->flags & DUOSHM_UNPUBLISHED)))
 		return duoshm__fail(DUOSHM_ERR_INVALID, "lock_create: no place for the result, or "
 							"UNPUBLISHED, which is for segments");
-	lock = allocate();
-	if (!lock)
-		return duoshm_failure()->code;
-	result = duoshm__object_create(ctx, name, &recipe, options, &lock->object);
-	if (result < 0) {
-		discard(lock);
+	int result = allocate(&made);
+	if (result < 0)
 		return result;
-	}
-	*out = wrap(lock);
-	return result;
+	result = duoshm__object_create(ctx, name, &recipe, options, &made->object);
+	return finish(made, result, out);
 }
 
 int duoshm_lock_open(struct duoshm *ctx, const char *name, unsigned flags, int64_t timeout_ns,
 	struct duoshm_lock **out)
 {
-	struct duoshm_lock *lock;
-	int result;
+	struct duoshm_lock *made;
 
 	if (!out || (flags & (DUOSHM_ANY_KIND | DUOSHM_READ_ONLY)))
 		return duoshm__fail(DUOSHM_ERR_INVALID,
 			"lock_open: flags 0x%x; a lock cannot be held by who may not write it",
 			flags);
-	lock = allocate();
-	if (!lock)
-		return duoshm_failure()->code;
-	result = duoshm__object_open(ctx, name, DUOSHM_KIND_LOCK, sizeof(struct duoshm__lock),
-		flags, timeout_ns, &lock->object);
-	if (result < 0) {
-		discard(lock);
+	int result = allocate(&made);
+	if (result < 0)
 		return result;
-	}
-	*out = wrap(lock);
-	return 0;
+	result = duoshm__object_open(ctx, name, DUOSHM_KIND_LOCK, sizeof(struct duoshm__lock),
+		flags, timeout_ns, &made->object);
+	return finish(made, result, out);
 }
 
 static int check(const struct duoshm_lock *lock)
@@ -245,8 +236,6 @@ enum { AGAIN = 0, SLEEP = 1, HELD = 2, HELD_AFTER_DEATH = 3 };
 static int look(struct duoshm_lock *lock, int64_t deadline, bool slept)
 {
 	uint64_t word = duoshm__load64_acquire(&lock->shared->word);
-	uint64_t next;
-	bool dead;
 
 	if (word & REMOVED) {
 		if (slept) /* chain: the others sleep on the same bell */
@@ -256,10 +245,10 @@ static int look(struct duoshm_lock *lock, int64_t deadline, bool slept)
 	if ((word & OWNER) == lock->self)
 		return duoshm__fail(DUOSHM_ERR_DEADLOCK,
 			"this handle holds the lock \"%s\" already", lock->object->entry.name);
-	dead = (word & OWNER) != 0 && holder_is_dead(lock, word);
+	bool dead = (word & OWNER) != 0 && holder_is_dead(lock, word);
 	if ((word & OWNER) != 0 && !dead)
 		return give_up_or_mark(lock, word, deadline, slept);
-	next = lock->self | (word & (SLEEPERS | DEAD));
+	uint64_t next = lock->self | (word & (SLEEPERS | DEAD));
 	if (slept)
 		next |= SLEEPERS;
 	if (dead)
@@ -300,11 +289,10 @@ static int acquire_slowly(struct duoshm_lock *lock, int64_t timeout_ns)
 		result =
 			duoshm__object_sleep(lock->object, BELL, deadline, DUOSHM__SLICE_NS, false);
 		slept = true;
-		if (result < 0 && result != DUOSHM_ERR_TIMEOUT) {
-			if (result == DUOSHM_ERR_REMOVED)
-				duoshm__object_ring(lock->object, BELL);
+		if (result == DUOSHM_ERR_REMOVED)
+			duoshm__object_ring(lock->object, BELL);
+		if (result < 0 && result != DUOSHM_ERR_TIMEOUT)
 			return result;
-		}
 	}
 }
 
@@ -335,16 +323,15 @@ static int let_go(struct duoshm_lock *lock)
 {
 	uint64_t word = duoshm__load64(&lock->shared->word);
 
-	for (;;) {
+	do {
+		if ((word & OWNER) != lock->self && (word & REMOVED))
+			return fail_removed(lock);
 		if ((word & OWNER) != lock->self)
-			return word & REMOVED ? fail_removed(lock)
-					      : duoshm__fail(DUOSHM_ERR_NOT_OWNER,
-							"this handle does not hold the lock \"%s\"",
-							lock->object->entry.name);
+			return duoshm__fail(DUOSHM_ERR_NOT_OWNER,
+				"this handle does not hold the lock \"%s\"",
+				lock->object->entry.name);
 		/* Releases what was written under the lock to who acquires it. */
-		if (duoshm__cas64(&lock->shared->word, &word, word & REMOVED))
-			break;
-	}
+	} while (!duoshm__cas64(&lock->shared->word, &word, word & REMOVED));
 	if (word & SLEEPERS)
 		duoshm__object_ring(lock->object, BELL);
 	return word & REMOVED ? fail_removed(lock) : 0;
@@ -359,14 +346,12 @@ int duoshm_lock_release(struct duoshm_lock *lock)
 
 int duoshm_lock_close(struct duoshm_lock *lock)
 {
-	int result;
-
 	if (!lock)
 		return 0;
 	if (duoshm__object_check(lock->object) == 0 &&
 		(duoshm__load64(&lock->shared->word) & OWNER) == lock->self)
 		let_go(lock);
-	result = duoshm__object_close(lock->object);
+	int result = duoshm__object_close(lock->object);
 	discard(lock);
 	return result;
 }

@@ -114,7 +114,14 @@ int duoshm__object_lock(struct duoshm_segment *outside);
 int duoshm__object_destroy(const struct duoshm_segment *object);
 /* Tells all who have the object attached that it is gone. Read-write handles only. */
 void duoshm__object_mark_removed(struct duoshm_segment *object);
-/* core/inspect.c: how many proven orphans of the family there are, for the cure of LIMIT. */
+/* ---- core/inspect.c ---- */
+
+/*
+ * True when a create may take the name: its creator is proven dead, or there is nothing left behind the entry, or a removal
+ * stopped half-way.
+ */
+bool duoshm__object_is_remains(const struct duoshm_segment *outside);
+/* How many proven orphans of the family there are, for the cure of LIMIT. */
 unsigned duoshm__count_orphans(struct duoshm *ctx, const struct duoshm__backend *backend);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "core/clock.h"
 #include "core/failure.h"
-#include "core/inspect.h"
+#include "core/object.h"
 #include "core/random.h"
 #include "core/sized.h"
 
@@ -203,12 +203,6 @@ int duoshm__object_publish(struct duoshm_segment *object)
 
 /* ---- the name is taken: by whom? ---- */
 
-/* 0: look again; at the deadline `result`, with its failure. */
-static int wait_turn(struct making *m, int result)
-{
-	return duoshm__pause_before(m->deadline, &m->pause) ? 0 : result;
-}
-
 static int exists(const struct duoshm__entry *entry)
 {
 	duoshm__fail(DUOSHM_ERR_EXISTS, "the %s %s \"%s\" exists, made by process %lld%s",
@@ -225,34 +219,29 @@ static int open_instead(struct making *m, const struct duoshm_segment *outside)
 	int result = duoshm__object_attach(
 		outside, m->recipe->kind, least, m->options.flags & DUOSHM_POPULATE, &m->object);
 
-	if (result == DUOSHM_ERR_NOT_FOUND)
-		return wait_turn(m, result);
+	if (result == DUOSHM_ERR_NOT_FOUND && duoshm__pause_before(m->deadline, &m->pause))
+		return 0;
 	return result < 0 ? result : DUOSHM_OPENED;
 }
 
-/* Under the lock: it may have changed since it was seen without. */
-static int clear_locked(struct making *m, const struct duoshm_segment *outside)
-{
-	if (!duoshm__inspect_remains(outside))
-		return 0;
-	int result = duoshm__object_destroy(outside);
-	if (result < 0)
-		return result;
-	m->replaced = true;
-	duoshm__log(m->ctx, DUOSHM_LOG_NOTICE,
-		"%s:%s: removed what was left of it (creator: process %lld), to make it anew",
-		m->backend->name, m->name.text, (long long)outside->entry.creator.pid);
-	return 0;
-}
-
+/* 0: look again, or an error. */
 static int clear_remains(struct making *m, struct duoshm_segment *outside)
 {
 	int result = duoshm__object_lock(outside);
 
-	if (result == DUOSHM_ERR_BUSY)
-		return wait_turn(m, result);
-	if (result == 0)
-		result = clear_locked(m, outside);
+	if (result == DUOSHM_ERR_BUSY && duoshm__pause_before(m->deadline, &m->pause))
+		return 0;
+	/* Under the lock: it may have changed since it was seen without. */
+	if (result == 0 && duoshm__object_is_remains(outside)) {
+		result = duoshm__object_destroy(outside);
+		m->replaced |= result == 0;
+		if (result == 0)
+			duoshm__log(m->ctx, DUOSHM_LOG_NOTICE,
+				"%s:%s: removed what was left of it (creator: process %lld), to "
+				"make it anew",
+				m->backend->name, m->name.text,
+				(long long)outside->entry.creator.pid);
+	}
 	duoshm__entry_unlock(&outside->creation);
 	return result == DUOSHM_ERR_NOT_FOUND ? 0 : result;
 }
@@ -272,7 +261,7 @@ static int settle(struct making *m)
 			m->name.text);
 	if (result < 0)
 		return result;
-	if (!entry->ready || duoshm__inspect_remains(&outside))
+	if (!entry->ready || duoshm__object_is_remains(&outside))
 		return clear_remains(m, &outside);
 	if (m->options.flags & DUOSHM_OPEN_OR_CREATE)
 		return open_instead(m, &outside);
@@ -295,22 +284,6 @@ static int create_new(struct making *m)
 	if (result < 0)
 		duoshm__object_discard(object);
 	return result;
-}
-
-/* Makes it, or opens it, or learns why not. */
-static int make(struct making *m)
-{
-	for (;;) {
-		int result = create_new(m);
-
-		if (result == 0)
-			return m->replaced ? DUOSHM_REPLACED : DUOSHM_CREATED;
-		if (result != DUOSHM_ERR_EXISTS)
-			return result;
-		result = settle(m);
-		if (result != 0)
-			return result;
-	}
 }
 
 static int check_request(const struct making *m)
@@ -355,7 +328,14 @@ int duoshm__object_create(struct duoshm *ctx, const char *name, const struct duo
 	if (result < 0)
 		return result;
 	m.deadline = duoshm__deadline(m.options.timeout_ns);
-	result = make(&m);
+	/* Makes it, or opens it, or learns why not. */
+	while ((result = create_new(&m)) == DUOSHM_ERR_EXISTS) {
+		result = settle(&m);
+		if (result != 0)
+			break;
+	}
+	if (result == 0 && m.replaced)
+		result = DUOSHM_REPLACED;
 	if (result >= 0)
 		*out = m.object;
 	return result;

@@ -12,7 +12,6 @@
 
 #include "core/clock.h"
 #include "core/failure.h"
-#include "core/kind.h"
 #include "core/object.h"
 
 #include <limits.h>
@@ -226,9 +225,18 @@ void duoshm__object_unmap(struct duoshm_segment *object)
 
 /* ---- open ---- */
 
+/* Whether an object of kind `actual` may be opened by who wants `wanted`. */
+static bool fits(int wanted, int actual)
+{
+	if (wanted == DUOSHM_KIND_ANY || wanted == actual)
+		return true;
+	return wanted == DUOSHM_KIND_SEGMENT &&
+	       (actual == DUOSHM_KIND_DEVICE || actual == DUOSHM_KIND_LANE);
+}
+
 static int check_entry(const struct duoshm__entry *entry, int kind, size_t min_size)
 {
-	if (!duoshm__kind_fits(kind, entry->kind))
+	if (!fits(kind, entry->kind))
 		return duoshm__fail(DUOSHM_ERR_WRONG_KIND, "\"%s\" is a %s, not a %s", entry->name,
 			duoshm_kind_name(entry->kind), duoshm_kind_name(kind));
 	if (entry->size > SIZE_MAX / 2 - DUOSHM__HEADER_SIZE)

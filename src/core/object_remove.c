@@ -10,8 +10,9 @@
 
 #include "core/clock.h"
 #include "core/failure.h"
-#include "core/kind.h"
+#include "core/lock_layout.h"
 #include "core/object.h"
+#include "core/semaphore_layout.h"
 
 #include <unistd.h>
 
@@ -23,14 +24,25 @@ bool duoshm__object_removed(const struct duoshm_segment *object)
 	return object->header && duoshm__load32_acquire(&object->header->removed) != 0;
 }
 
+/*
+ * The words of the payload that its users look at are marked too, so that no call on it succeeds again. Queues and
+ * broadcasts look at the header's word themselves.
+ */
 void duoshm__object_mark_removed(struct duoshm_segment *object)
 {
+	const struct duoshm__entry *entry = &object->entry;
+	struct duoshm__semaphore *semaphore = object->payload;
+	struct duoshm__lock *lock = object->payload;
+
 	if (!object->header || object->read_only)
 		return;
 	duoshm__store64(&object->header->changed_ns, (uint64_t)duoshm__wall_time());
 	/* Release: who sees the mark (acquire) knows that no ring for it comes from before. */
 	duoshm__store32_release(&object->header->removed, 1);
-	duoshm__kind_mark_removed(object->entry.kind, object->payload, (size_t)object->entry.size);
+	if (entry->kind == DUOSHM_KIND_SEMAPHORE && entry->size >= sizeof *semaphore)
+		duoshm__or32(&semaphore->word, DUOSHM__SEMAPHORE_REMOVED);
+	if (entry->kind == DUOSHM_KIND_LOCK && entry->size >= sizeof *lock)
+		duoshm__or64(&lock->word, DUOSHM__LOCK_REMOVED);
 }
 
 int duoshm__object_gone(const struct duoshm_segment *object)

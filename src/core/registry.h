@@ -55,6 +55,15 @@ void duoshm__entry_path(const struct duoshm__registry *registry, const char *nam
 int duoshm__entry_read(const struct duoshm__registry *registry, const char *name,
 	const char *backend, struct duoshm__entry *out);
 
+/* ---- core/entry_text.c: "key value" lines, padded to a fixed length, a check sum at the end ---- */
+
+#define DUOSHM__ENTRY_TEXT_SIZE 1024
+
+/* INVALID: it does not fit, or something of it cannot stand in a line. */
+int duoshm__entry_format(const struct duoshm__entry *entry, char text[DUOSHM__ENTRY_TEXT_SIZE]);
+/* CORRUPT with what is wrong; INCOMPATIBLE: of another version. Leaves mode, uid and gid of *out alone. */
+int duoshm__entry_parse(const char text[DUOSHM__ENTRY_TEXT_SIZE], struct duoshm__entry *out);
+
 /* A held creation lock: an open, locked descriptor of the entry whose name is still that file. */
 struct duoshm__entry_lock {
 	int fd; /* -1: not held */

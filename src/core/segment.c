@@ -50,44 +50,43 @@ int duoshm_segment_open(struct duoshm *ctx, const char *name, unsigned flags, in
 
 /* FAMILY:NATIVE; without a family, the context's. What NATIVE looks like is the family's affair. */
 static int parse_native(const struct duoshm *ctx, const char *text,
-	const struct duoshm__backend **backend, struct duoshm__native *out)
+	const struct duoshm__backend **backend, const char **native)
 {
 	const char *colon = text ? strchr(text, ':') : NULL;
 	char family[8] = "";
 
 	*backend = ctx->backend;
+	*native = text;
 	if (colon && (size_t)(colon - text) < sizeof family) {
 		memcpy(family, text, (size_t)(colon - text));
 		if (!*backend || duoshm__backend_find(family) || strcmp(family, "id") != 0) {
 			*backend = duoshm__backend_find(family);
 			if (!*backend)
 				return duoshm__backend_unknown(family);
-			text = colon + 1;
+			*native = colon + 1;
 		}
 	}
-	if (!*backend || !text || text[0] == '\0' || strlen(text) >= sizeof out->text) {
-		duoshm__fail(DUOSHM_ERR_NAME, "\"%.80s\" does not name a segment of the kernel's",
-			text ? text : "");
-		duoshm__set_cure("write FAMILY:NAME, FAMILY:0xKEY or FAMILY:id:NUMBER");
-		return DUOSHM_ERR_NAME;
-	}
-	memset(out, 0, sizeof *out);
-	snprintf(out->text, sizeof out->text, "%s", text);
-	out->segment_id = out->bells_id = -1;
-	return 0;
+	if (*backend && text && **native != '\0' && strlen(*native) < DUOSHM__NATIVE_SIZE)
+		return 0;
+	duoshm__fail(DUOSHM_ERR_NAME, "\"%.80s\" does not name a segment of the kernel's",
+		text ? *native : "");
+	return duoshm__set_cure("write FAMILY:NAME, FAMILY:0xKEY or FAMILY:id:NUMBER");
 }
 
-static int attach_raw(struct duoshm_segment *segment)
+static int attach_raw(struct duoshm_segment *segment, const char *native)
 {
+	struct duoshm__entry *entry = &segment->entry;
 	struct duoshm_failure why = {0};
-	int result = segment->backend->attach(
-		&segment->entry.native, segment->read_only, &segment->map, &why);
 
+	duoshm__entry_init(entry, native, segment->backend->name);
+	snprintf(entry->native.text, sizeof entry->native.text, "%s", native);
+	int result =
+		segment->backend->attach(&entry->native, segment->read_only, &segment->map, &why);
 	if (result < 0)
 		return duoshm__fail_native(&why);
-	segment->entry.kind = DUOSHM_KIND_SEGMENT;
+	entry->kind = DUOSHM_KIND_SEGMENT;
+	entry->size = segment->map.length;
 	segment->payload = segment->map.address;
-	segment->entry.size = segment->map.length;
 	return 0;
 }
 
@@ -95,8 +94,7 @@ int duoshm_segment_adopt(
 	struct duoshm *ctx, const char *text, unsigned flags, struct duoshm_segment **out)
 {
 	const struct duoshm__backend *backend;
-	struct duoshm__native native;
-	struct duoshm_segment *segment;
+	const char *native;
 	int result = duoshm__context_check(ctx);
 
 	if (result < 0)
@@ -107,20 +105,16 @@ int duoshm_segment_adopt(
 	result = parse_native(ctx, text, &backend, &native);
 	if (result < 0)
 		return result;
-	segment = duoshm__object_new(ctx, backend);
+	struct duoshm_segment *segment = duoshm__object_new(ctx, backend);
 	if (!segment)
 		return DUOSHM_ERR_NO_SPACE;
-	segment->entry.native = native;
 	segment->read_only = (flags & DUOSHM_READ_ONLY) != 0;
-	snprintf(segment->entry.name, sizeof segment->entry.name, "%.*s", DUOSHM_NAME_MAX,
-		native.text);
-	result = attach_raw(segment);
-	if (result < 0) {
+	result = attach_raw(segment, native);
+	if (result == 0)
+		*out = segment;
+	else
 		duoshm__object_discard(segment);
-		return result;
-	}
-	*out = segment;
-	return 0;
+	return result;
 }
 
 /* ---- what a handle tells ---- */

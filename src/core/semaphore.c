@@ -26,8 +26,7 @@
 
 struct duoshm_semaphore {
 	struct duoshm_segment *object;
-	struct duoshm__semaphore *shared;
-	bool read_only;
+	struct duoshm__word32 *word;
 	bool spin; /* more than one processor: the other side may be running */
 };
 
@@ -41,14 +40,6 @@ static void fill(void *payload, size_t size, const void *value)
 	duoshm__store32(&shared->word, *(const unsigned *)value);
 }
 
-static struct duoshm_semaphore *wrap(struct duoshm_semaphore *semaphore)
-{
-	semaphore->shared = semaphore->object->payload;
-	semaphore->read_only = semaphore->object->read_only;
-	semaphore->spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
-	return semaphore;
-}
-
 static struct duoshm_semaphore *allocate(void)
 {
 	struct duoshm_semaphore *semaphore = calloc(1, sizeof *semaphore);
@@ -56,6 +47,19 @@ static struct duoshm_semaphore *allocate(void)
 	if (!semaphore)
 		duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a handle");
 	return semaphore;
+}
+
+/* With what became of its object. */
+static int finish(struct duoshm_semaphore *semaphore, int result, struct duoshm_semaphore **out)
+{
+	if (result < 0) {
+		free(semaphore);
+		return result;
+	}
+	semaphore->word = &((struct duoshm__semaphore *)semaphore->object->payload)->word;
+	semaphore->spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+	*out = semaphore;
+	return result;
 }
 
 int duoshm_semaphore_create(struct duoshm *ctx, const char *name, unsigned value,
@@ -66,8 +70,6 @@ int duoshm_semaphore_create(struct duoshm *ctx, const char *name, unsigned value
 		.bells = 1,
 		.fill = fill,
 		.arg = &value};
-	struct duoshm_semaphore *semaphore;
-	int result;
 
 	if (!out || value > DUOSHM_VALUE_MAX)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "semaphore_create: value %u, of at most %d",
@@ -75,46 +77,31 @@ int duoshm_semaphore_create(struct duoshm *ctx, const char *name, unsigned value
 	if (options && (options->flags & DUOSHM_UNPUBLISHED))
 		return duoshm__fail(
 			DUOSHM_ERR_INVALID, "semaphore_create: UNPUBLISHED is for segments");
-	semaphore = allocate();
-	if (!semaphore)
+	struct duoshm_semaphore *made = allocate();
+	if (!made)
 		return DUOSHM_ERR_NO_SPACE;
-	result = duoshm__object_create(ctx, name, &recipe, options, &semaphore->object);
-	if (result < 0) {
-		free(semaphore);
-		return result;
-	}
-	*out = wrap(semaphore);
-	return result;
+	int result = duoshm__object_create(ctx, name, &recipe, options, &made->object);
+	return finish(made, result, out);
 }
 
 int duoshm_semaphore_open(struct duoshm *ctx, const char *name, unsigned flags, int64_t timeout_ns,
 	struct duoshm_semaphore **out)
 {
-	struct duoshm_semaphore *semaphore;
-	int result;
-
 	if (!out || (flags & DUOSHM_ANY_KIND))
 		return duoshm__fail(DUOSHM_ERR_INVALID, "semaphore_open: flags 0x%x", flags);
-	semaphore = allocate();
-	if (!semaphore)
+	struct duoshm_semaphore *made = allocate();
+	if (!made)
 		return DUOSHM_ERR_NO_SPACE;
-	result = duoshm__object_open(ctx, name, DUOSHM_KIND_SEMAPHORE,
-		sizeof(struct duoshm__semaphore), flags, timeout_ns, &semaphore->object);
-	if (result < 0) {
-		free(semaphore);
-		return result;
-	}
-	*out = wrap(semaphore);
-	return 0;
+	int result = duoshm__object_open(ctx, name, DUOSHM_KIND_SEMAPHORE,
+		sizeof(struct duoshm__semaphore), flags, timeout_ns, &made->object);
+	return finish(made, result, out);
 }
 
 int duoshm_semaphore_close(struct duoshm_semaphore *semaphore)
 {
-	int result;
-
 	if (!semaphore)
 		return 0;
-	result = duoshm__object_close(semaphore->object);
+	int result = duoshm__object_close(semaphore->object);
 	free(semaphore);
 	return result;
 }
@@ -131,24 +118,10 @@ static int check_writable(const struct duoshm_semaphore *semaphore)
 {
 	int result = check(semaphore);
 
-	if (result == 0 && semaphore->read_only)
+	if (result == 0 && semaphore->object->read_only)
 		return duoshm__fail(DUOSHM_ERR_READ_ONLY,
 			"the semaphore \"%s\" was opened read-only", semaphore->object->entry.name);
 	return result;
-}
-
-static int fail_removed(const struct duoshm_semaphore *semaphore)
-{
-	return duoshm__fail(DUOSHM_ERR_REMOVED, "the semaphore \"%s\" was removed",
-		semaphore->object->entry.name);
-}
-
-static int fail_corrupt(const struct duoshm_semaphore *semaphore, uint32_t word)
-{
-	return duoshm__fail(DUOSHM_ERR_CORRUPT,
-		"the semaphore \"%s\" holds 0x%08x, which no call "
-		"of this library writes",
-		semaphore->object->entry.name, word);
 }
 
 static bool is_sane(uint32_t word)
@@ -156,20 +129,31 @@ static bool is_sane(uint32_t word)
 	return (word & VALUE) <= DUOSHM_VALUE_MAX && (word & ~(VALUE | SLEEPERS | REMOVED)) == 0;
 }
 
+/* What no unit can be taken from, or added to. */
+static int check_word(const struct duoshm_semaphore *semaphore, uint32_t word)
+{
+	const char *name = semaphore->object->entry.name;
+
+	if (!is_sane(word))
+		return duoshm__fail(DUOSHM_ERR_CORRUPT,
+			"the semaphore \"%s\" holds 0x%08x, which no call "
+			"of this library writes",
+			name, word);
+	if (word & REMOVED)
+		return duoshm__fail(DUOSHM_ERR_REMOVED, "the semaphore \"%s\" was removed", name);
+	return 0;
+}
+
+/* A reader's pages show what a remover marked; removal from outside only the kernel knows. */
 int duoshm_semaphore_value(const struct duoshm_semaphore *semaphore)
 {
 	int result = check(semaphore);
-	uint32_t word;
 
 	if (result < 0)
 		return result;
-	word = duoshm__load32(&semaphore->shared->word);
-	if (!is_sane(word))
-		return fail_corrupt(semaphore, word);
-	/* A reader's pages show what a remover marked; removal from outside only the kernel knows. */
-	if (word & REMOVED)
-		return fail_removed(semaphore);
-	return (int)(word & VALUE);
+	uint32_t word = duoshm__load32(semaphore->word);
+	result = check_word(semaphore, word);
+	return result < 0 ? result : (int)(word & VALUE);
 }
 
 /* ---- post ---- */
@@ -177,28 +161,24 @@ int duoshm_semaphore_value(const struct duoshm_semaphore *semaphore)
 int duoshm_semaphore_post(struct duoshm_semaphore *semaphore, unsigned count)
 {
 	int result = check_writable(semaphore);
-	uint32_t word;
 
 	if (result < 0)
 		return result;
 	if (count == 0 || count > DUOSHM_VALUE_MAX)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "post of %u units; 1 to %d can be posted",
 			count, DUOSHM_VALUE_MAX);
-	word = duoshm__load32(&semaphore->shared->word);
-	for (;;) {
-		if (!is_sane(word))
-			return fail_corrupt(semaphore, word);
-		if (word & REMOVED)
-			return fail_removed(semaphore);
+	uint32_t word = duoshm__load32(semaphore->word);
+	do {
+		result = check_word(semaphore, word);
+		if (result < 0)
+			return result;
 		if ((word & VALUE) + count > DUOSHM_VALUE_MAX)
 			return duoshm__fail(DUOSHM_ERR_OVERFLOW,
 				"the semaphore \"%s\" has %u units; %u more would exceed %d",
 				semaphore->object->entry.name, word & VALUE, count,
 				DUOSHM_VALUE_MAX);
 		/* Releases what was written before the post to who acquires the unit. */
-		if (duoshm__cas32(&semaphore->shared->word, &word, (word + count) & ~SLEEPERS))
-			break;
-	}
+	} while (!duoshm__cas32(semaphore->word, &word, (word + count) & ~SLEEPERS));
 	/* The units are there whatever the ring says: a sleeper whom it did not wake looks within a slice. */
 	if (word & SLEEPERS)
 		duoshm__object_ring(semaphore->object, BELL);
@@ -223,7 +203,7 @@ static bool spin(struct duoshm_semaphore *semaphore)
 {
 	for (int turn = 0; semaphore->spin && turn < SPIN_TURNS; turn++) {
 		duoshm__relax();
-		if (take(&semaphore->shared->word))
+		if (take(semaphore->word))
 			return true;
 	}
 	return false;
@@ -235,17 +215,17 @@ static bool spin(struct duoshm_semaphore *semaphore)
  */
 static int look(struct duoshm_semaphore *semaphore, int64_t deadline, bool slept)
 {
-	struct duoshm__word32 *shared = &semaphore->shared->word;
+	struct duoshm__word32 *shared = semaphore->word;
 	uint32_t word = duoshm__load32(shared);
 
 	for (;;) {
-		if (!is_sane(word))
-			return fail_corrupt(semaphore, word);
-		if (word & REMOVED) {
-			if (slept) /* chain: the others sleep on the same bell */
-				duoshm__object_ring(semaphore->object, BELL);
-			return fail_removed(semaphore);
-		}
+		int result = check_word(semaphore, word);
+
+		if (result == DUOSHM_ERR_REMOVED &&
+			slept) /* chain: the others sleep on the same bell */
+			duoshm__object_ring(semaphore->object, BELL);
+		if (result < 0)
+			return result;
 		if ((word & VALUE) > 0) {
 			bool chain = slept && (word & VALUE) > 1;
 			uint32_t next = word - 1;
@@ -290,17 +270,16 @@ static int wait_slowly(struct duoshm_semaphore *semaphore, int64_t timeout_ns, b
 		/* What ends the wait is told by the word, whose marks must be put right first. */
 		if (result == 0 || result == DUOSHM_ERR_TIMEOUT)
 			continue;
-		if (result == DUOSHM_ERR_INTERRUPTED) {
-			result = look(semaphore, 0, true);
-			if (result == DUOSHM_ERR_TIMEOUT)
-				return duoshm__fail(DUOSHM_ERR_INTERRUPTED,
-					"a signal ended the wait for the semaphore \"%s\"",
-					semaphore->object->entry.name);
-			return result;
-		}
 		if (result == DUOSHM_ERR_REMOVED)
 			duoshm__object_ring(semaphore->object, BELL);
-		return result;
+		if (result != DUOSHM_ERR_INTERRUPTED)
+			return result;
+		result = look(semaphore, 0, true);
+		if (result != DUOSHM_ERR_TIMEOUT)
+			return result;
+		return duoshm__fail(DUOSHM_ERR_INTERRUPTED,
+			"a signal ended the wait for the semaphore \"%s\"",
+			semaphore->object->entry.name);
 	}
 }
 
@@ -313,7 +292,7 @@ int duoshm_semaphore_wait(struct duoshm_semaphore *semaphore, int64_t timeout_ns
 	if (timeout_ns < 0 || (flags & ~DUOSHM_INTERRUPTIBLE))
 		return duoshm__fail(DUOSHM_ERR_INVALID, "wait: timeout %lld ns, flags 0x%x",
 			(long long)timeout_ns, flags);
-	if (take(&semaphore->shared->word))
+	if (take(semaphore->word))
 		return 0;
 	return wait_slowly(semaphore, timeout_ns, (flags & DUOSHM_INTERRUPTIBLE) != 0);
 }

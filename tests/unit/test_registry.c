@@ -2,7 +2,6 @@
 /* The registry: its directory, its entries and their locks, presence of readers. */
 #include "config.h"
 
-#include "core/entry_text.h"
 #include "core/failure.h"
 #include "core/file.h"
 #include "core/registry.h"
