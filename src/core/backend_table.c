@@ -30,39 +30,31 @@ extern const struct duoshm__backend duoshm__posix_backend;
 
 static const char *const posix_names[] = {POSIX("posix") SYSV("sysv") NULL};
 static const char *const sysv_names[] = {SYSV("sysv") POSIX("posix") NULL};
-static const struct duoshm__backend *const posix_first[] = {
+static const struct duoshm__backend *const built[] = {
 	POSIX(&duoshm__posix_backend) SYSV(&duoshm__sysv_backend) NULL};
-static const struct duoshm__backend *const sysv_first[] = {
-	SYSV(&duoshm__sysv_backend) POSIX(&duoshm__posix_backend) NULL};
 
 #define FAMILIES_MAX 4
 static const struct duoshm__backend *replacement; /* tests only, before any thread */
 static _Atomic int works[FAMILIES_MAX];           /* 0: not tried, 1: yes, -1: no */
 
 /* configure's --with-default-backend; with its `auto`, POSIX is first: its memory is reserved. */
-static bool sysv_is_preferred(void)
-{
-	return strcmp(DUOSHM_DEFAULT_BACKEND, "sysv") == 0;
-}
-
 const char *const *duoshm_backends(void)
 {
-	return sysv_is_preferred() ? sysv_names : posix_names;
+	return strcmp(DUOSHM_DEFAULT_BACKEND, "sysv") == 0 ? sysv_names : posix_names;
 }
 
 const struct duoshm__backend *duoshm__backend_at(unsigned index)
 {
-	const struct duoshm__backend *built =
-		sysv_is_preferred() ? sysv_first[index] : posix_first[index];
+	const char *name = duoshm_backends()[index];
 
-	return built ? duoshm__backend_find(built->name) : NULL;
+	return name ? duoshm__backend_find(name) : NULL;
 }
 
 const struct duoshm__backend *duoshm__backend_find(const char *name)
 {
 	if (replacement && strcmp(replacement->name, name) == 0)
 		return replacement;
-	for (const struct duoshm__backend *const *b = posix_first; *b; b++)
+	for (const struct duoshm__backend *const *b = built; *b; b++)
 		if (strcmp((*b)->name, name) == 0)
 			return *b;
 	return NULL;
@@ -75,19 +67,21 @@ void duoshm__backend_replace(const struct duoshm__backend *backend)
 		atomic_store_explicit(&works[i], 0, memory_order_relaxed);
 }
 
-int duoshm__backend_unknown(const char *name)
+int duoshm__backend_named(const char *name, const struct duoshm__backend **out)
 {
-	char built[64] = "";
+	char names[64] = "";
 
+	*out = duoshm__backend_find(name);
+	if (*out)
+		return 0;
 	for (const char *const *n = duoshm_backends(); *n; n++) {
-		size_t used = strlen(built);
+		size_t used = strlen(names);
 
-		snprintf(built + used, sizeof built - used, "%s%s", used ? " " : "", *n);
+		snprintf(names + used, sizeof names - used, "%s%s", used ? " " : "", *n);
 	}
 	duoshm__fail(
-		DUOSHM_ERR_NO_BACKEND, "there is no backend \"%.32s\"; built in: %s", name, built);
-	duoshm__set_cure("name one of: %s auto", built);
-	return DUOSHM_ERR_NO_BACKEND;
+		DUOSHM_ERR_NO_BACKEND, "there is no backend \"%.32s\"; built in: %s", name, names);
+	return duoshm__set_cure("name one of: %s auto", names);
 }
 
 /* Both families' answers are kept: relaxed, for two threads that try at once find the same. */
@@ -130,9 +124,9 @@ int duoshm_probe(const char *name, struct duoshm_facts *out)
 	if (!name || !size)
 		return duoshm__fail(DUOSHM_ERR_INVALID,
 			"duoshm_probe needs a name and a struct with its size set");
-	backend = duoshm__backend_find(name);
-	if (!backend)
-		return duoshm__backend_unknown(name);
+	int result = duoshm__backend_named(name, &backend);
+	if (result < 0)
+		return result;
 	snprintf(facts.backend, sizeof facts.backend, "%s", backend->name);
 	snprintf(facts.bell, sizeof facts.bell, "%s", backend->bell_call);
 	facts.built = 1;

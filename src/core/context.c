@@ -25,10 +25,7 @@ static int chosen_backend(const char *name, const struct duoshm__backend **out)
 	if (!name)
 		name = DUOSHM_DEFAULT_BACKEND;
 	*out = NULL;
-	if (strcmp(name, "auto") == 0)
-		return 0;
-	*out = duoshm__backend_find(name);
-	return *out ? 0 : duoshm__backend_unknown(name);
+	return strcmp(name, "auto") == 0 ? 0 : duoshm__backend_named(name, out);
 }
 
 /* Without write permission to the registry there is no lifeline, and objects can only be read. */
@@ -62,41 +59,33 @@ static int fill(struct duoshm *ctx, const struct duoshm_options *options)
 int duoshm_new(const struct duoshm_options *given, struct duoshm **out)
 {
 	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-	struct duoshm *ctx;
-	int result;
-
 	if (!out)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "duoshm_new: no place for the result");
 	if (given && !duoshm__sized_take(given, &options, sizeof options))
 		return duoshm__fail(DUOSHM_ERR_INVALID,
 			"duoshm_new: the options were not made with DUOSHM_OPTIONS_INIT, or ask "
 			"for something that this version does not know");
-	ctx = calloc(1, sizeof *ctx);
+	struct duoshm *ctx = calloc(1, sizeof *ctx);
 	if (!ctx)
 		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a context");
-	result = fill(ctx, &options);
-	if (result < 0) {
+	int result = fill(ctx, &options);
+	if (result == 0)
+		*out = ctx;
+	else
 		free(ctx);
-		return result;
-	}
-	*out = ctx;
-	return 0;
+	return result;
 }
 
 int duoshm_free(struct duoshm *ctx)
 {
-	unsigned handles;
-	bool forked;
-
 	if (!ctx)
 		return 0;
-	handles = atomic_load_explicit(&ctx->handles, memory_order_acquire);
+	unsigned handles = atomic_load_explicit(&ctx->handles, memory_order_acquire);
 	if (handles > 0)
 		return duoshm__fail(
 			DUOSHM_ERR_BUSY, "%u handles of this context are still open", handles);
-	forked = ctx->forks != duoshm__forks();
-	if (ctx->lifeline)
-		duoshm__lifeline_close(ctx->lifeline);
+	bool forked = ctx->forks != duoshm__forks();
+	duoshm__lifeline_close(ctx->lifeline);
 	if (!forked) /* the at-fork handler closed the child's copy; the number may be another's by now */
 		duoshm__registry_close(&ctx->registry);
 	free(ctx);
@@ -132,10 +121,7 @@ static int asked_for(const struct duoshm *ctx, const struct duoshm__name *name,
 	const struct duoshm__backend **out)
 {
 	*out = ctx->backend;
-	if (name->backend[0] == '\0')
-		return 0;
-	*out = duoshm__backend_find(name->backend);
-	return *out ? 0 : duoshm__backend_unknown(name->backend);
+	return name->backend[0] == '\0' ? 0 : duoshm__backend_named(name->backend, out);
 }
 
 bool duoshm__context_orphaned(const struct duoshm *ctx, const struct duoshm__entry *entry)

@@ -25,8 +25,8 @@ struct duoshm {
 /* The built-in families, preferred first; NULL after the last. */
 const struct duoshm__backend *duoshm__backend_at(unsigned index);
 const struct duoshm__backend *duoshm__backend_find(const char *name); /* NULL: not built in */
-/* NO_BACKEND, with the built ones in the cause. */
-int duoshm__backend_unknown(const char *name);
+/* NO_BACKEND, with the built ones in the cause; then *out is NULL. */
+int duoshm__backend_named(const char *name, const struct duoshm__backend **out);
 /* The preferred family of those that work here, tried for real once a process. UNAVAILABLE, with each one's reason. */
 int duoshm__backend_prefer(const struct duoshm__backend **out);
 /*

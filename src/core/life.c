@@ -54,16 +54,14 @@ static bool read_head(int fd, struct duoshm__life_head *out)
 	       out->pid > 0;
 }
 
-static enum duoshm__life of_running(enum duoshm__running running)
+static enum duoshm__life judge_process(const struct duoshm__process *process)
 {
-	return running == DUOSHM__GONE ? DUOSHM__DEAD : DUOSHM__UNPROVEN;
+	return duoshm__process_running(process) == DUOSHM__GONE ? DUOSHM__DEAD : DUOSHM__UNPROVEN;
 }
 
-static enum duoshm__running head_running(const struct duoshm__life_head *head)
+static struct duoshm__process process_of(const struct duoshm__life_head *head)
 {
-	struct duoshm__process process = {
-		.pid = head->pid, .start = head->start, .boot = head->boot};
-	return duoshm__process_running(&process);
+	return (struct duoshm__process){.pid = head->pid, .start = head->start, .boot = head->boot};
 }
 
 /* The lock is free, and what the head says decides. */
@@ -74,7 +72,8 @@ static enum duoshm__life judge_head(int fd)
 		return DUOSHM__UNPROVEN;
 	if ((head.flags & DUOSHM__LIFE_MAPPED) != 0)
 		return DUOSHM__DEAD;
-	return of_running(head_running(&head));
+	struct duoshm__process process = process_of(&head);
+	return judge_process(&process);
 }
 
 static enum duoshm__life judge_file(int fd, uint64_t id)
@@ -88,12 +87,6 @@ static enum duoshm__life judge_file(int fd, uint64_t id)
 	return life;
 }
 
-/* The file went when its process closed its last context, or when somebody had proven its death. */
-static enum duoshm__life judge_label(const struct duoshm__process *label)
-{
-	return label != NULL ? of_running(duoshm__process_running(label)) : DUOSHM__DEAD;
-}
-
 enum duoshm__life duoshm__life_of(
 	const char *directory, uint64_t id, const struct duoshm__process *label)
 {
@@ -102,8 +95,11 @@ enum duoshm__life duoshm__life_of(
 	char path[DUOSHM__PATH_SIZE];
 	duoshm__life_path(directory, id, path);
 	int fd = duoshm__file_open(path, O_RDONLY, 0);
+	if (fd < 0 && errno != ENOENT)
+		return DUOSHM__UNPROVEN;
+	/* The file went when its process closed its last context, or when somebody had proven its death. */
 	if (fd < 0)
-		return errno == ENOENT ? judge_label(label) : DUOSHM__UNPROVEN;
+		return label != NULL ? judge_process(label) : DUOSHM__DEAD;
 	enum duoshm__life life = judge_file(fd, id);
 	close(fd);
 	return life;
@@ -144,8 +140,10 @@ static int sweep_file(const char *path, int fd, uint64_t id, void *arg)
 {
 	struct duoshm__life_head head;
 	(void)arg;
-	if (fd >= 0 && judge_file(fd, id) == DUOSHM__DEAD && read_head(fd, &head) &&
-		head_running(&head) == DUOSHM__GONE)
+	if (fd < 0 || judge_file(fd, id) != DUOSHM__DEAD || !read_head(fd, &head))
+		return 0;
+	struct duoshm__process process = process_of(&head);
+	if (judge_process(&process) == DUOSHM__DEAD)
 		unlink(path);
 	return 0;
 }

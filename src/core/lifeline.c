@@ -19,7 +19,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,21 +65,21 @@ static bool is_ours(const struct duoshm__lifeline *lifeline)
 
 /* ---- making the file ------------------------------------------------------------------------------- */
 
-static int write_zeros(int fd, uint32_t from, uint32_t to)
+static int fail_write(const char *path)
+{
+	duoshm__fail_call(0, errno, "pwrite(\"%s\")", path);
+	return duoshm__set_cure(
+		"make room in the registry directory, or choose another with --dir");
+}
+
+static int write_zeros(int fd, const char *path, uint32_t from, uint32_t to)
 {
 	static const char zeros[FIRST_REAL];
 	for (; from < to; from += FIRST_REAL) {
 		if (duoshm__file_write(fd, zeros, sizeof zeros, (off_t)from) < 0)
-			return -1;
+			return fail_write(path);
 	}
 	return 0;
-}
-
-static int fail_write(const char *path, int error)
-{
-	duoshm__fail_call(0, error, "pwrite(\"%s\")", path);
-	return duoshm__set_cure(
-		"make room in the registry directory, or choose another with --dir");
 }
 
 /* The rights: in a directory that other users may enter they must see who is alive, else nobody must. */
@@ -101,12 +100,12 @@ static int fill_file(const struct duoshm__new_file *file, const char *directory)
 		.pid = self.pid,
 		.start = self.start,
 		.boot = self.boot};
-	if (set_mode(file->fd, directory) != 0 ||
-		ftruncate(file->fd, DUOSHM__LIFE_FILE_SIZE) != 0 ||
-		write_zeros(file->fd, 0, FIRST_REAL) != 0 ||
-		duoshm__file_write(file->fd, &head, sizeof head, 0) < 0)
-		return fail_write(file->path, errno);
-	return 0;
+	if (set_mode(file->fd, directory) != 0 || ftruncate(file->fd, DUOSHM__LIFE_FILE_SIZE) != 0)
+		return fail_write(file->path);
+	int result = write_zeros(file->fd, file->path, 0, FIRST_REAL);
+	if (result == 0 && duoshm__file_write(file->fd, &head, sizeof head, 0) < 0)
+		result = fail_write(file->path);
+	return result;
 }
 
 static int map_file(struct duoshm__lifeline *made, const struct duoshm__new_file *file)
@@ -122,14 +121,6 @@ static int map_file(struct duoshm__lifeline *made, const struct duoshm__new_file
 }
 
 #if defined DUOSHM_MAPPING_HOLDS_FLOCK && defined MADV_DONTFORK
-/* The mapping did not hold the lock, so this descriptor must. It was free for a moment: a sweeper may look. */
-static int relock(const struct duoshm__new_file *file)
-{
-	if (duoshm__file_lock(file->fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	return duoshm__fail(DUOSHM_ERR_BUSY, "%s is being swept away", file->path);
-}
-
 /*
  * Lets the mapping hold the lock instead of the descriptor, where it does. Afterwards file->fd is -1, or a descriptor that
  * is locked and kept. BUSY: swept away in between. The trial takes a shared lock, as sweepers do: only
@@ -146,8 +137,12 @@ static int hand_lock_to_mapping(struct duoshm__lifeline *made, struct duoshm__ne
 		return duoshm__fail_call(0, errno, "open(\"%s\")", file->path);
 	duoshm__fd_close(file->fd);
 	file->fd = second;
-	if (duoshm__file_lock(second, LOCK_SH | LOCK_NB) == 0)
-		return relock(file);
+	if (duoshm__file_lock(second, LOCK_SH | LOCK_NB) == 0) {
+		/* It does not, so this descriptor must. The lock was free for a moment: a sweeper may look. */
+		if (duoshm__file_lock(second, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		return duoshm__fail(DUOSHM_ERR_BUSY, "%s is being swept away", file->path);
+	}
 	made->head->flags |= DUOSHM__LIFE_MAPPED;
 	duoshm__fd_drop(second);
 	file->fd = -1;
@@ -161,15 +156,6 @@ static int hand_lock_to_mapping(struct duoshm__lifeline *made, struct duoshm__ne
 	return 0;
 }
 #endif
-
-static int publish(struct duoshm__lifeline *made, struct duoshm__new_file *file)
-{
-	int result = duoshm__random(DUOSHM__LIFE_ID_BITS, &made->id);
-	if (result != 0)
-		return result;
-	duoshm__life_path(made->directory, made->id, made->path);
-	return duoshm__file_publish(file, made->path);
-}
 
 /* BUSY and EXISTS (an id that is taken): again. */
 static int make_file(struct duoshm__lifeline *made)
@@ -185,7 +171,11 @@ static int make_file(struct duoshm__lifeline *made)
 		goto discard_file;
 	result = hand_lock_to_mapping(made, &file);
 	if (result == 0)
-		result = publish(made, &file);
+		result = duoshm__random(DUOSHM__LIFE_ID_BITS, &made->id);
+	if (result == 0) {
+		duoshm__life_path(made->directory, made->id, made->path);
+		result = duoshm__file_publish(&file, made->path);
+	}
 	if (result == 0) {
 		made->fd = file.fd;
 		return 0;
@@ -312,9 +302,7 @@ static int make_real(struct duoshm__lifeline *lifeline, uint32_t from, uint32_t 
 	int fd = duoshm__file_open(lifeline->path, O_RDWR, 0);
 	if (fd < 0)
 		return duoshm__fail_call(DUOSHM_ERR_SYSTEM, errno, "open(\"%s\")", lifeline->path);
-	int result = 0;
-	if (write_zeros(fd, from, to) != 0)
-		result = fail_write(lifeline->path, errno);
+	int result = write_zeros(fd, lifeline->path, from, to);
 	close(fd);
 	return result;
 }
@@ -358,13 +346,9 @@ int duoshm__lifeline_attach(struct duoshm__lifeline *lifeline, uint64_t generati
 	pthread_mutex_lock(&lifeline->lock);
 	if (lifeline->n_free > 0) {
 		taken = lifeline->free[--lifeline->n_free];
-	} else {
-		if (lifeline->used == lifeline->real)
-			result = grow(lifeline);
-		if (result == 0) {
-			taken = lifeline->used++;
-			duoshm__store32(&lifeline->head->used, lifeline->used);
-		}
+	} else if (lifeline->used < lifeline->real || (result = grow(lifeline)) == 0) {
+		taken = lifeline->used++;
+		duoshm__store32(&lifeline->head->used, lifeline->used);
 	}
 	if (result == 0) {
 		duoshm__store64(&lifeline->slots[taken], generation);

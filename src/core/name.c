@@ -9,24 +9,11 @@
 
 #include "core/failure.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-static bool is_lower(char c)
-{
-	return c >= 'a' && c <= 'z';
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_name_char(char c)
-{
-	return is_lower(c) || is_digit(c) || c == '.' || c == '_' || c == '-';
-}
+#define OF_BACKENDS "abcdefghijklmnopqrstuvwxyz0123456789"
+#define OF_NAMES    OF_BACKENDS "._-"
 
 /* The name as it can be shown: what does not print is escaped, what is too long is cut. */
 static void show(const char *name, char *shown, size_t size)
@@ -52,37 +39,23 @@ static int refuse(const char *name, const char *what)
 	char shown[100];
 	show(name, shown, sizeof shown);
 	duoshm__fail(DUOSHM_ERR_NAME, "\"%s\" is no name: %s", shown, what);
-	duoshm__set_cure(
+	return duoshm__set_cure(
 		"use 1 to %d of a-z 0-9 . _ - and no dot at the beginning", DUOSHM_NAME_MAX);
-	return DUOSHM_ERR_NAME;
 }
 
 /* What is wrong with the part behind the colon; NULL: nothing. */
 static const char *fault_of(const char *text)
 {
-	size_t length = strnlen(text, DUOSHM_NAME_SIZE);
-	if (length == 0)
+	size_t length = strspn(text, OF_NAMES);
+	if (text[0] == '\0')
 		return "it is empty";
 	if (text[0] == '.')
 		return "it begins with a dot";
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] >= 'A' && text[i] <= 'Z')
-			return "it has a capital letter";
-		if (!is_name_char(text[i]))
-			return "it has a character that is not allowed";
-	}
+	if (text[length] >= 'A' && text[length] <= 'Z')
+		return "it has a capital letter";
+	if (text[length] != '\0')
+		return "it has a character that is not allowed";
 	return length > DUOSHM_NAME_MAX ? "it is too long" : NULL;
-}
-
-static bool is_backend(const char *text, size_t length)
-{
-	if (length == 0 || length >= sizeof((struct duoshm__name *)0)->backend)
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		if (!is_lower(text[i]) && !is_digit(text[i]))
-			return false;
-	}
-	return true;
 }
 
 int duoshm__name_parse(const char *name, struct duoshm__name *out)
@@ -94,7 +67,8 @@ int duoshm__name_parse(const char *name, struct duoshm__name *out)
 	const char *colon = strchr(name, ':');
 	if (colon != NULL) {
 		size_t length = (size_t)(colon - name);
-		if (!is_backend(name, length))
+		if (length == 0 || length >= sizeof made.backend ||
+			strspn(name, OF_BACKENDS) != length)
 			return refuse(name, "what stands before the colon is no family");
 		memcpy(made.backend, name, length);
 		text = colon + 1;

@@ -16,8 +16,6 @@
 #include "core/random.h"
 #include "core/sized.h"
 
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #define CREATE_FLAGS                                                                               \

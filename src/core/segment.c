@@ -60,9 +60,9 @@ static int parse_native(const struct duoshm *ctx, const char *text,
 	if (colon && (size_t)(colon - text) < sizeof family) {
 		memcpy(family, text, (size_t)(colon - text));
 		if (!*backend || duoshm__backend_find(family) || strcmp(family, "id") != 0) {
-			*backend = duoshm__backend_find(family);
-			if (!*backend)
-				return duoshm__backend_unknown(family);
+			int result = duoshm__backend_named(family, backend);
+			if (result < 0)
+				return result;
 			*native = colon + 1;
 		}
 	}
