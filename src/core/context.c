@@ -46,7 +46,6 @@ static int fill(struct duoshm *ctx, const struct duoshm_options *options)
 		return result;
 	result = duoshm__lifeline_open(ctx->registry.directory, &ctx->lifeline);
 	if (result == DUOSHM_ERR_PERMISSION) {
-		ctx->lifeline = NULL;
 		duoshm__log(ctx, DUOSHM_LOG_NOTICE, "%s: not writable, objects can only be read",
 			ctx->registry.directory);
 		return 0;
@@ -135,17 +134,16 @@ static int find_anywhere(struct duoshm *ctx, const char *name,
 	const struct duoshm__backend **backend, struct duoshm__entry *entry)
 {
 	const struct duoshm__backend *family;
-	struct duoshm__entry other;
 	int found = DUOSHM_ERR_NOT_FOUND;
 
 	for (unsigned i = 0; (family = duoshm__backend_at(i)) != NULL; i++) {
+		struct duoshm__entry other;
 		int result = duoshm__entry_read(&ctx->registry, name, family->name, &other);
 
 		if (result == DUOSHM_ERR_NOT_FOUND)
 			continue;
-		if (found == 0 && (result < 0 || !duoshm__context_orphaned(ctx, entry)))
-			continue;
-		if (found == 0 && duoshm__context_orphaned(ctx, &other))
+		if (found == 0 && (result < 0 || !duoshm__context_orphaned(ctx, entry) ||
+					  duoshm__context_orphaned(ctx, &other)))
 			continue;
 		found = result;
 		*backend = family;

@@ -44,8 +44,7 @@ static const char *words_of_errno(int system_error)
 #endif
 }
 
-static void format_into(char *words, size_t size, const char *format, va_list arguments)
-	DUOSHM__PRINTF(3, 0);
+DUOSHM__PRINTF(3, 0)
 static void format_into(char *words, size_t size, const char *format, va_list arguments)
 {
 	char made[sizeof last.cause];

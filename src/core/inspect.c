@@ -82,8 +82,7 @@ static int census_take(struct duoshm *ctx, struct census *out)
 	return 0;
 }
 
-/* The number of entries that are less than `generation`. */
-static size_t rank(const struct census *census, uint64_t generation)
+static unsigned attached(const struct census *census, uint64_t generation)
 {
 	size_t low = 0, high = census->n;
 
@@ -95,14 +94,9 @@ static size_t rank(const struct census *census, uint64_t generation)
 		else
 			high = middle;
 	}
-	return low;
-}
-
-static unsigned attached(const struct census *census, uint64_t generation)
-{
-	if (generation == UINT64_MAX)
-		return (unsigned)(census->n - rank(census, generation));
-	return (unsigned)(rank(census, generation + 1) - rank(census, generation));
+	while (high < census->n && census->generations[high] == generation)
+		high++;
+	return (unsigned)(high - low);
 }
 
 /* ---- facts ---- */
@@ -185,11 +179,8 @@ static int read_memory(const struct duoshm_segment *outside, struct duoshm_stat 
 
 /* ---- state ---- */
 
-#if defined __GNUC__
-__attribute__((format(printf, 3, 4)))
-#endif
-static void
-judge(struct duoshm_stat *out, int state, const char *why, ...)
+DUOSHM__PRINTF(3, 4)
+static void judge(struct duoshm_stat *out, int state, const char *why, ...)
 {
 	va_list arguments;
 
@@ -400,31 +391,29 @@ static int by_text(const void *a, const void *b)
 	return strcmp(x->text, y->text);
 }
 
-static const struct duoshm__native *find_known(const struct walk *walk, const char *text)
+static const struct duoshm__native *find_known(
+	const struct walk *walk, const struct duoshm__native *wanted)
 {
-	struct duoshm__native wanted = {.segment_id = -1, .bells_id = -1};
-
-	snprintf(wanted.text, sizeof wanted.text, "%s", text);
 	return walk->n_known == 0
 		       ? NULL
-		       : bsearch(&wanted, walk->known, walk->n_known, sizeof *walk->known, by_text);
+		       : bsearch(wanted, walk->known, walk->n_known, sizeof *walk->known, by_text);
 }
 
 /* Bells that have names of their own are called like their segment, with ".0" to ".3" behind. */
 static bool is_known(const struct walk *walk, const struct duoshm__native_item *item)
 {
-	const struct duoshm__native *found = find_known(walk, item->native.text);
-	char text[DUOSHM__NATIVE_SIZE];
-	size_t length = strlen(item->native.text);
+	struct duoshm__native segment = item->native;
+	const struct duoshm__native *found = find_known(walk, &segment);
+	size_t length = strlen(segment.text);
 
 	if (found && item->semaphore)
 		return found->bells_id < 0 || found->bells_id == item->native.bells_id;
 	if (found)
 		return found->segment_id < 0 || found->segment_id == item->native.segment_id;
-	if (!item->semaphore || length < 3 || item->native.text[length - 2] != '.')
+	if (!item->semaphore || length < 3 || segment.text[length - 2] != '.')
 		return false;
-	snprintf(text, sizeof text, "%.*s", (int)(length - 2), item->native.text);
-	return find_known(walk, text) != NULL;
+	segment.text[length - 2] = '\0';
+	return find_known(walk, &segment) != NULL;
 }
 
 static unsigned known_or_0(int64_t value)

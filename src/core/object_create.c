@@ -144,18 +144,6 @@ static void add_cure(struct making *m)
 			"`detach` would free %u%s%s", orphans, cure[0] ? "; or: " : "", cure);
 }
 
-/* Takes back what was made under the creation lock, the entry last; the failure record stays. */
-static void unmake(struct duoshm_segment *object)
-{
-	struct duoshm_failure kept = *duoshm_failure(), ignored;
-
-	if (object->map.address)
-		object->backend->remove(&object->entry.native, object->entry.bells, &ignored);
-	duoshm__presence_unlink(&object->creation);
-	duoshm__entry_unlink(&object->creation);
-	duoshm__fail_native(&kept);
-}
-
 /* The lock is held by object->creation. On failure nothing is left, not even the entry. */
 static int build(struct making *m)
 {
@@ -164,19 +152,24 @@ static int build(struct making *m)
 
 	if (result == 0)
 		result = make_native(object);
-	if (result < 0)
-		goto unmake;
-	if (m->options.flags & DUOSHM_POPULATE)
-		duoshm__object_populate(object);
-	if (m->recipe->fill)
-		m->recipe->fill(object->payload, m->recipe->size, m->recipe->arg);
-	result = duoshm__object_join(object);
+	if (result == 0) {
+		if (m->options.flags & DUOSHM_POPULATE)
+			duoshm__object_populate(object);
+		if (m->recipe->fill)
+			m->recipe->fill(object->payload, m->recipe->size, m->recipe->arg);
+		result = duoshm__object_join(object);
+	}
 	if (result == 0 && !(m->options.flags & DUOSHM_UNPUBLISHED))
 		result = duoshm__object_publish(object);
 	if (result == 0)
 		return 0;
-unmake:
-	unmake(object);
+	/* The entry goes last; the failure record stays. */
+	struct duoshm_failure kept = *duoshm_failure(), ignored;
+	if (object->map.address)
+		object->backend->remove(&object->entry.native, object->entry.bells, &ignored);
+	duoshm__presence_unlink(&object->creation);
+	duoshm__entry_unlink(&object->creation);
+	duoshm__fail_native(&kept);
 	if (result == DUOSHM_ERR_LIMIT || result == DUOSHM_ERR_NO_SPACE)
 		add_cure(m);
 	return result;

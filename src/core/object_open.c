@@ -46,7 +46,7 @@ void duoshm__object_discard(struct duoshm_segment *object)
 {
 	bool ours = object->forks == duoshm__forks();
 
-	if (ours && object->presence_fd >= 0)
+	if (ours)
 		duoshm__fd_drop(object->presence_fd);
 	if (ours && object->slot != UINT_MAX)
 		duoshm__lifeline_detach(object->ctx->lifeline, object->slot);

@@ -49,7 +49,7 @@ void duoshm__process_unlock(void);
  * Descriptors that a forked child closes at once, because they hold an flock (never unlock there: it is
  * the parent's lock). A descriptor that is to be locked is opened here, as by duoshm__file_open: no fork comes between
  * opening and keeping it. drop unlocks and closes the descriptor; it does nothing in a child that was forked since, nor
- * to a number that names another file by now.
+ * to a number that names another file by now, nor to -1.
  */
 int duoshm__fd_open(const char *path, int flags, unsigned mode); /* -1 with errno */
 void duoshm__fd_drop(int fd);

@@ -230,8 +230,7 @@ int duoshm__registry_open(const char *directory, struct duoshm__registry *out)
 
 void duoshm__registry_close(struct duoshm__registry *registry)
 {
-	if (registry->fd >= 0)
-		duoshm__fd_drop(registry->fd);
+	duoshm__fd_drop(registry->fd);
 	registry->fd = -1;
 }
 
