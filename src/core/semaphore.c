@@ -219,11 +219,9 @@ static int look(struct duoshm_semaphore *semaphore, int64_t deadline, bool slept
 	uint32_t word = duoshm__load32(shared);
 
 	for (;;) {
-		int result = check_word(semaphore, word);
-
-		if (result == DUOSHM_ERR_REMOVED &&
-			slept) /* chain: the others sleep on the same bell */
+		if (slept && (word & REMOVED)) /* chain: the others sleep on the same bell */
 			duoshm__object_ring(semaphore->object, BELL);
+		int result = check_word(semaphore, word);
 		if (result < 0)
 			return result;
 		if ((word & VALUE) > 0) {
