@@ -102,6 +102,8 @@ static int read_object(struct duoshm_device *device)
 		return duoshm__fail(DUOSHM_ERR_WRONG_KIND, "%s is a %s, no device",
 			duoshm_segment_name(device->segment),
 			duoshm_kind_name(duoshm_segment_kind(device->segment)));
+	snprintf(device->full_name, sizeof device->full_name, "%s:%s",
+		duoshm_segment_backend(device->segment), duoshm_segment_name(device->segment));
 	if (size < sizeof device->head)
 		return duoshm__fail(DUOSHM_ERR_CORRUPT, "the object is too small for a device");
 	memcpy(&device->head, payload, sizeof device->head);
@@ -220,7 +222,6 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 	struct duoshm_stat st = DUOSHM_STAT_INIT;
 	struct duoshm__plain_row row[DUOSHM__EXTRA_ROWS];
 	const uint64_t *status;
-	char name[DUOSHM_NAME_SIZE + 8];
 	int err, alive;
 
 	if (!out || out->size < sizeof info)
@@ -232,8 +233,7 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 	status = row[DUOSHM__EXTRA_STATUS].word;
 	duoshm__copy(info.name, sizeof info.name, duoshm_segment_name(device->segment));
 	duoshm__copy(info.backend, sizeof info.backend, duoshm_segment_backend(device->segment));
-	snprintf(name, sizeof name, "%s:%s", info.backend, info.name);
-	if (duoshm_stat(device->ctx, name, &st) >= 0)
+	if (duoshm_stat(device->ctx, device->full_name, &st) >= 0)
 		duoshm__copy(info.native, sizeof info.native, st.native);
 	memcpy(info.signal, row[DUOSHM__EXTRA_SIGNAL].word, sizeof info.signal);
 	TERMINATE(info.signal);
@@ -331,8 +331,8 @@ int duoshm_device_read(struct duoshm_device *device, unsigned index, struct duos
 
 /* ---- the live stream ---- */
 
-int duoshm__block_take(struct duoshm_device *device, const void *message, size_t length,
-	uint64_t *next, int *begun, struct duoshm_block *out)
+int duoshm__block_take(const struct duoshm_device *device, const void *message, size_t length,
+	struct duoshm__cursor *cursor, struct duoshm_block *out)
 {
 	size_t frame = device->head.channels * duoshm__sample_bytes((int)device->head.sample_type);
 	struct duoshm__block_header head;
@@ -341,6 +341,8 @@ int duoshm__block_take(struct duoshm_device *device, const void *message, size_t
 		return duoshm__fail(
 			DUOSHM_ERR_CORRUPT, "a block of %zu bytes is too short", length);
 	memcpy(&head, message, sizeof head);
+	if (head.serial != cursor->serial)
+		return 0;
 	if (head.frames > length / frame || length - sizeof head != head.frames * frame)
 		return duoshm__fail(DUOSHM_ERR_CORRUPT,
 			"a block of %zu bytes says that it has %lu frames", length,
@@ -349,11 +351,11 @@ int duoshm__block_take(struct duoshm_device *device, const void *message, size_t
 	out->t_first_ns = head.t_first_ns;
 	out->frames = head.frames;
 	/* a smaller number than expected is a new start, not a loss */
-	out->missed = *begun && head.first > *next ? head.first - *next : 0;
+	out->missed = cursor->begun && head.first > cursor->next ? head.first - cursor->next : 0;
 	out->samples = (const char *)message + sizeof head;
-	*next = head.first + head.frames;
-	*begun = 1;
-	return 0;
+	cursor->next = head.first + head.frames;
+	cursor->begun = 1;
+	return 1;
 }
 
 int duoshm_device_follow(struct duoshm_device *device)
@@ -369,7 +371,7 @@ int duoshm_device_follow(struct duoshm_device *device)
 		return err;
 	/* where it begins, for a reader that loses what comes before its first block */
 	if (duoshm__device_status(device, &status) == 0)
-		device->stream_next = status.word[DUOSHM__STATUS_FRAMES];
+		device->live.next = status.word[DUOSHM__STATUS_FRAMES];
 	device->block_size = duoshm_broadcast_longest(device->stream);
 	device->block = malloc(device->block_size);
 	if (device->block)
@@ -406,13 +408,15 @@ int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct 
 			&lost, silent ? 0 : duoshm__remaining(deadline, DUOSHM__SLICE_NS));
 
 		if (n >= 0) {
-			int begun = device->stream_begun || lost;
-			int err = duoshm__block_take(device, device->block, (size_t)n,
-				&device->stream_next, &begun, &block);
+			int result;
 
-			if (err)
-				return err;
-			device->stream_begun = 1;
+			device->live.begun |= lost > 0;
+			result = duoshm__block_take(
+				device, device->block, (size_t)n, &device->live, &block);
+			if (result == 0)
+				continue;
+			if (result < 0)
+				return result;
 			/* who missed the last frames is told before the end is: the next call says END */
 			if (block.frames == 0 && !block.missed)
 				return duoshm__fail(DUOSHM_ERR_END, "the replay is over");

@@ -9,9 +9,17 @@
 /* Longest sleep without a look at whether the device is still there. */
 #define DUOSHM__SLICE_NS 100000000
 
+/* Which blocks count, and which should come. */
+struct duoshm__cursor {
+	uint32_t serial; /* of a capture; 0: the stream */
+	int begun;
+	uint64_t next; /* number of a frame */
+};
+
 struct duoshm_device {
 	struct duoshm *ctx;
-	struct duoshm_segment *segment; /* the device's, read-only */
+	struct duoshm_segment *segment;       /* the device's, read-only */
+	char full_name[DUOSHM_NAME_SIZE + 8]; /* with its family */
 	const struct duoshm__table *table;
 	struct duoshm__device_header head; /* a copy, checked */
 	struct duoshm_register *about;     /* copies */
@@ -20,21 +28,22 @@ struct duoshm_device {
 	struct duoshm_broadcast *stream; /* NULL: not following */
 	void *block;
 	size_t block_size;
-	uint64_t stream_next; /* number of the frame that should come */
-	int stream_begun;
+	struct duoshm__cursor live;
 
 	struct duoshm_segment *lane; /* NULL: none yet */
-	char lane_name[DUOSHM_NAME_SIZE + 8];
-	struct duoshm_queue *commands, *replies, *capture;
-	uint32_t serial;         /* of the last command */
-	uint32_t capture_serial; /* of the capture that is going on; 0: none */
-	uint64_t capture_next;
-	int capture_begun, capture_peeked;
+	char lane_name[DUOSHM_NAME_SIZE + 24];
+	struct duoshm_queue *queue[DUOSHM__LANE_QUEUES];
+	uint32_t serial;                /* of the last command */
+	struct duoshm__cursor captured; /* serial 0: no capture is going on */
+	int peeked;                     /* a block of it is handed out */
 };
 
-/* Checks a block against its length and the connection's format, and fills `out`. CORRUPT. */
-int duoshm__block_take(struct duoshm_device *device, const void *message, size_t length,
-	uint64_t *next, int *begun, struct duoshm_block *out);
+/*
+ * Checks a block against its length and the connection's format. 1: `out` is filled, no frames mean the end; 0: it is
+ * of another capture; CORRUPT.
+ */
+int duoshm__block_take(const struct duoshm_device *device, const void *message, size_t length,
+	struct duoshm__cursor *cursor, struct duoshm_block *out);
 /* The status row. */
 int duoshm__device_status(struct duoshm_device *device, struct duoshm__plain_row *out);
 /* Gives the lane up, if there is one. */

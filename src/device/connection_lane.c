@@ -14,28 +14,14 @@
 #include "core/failure.h"
 #include "device/text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- making, announcing, leaving ---- */
 
-static int attach_queues(struct duoshm_device *device, const struct duoshm__lane_map *map)
-{
-	struct duoshm_segment *lane = device->lane;
-	int err = duoshm_queue_attach(lane, map->commands_at, map->commands_bytes, DUOSHM_NO_BELLS,
-		DUOSHM_PRODUCER, &device->commands);
-
-	if (!err)
-		err = duoshm_queue_attach(lane, map->replies_at, map->replies_bytes,
-			DUOSHM__REPLY_BELLS, DUOSHM_CONSUMER, &device->replies);
-	if (!err)
-		err = duoshm_queue_attach(lane, map->capture_at, map->capture_bytes,
-			DUOSHM__CAPTURE_BELLS, DUOSHM_CONSUMER, &device->capture);
-	return err;
-}
-
-static int lay_out(struct duoshm_device *device, const struct duoshm__lane_map *map)
+static int lay_out(struct duoshm_device *device)
 {
 	struct duoshm__lane_header *header = duoshm_segment_data(device->lane);
 	int err;
@@ -43,22 +29,19 @@ static int lay_out(struct duoshm_device *device, const struct duoshm__lane_map *
 	header->magic = DUOSHM__LANE_MAGIC;
 	header->layout = DUOSHM__LANE_LAYOUT;
 	header->device_id = device->head.id;
-	err = duoshm_queue_format(device->lane, map->commands_at, map->commands_bytes);
+	err = duoshm__lane_format(device->lane);
 	if (!err)
-		err = duoshm_queue_format(device->lane, map->replies_at, map->replies_bytes);
-	if (!err)
-		err = duoshm_queue_format(device->lane, map->capture_at, map->capture_bytes);
-	if (!err)
-		err = attach_queues(device, map);
+		err = duoshm__lane_attach(device->lane, DUOSHM_PRODUCER, device->queue);
 	return err ? err : duoshm_segment_publish(device->lane);
 }
 
 /* Who may use the device's object may use the lane: a device of another user must reach it. */
-static unsigned lane_mode(struct duoshm_device *device, const char *full_name)
+static unsigned lane_mode(const struct duoshm_device *device)
 {
 	struct duoshm_stat st = DUOSHM_STAT_INIT;
+	int err = duoshm_stat(device->ctx, device->full_name, &st);
 
-	return duoshm_stat(device->ctx, full_name, &st) < 0 ? 0600 : 0600 | (st.mode & 0066);
+	return err < 0 ? 0600 : 0600 | (st.mode & 0066);
 }
 
 /* Creation is exclusive, so that a tag need not be unforeseeable, only rarely taken. */
@@ -72,42 +55,29 @@ static uint32_t make_tag(const struct duoshm_device *device)
 
 static int make_lane(struct duoshm_device *device)
 {
-	const char *family = duoshm_segment_backend(device->segment);
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
-	struct duoshm__lane_map map = duoshm__lane_map();
-	char full_name[DUOSHM_NAME_SIZE + 8];
 	int err;
 
 	if (device->lane)
 		return 0;
-	snprintf(
-		full_name, sizeof full_name, "%s:%s", family, duoshm_segment_name(device->segment));
 	options.flags = DUOSHM_UNPUBLISHED;
 	options.kind = DUOSHM_KIND_LANE;
 	options.bells = DUOSHM__LANE_BELLS;
-	options.mode = lane_mode(device, full_name);
+	options.mode = lane_mode(device);
 	for (int tries = 0; tries < 8; tries++) {
-		snprintf(device->lane_name, sizeof device->lane_name, "%.*s.%08lx",
-			(int)sizeof device->lane_name - 10, full_name,
-			(unsigned long)make_tag(device));
-		err = duoshm_segment_create(
-			device->ctx, device->lane_name, map.bytes, &options, &device->lane);
+		snprintf(device->lane_name, sizeof device->lane_name, "%s.%08" PRIx32,
+			device->full_name, make_tag(device));
+		err = duoshm_segment_create(device->ctx, device->lane_name, duoshm__lane_bytes(),
+			&options, &device->lane);
 		if (err != DUOSHM_ERR_EXISTS)
 			break;
 	}
 	if (err < 0)
 		return err;
-	err = lay_out(device, &map);
+	err = lay_out(device);
 	if (err)
 		duoshm__lane_leave(device);
 	return err;
-}
-
-static void close_queue(struct duoshm_queue **queue)
-{
-	if (*queue)
-		duoshm_queue_close(*queue);
-	*queue = NULL;
 }
 
 void duoshm__lane_leave(struct duoshm_device *device)
@@ -116,12 +86,10 @@ void duoshm__lane_leave(struct duoshm_device *device)
 		return;
 	/* Removed first: a device that waits for room in it then knows that nobody will read. */
 	duoshm_remove(device->ctx, device->lane_name);
-	close_queue(&device->commands);
-	close_queue(&device->replies);
-	close_queue(&device->capture);
+	duoshm__lane_detach(device->queue);
 	duoshm_segment_close(device->lane);
 	device->lane = NULL;
-	device->capture_serial = 0;
+	device->captured.serial = 0;
 }
 
 /*
@@ -130,12 +98,9 @@ void duoshm__lane_leave(struct duoshm_device *device)
  */
 static void ring(struct duoshm_device *device)
 {
-	char name[DUOSHM_NAME_SIZE + 8];
 	struct duoshm_segment *segment;
 
-	snprintf(name, sizeof name, "%s:%s", duoshm_segment_backend(device->segment),
-		duoshm_segment_name(device->segment));
-	if (duoshm_segment_open(device->ctx, name, 0, 0, &segment) < 0)
+	if (duoshm_segment_open(device->ctx, device->full_name, 0, 0, &segment) < 0)
 		return;
 	duoshm_segment_ring(segment, 0);
 	duoshm_segment_close(segment);
@@ -155,42 +120,54 @@ static int queue_error(struct duoshm_device *device, int err)
 	return err;
 }
 
-static int await_reply(struct duoshm_device *device, uint32_t serial, int64_t deadline,
-	struct duoshm__reply *out, size_t *text_length)
+/*
+ * A wait of `left` for a queue of the lane has failed. 0: look again. A device that is gone (*gone) may have committed
+ * something before: there is one more look, without waiting.
+ */
+static int look_again(
+	struct duoshm_device *device, int err, int64_t left, int *gone, const char *awaited)
 {
+	if (err != DUOSHM_ERR_TIMEOUT)
+		return queue_error(device, err);
+	if (*gone)
+		return *gone;
+	*gone = duoshm_device_check(device);
+	if (*gone || left > 0)
+		return 0;
+	return duoshm__fail(DUOSHM_ERR_TIMEOUT, "the device %s has %s in time",
+		duoshm_segment_name(device->segment), awaited);
+}
+
+/* The reply's text is terminated. */
+static int await_reply(struct duoshm_device *device, int64_t deadline, struct duoshm__reply *out)
+{
+	const ssize_t head = (ssize_t)offsetof(struct duoshm__reply, text);
 	int gone = 0;
 
 	for (;;) {
 		int64_t left = duoshm__remaining(deadline, DUOSHM__SLICE_NS);
-		ssize_t n =
-			duoshm_queue_receive(device->replies, out, sizeof *out, gone ? 0 : left);
-		size_t head = offsetof(struct duoshm__reply, text);
+		ssize_t n = duoshm_queue_receive(
+			device->queue[DUOSHM__REPLIES], out, sizeof *out, gone ? 0 : left);
+		int err;
 
-		if (n >= (ssize_t)head && out->serial == serial) {
-			*text_length = (size_t)n - head;
+		if (n >= head && out->serial == device->serial) {
+			out->text[n < (ssize_t)sizeof *out ? n - head : DUOSHM_REPLY_SIZE - 1] =
+				'\0';
 			return 0;
 		}
 		if (n >= 0) /* the late answer to a command that was given up */
 			continue;
-		if (n != DUOSHM_ERR_TIMEOUT)
-			return queue_error(device, (int)n);
-		if (gone)
-			return gone;
-		gone = duoshm_device_check(device);
-		if (!gone && left == 0)
-			return duoshm__fail(DUOSHM_ERR_TIMEOUT,
-				"the device %s has not answered in time",
-				duoshm_segment_name(device->segment));
+		err = look_again(device, (int)n, left, &gone, "not answered");
+		if (err)
+			return err;
 	}
 }
 
 /* Sends a command and waits for its reply; `serial` of it stays in the connection. */
 static int call(struct duoshm_device *device, struct duoshm__command *command, size_t line_length,
-	int64_t timeout_ns, char text[DUOSHM_REPLY_SIZE])
+	int64_t timeout_ns, struct duoshm__reply *reply)
 {
 	int64_t deadline = duoshm__deadline(timeout_ns);
-	struct duoshm__reply reply;
-	size_t length = 0;
 	int err;
 
 	if (timeout_ns < 0)
@@ -203,32 +180,25 @@ static int call(struct duoshm_device *device, struct duoshm__command *command, s
 	if (++device->serial == 0) /* 0 means none */
 		device->serial = 1;
 	command->serial = device->serial;
-	err = duoshm_queue_send(
-		device->commands, command, offsetof(struct duoshm__command, line) + line_length, 0);
+	err = duoshm_queue_send(device->queue[DUOSHM__COMMANDS], command,
+		offsetof(struct duoshm__command, line) + line_length, 0);
 	if (err == DUOSHM_ERR_TIMEOUT)
 		return duoshm__fail(err, "the device takes no commands");
 	if (err < 0)
 		return queue_error(device, err);
 	ring(device);
-	err = await_reply(device, device->serial, deadline, &reply, &length);
-	if (err)
+	err = await_reply(device, deadline, reply);
+	if (err || reply->code >= 0)
 		return err;
-	if (length >= DUOSHM_REPLY_SIZE)
-		length = DUOSHM_REPLY_SIZE - 1;
-	memcpy(text, reply.text, length);
-	text[length] = '\0';
-	if (reply.code < 0)
-		return duoshm__fail(reply.code == DUOSHM_ERR_NOT_FOUND ? DUOSHM_ERR_NOT_FOUND
-								       : DUOSHM_ERR_REFUSED,
-			"%s", text);
-	return 0;
+	err = reply->code == DUOSHM_ERR_NOT_FOUND ? DUOSHM_ERR_NOT_FOUND : DUOSHM_ERR_REFUSED;
+	return duoshm__fail(err, "%s", reply->text);
 }
 
 int duoshm_device_command(struct duoshm_device *device, const char *command, char *reply,
 	size_t reply_size, int64_t timeout_ns)
 {
 	struct duoshm__command message = {.op = DUOSHM__OP_LINE};
-	char text[DUOSHM_REPLY_SIZE];
+	struct duoshm__reply answer;
 	size_t length = command ? strlen(command) : 0;
 	int err;
 
@@ -238,9 +208,9 @@ int duoshm_device_command(struct duoshm_device *device, const char *command, cha
 		return duoshm__fail(DUOSHM_ERR_TOO_LONG, "a command has at most %zu characters",
 			sizeof message.line - 1);
 	memcpy(message.line, command, length);
-	err = call(device, &message, length, timeout_ns, text);
+	err = call(device, &message, length, timeout_ns, &answer);
 	if (!err && reply_size)
-		snprintf(reply, reply_size, "%s", text);
+		snprintf(reply, reply_size, "%s", answer.text);
 	return err;
 }
 
@@ -262,47 +232,24 @@ int duoshm_device_write(
 int duoshm_device_capture(struct duoshm_device *device, uint64_t frames, int64_t timeout_ns)
 {
 	struct duoshm__command message = {.op = DUOSHM__OP_CAPTURE, .frames = frames};
-	char text[DUOSHM_REPLY_SIZE];
+	struct duoshm__reply reply;
 	int err;
 
-	if (device->capture_serial)
+	if (device->captured.serial)
 		return duoshm__fail(DUOSHM_ERR_BUSY, "this connection captures already");
-	err = call(device, &message, 0, timeout_ns, text);
+	err = call(device, &message, 0, timeout_ns, &reply);
 	if (err)
 		return err;
-	device->capture_serial = device->serial;
-	device->capture_begun = 0;
+	device->captured = (struct duoshm__cursor){.serial = device->serial};
 	return 0;
 }
 
 /* Gives back the block that the last call handed out. */
 static void release_block(struct duoshm_device *device)
 {
-	if (device->capture_peeked)
-		duoshm_queue_release(device->capture);
-	device->capture_peeked = 0;
-}
-
-/* 1: `out` is filled; 0: it was of an earlier capture; END; CORRUPT. */
-static int take_captured(
-	struct duoshm_device *device, const void *message, size_t length, struct duoshm_block *out)
-{
-	struct duoshm__block_header head;
-	int err;
-
-	if (length < sizeof head)
-		return duoshm__fail(
-			DUOSHM_ERR_CORRUPT, "a block of %zu bytes is too short", length);
-	memcpy(&head, message, sizeof head);
-	if (head.serial != device->capture_serial)
-		return 0;
-	if (head.flags & DUOSHM__BLOCK_END) {
-		device->capture_serial = 0;
-		return duoshm__fail(DUOSHM_ERR_END, "the capture is complete");
-	}
-	err = duoshm__block_take(
-		device, message, length, &device->capture_next, &device->capture_begun, out);
-	return err ? err : 1;
+	if (device->peeked)
+		duoshm_queue_release(device->queue[DUOSHM__CAPTURE]);
+	device->peeked = 0;
 }
 
 int duoshm_device_capture_next(
@@ -312,7 +259,7 @@ int duoshm_device_capture_next(
 	struct duoshm_block block;
 	int gone = 0;
 
-	if (!device->capture_serial)
+	if (!device->captured.serial)
 		return duoshm__invalid("capture_next: this connection does not capture");
 	for (;;) {
 		int64_t left = duoshm__remaining(deadline, DUOSHM__SLICE_NS);
@@ -321,34 +268,35 @@ int duoshm_device_capture_next(
 		int result;
 
 		release_block(device);
-		n = duoshm_queue_peek(device->capture, &message, gone ? 0 : left);
-		if (n >= 0) {
-			device->capture_peeked = 1;
-			result = take_captured(device, message, (size_t)n, &block);
-			if (result > 0)
-				*out = block;
-			if (result)
-				return result > 0 ? 0 : result;
-			continue;
+		n = duoshm_queue_peek(device->queue[DUOSHM__CAPTURE], &message, gone ? 0 : left);
+		if (n < 0) {
+			result = look_again(device, (int)n, left, &gone, "sent no sample");
+		} else {
+			device->peeked = 1;
+			result = duoshm__block_take(
+				device, message, (size_t)n, &device->captured, &block);
 		}
-		if (n != DUOSHM_ERR_TIMEOUT)
-			return queue_error(device, (int)n);
-		if (gone)
-			return gone;
-		gone = duoshm_device_check(device);
-		if (!gone && left == 0)
-			return duoshm__fail(DUOSHM_ERR_TIMEOUT, "no sample came in time");
+		if (result < 0)
+			return result;
+		if (result > 0)
+			break;
 	}
+	if (block.frames == 0) {
+		device->captured.serial = 0;
+		return duoshm__fail(DUOSHM_ERR_END, "the capture is complete");
+	}
+	*out = block;
+	return 0;
 }
 
 int duoshm_device_capture_stop(struct duoshm_device *device)
 {
 	struct duoshm__command message = {.op = DUOSHM__OP_STOP};
-	char text[DUOSHM_REPLY_SIZE];
+	struct duoshm__reply reply;
 
-	if (!device->capture_serial)
+	if (!device->captured.serial)
 		return 0;
 	release_block(device);
-	device->capture_serial = 0;
-	return call(device, &message, 0, 1000000000, text);
+	device->captured.serial = 0;
+	return call(device, &message, 0, 1000000000, &reply);
 }

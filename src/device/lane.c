@@ -60,41 +60,17 @@ static int look_at(const struct duoshm_stat *object, void *arg)
 	return 0;
 }
 
-static void close_queue(struct duoshm_queue **queue)
-{
-	if (*queue)
-		duoshm_queue_close(*queue);
-	*queue = NULL;
-}
-
 static void close_lane(struct duoshm__lane *lane)
 {
-	close_queue(&lane->commands);
-	close_queue(&lane->replies);
-	close_queue(&lane->capture);
+	duoshm__lane_detach(lane->queue);
 	duoshm_segment_close(lane->segment);
 	lane->segment = NULL;
 	lane->capture_serial = 0;
 	lane->owed = lane->ending = 0;
 }
 
-static int attach_queues(struct duoshm__lane *lane, const struct duoshm__lane_map *map)
-{
-	int err = duoshm_queue_attach(lane->segment, map->commands_at, map->commands_bytes,
-		DUOSHM_NO_BELLS, DUOSHM_CONSUMER, &lane->commands);
-
-	if (!err)
-		err = duoshm_queue_attach(lane->segment, map->replies_at, map->replies_bytes,
-			DUOSHM__REPLY_BELLS, DUOSHM_PRODUCER, &lane->replies);
-	if (!err)
-		err = duoshm_queue_attach(lane->segment, map->capture_at, map->capture_bytes,
-			DUOSHM__CAPTURE_BELLS, DUOSHM_PRODUCER, &lane->capture);
-	return err;
-}
-
 static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 {
-	struct duoshm__lane_map map = duoshm__lane_map();
 	struct duoshm__lane_header head;
 	int err = duoshm_segment_open(lanes->ctx, lane->name, 0, 0, &lane->segment);
 
@@ -105,13 +81,13 @@ static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 		return DUOSHM_ERR_PEER_DEAD;
 	}
 	if (duoshm_segment_kind(lane->segment) != DUOSHM_KIND_LANE ||
-		duoshm_segment_size(lane->segment) != map.bytes)
+		duoshm_segment_size(lane->segment) != duoshm__lane_bytes())
 		return DUOSHM_ERR_CORRUPT;
 	memcpy(&head, duoshm_segment_data(lane->segment), sizeof head);
 	if (head.magic != DUOSHM__LANE_MAGIC || head.layout != DUOSHM__LANE_LAYOUT ||
 		head.device_id != lanes->device_id)
 		return DUOSHM_ERR_INCOMPATIBLE;
-	return attach_queues(lane, &map);
+	return duoshm__lane_attach(lane->segment, DUOSHM_CONSUMER, lane->queue);
 }
 
 /* A lane that cannot be opened now is tried again; one that makes no sense keeps a slot, cut off. */
@@ -198,7 +174,7 @@ int duoshm__lane_command(struct duoshm__lane *lane, struct duoshm__command *out)
 	if (!lane->segment)
 		return 0;
 	memset(out, 0, sizeof *out);
-	n = duoshm_queue_receive(lane->commands, out, sizeof *out - 1, 0);
+	n = duoshm_queue_receive(lane->queue[DUOSHM__COMMANDS], out, sizeof *out - 1, 0);
 	if (n >= head)
 		return 1;
 	if (n != DUOSHM_ERR_TIMEOUT) /* also a message that is too short or too long */
@@ -214,7 +190,7 @@ void duoshm__lane_reply(struct duoshm__lane *lane, uint32_t serial, int code, co
 	if (!lane->segment)
 		return;
 	duoshm__copy(reply.text, sizeof reply.text, text);
-	err = duoshm_queue_send(lane->replies, &reply,
+	err = duoshm_queue_send(lane->queue[DUOSHM__REPLIES], &reply,
 		offsetof(struct duoshm__reply, text) + strlen(reply.text), 0);
 	if (err < 0 && err != DUOSHM_ERR_TIMEOUT)
 		close_lane(lane);
@@ -234,7 +210,8 @@ static int send_block(struct duoshm__lane *lane, const struct duoshm__block_head
 	const void *samples, size_t bytes)
 {
 	void *room;
-	int err = duoshm_queue_reserve(lane->capture, sizeof *head + bytes, &room, 0);
+	int err =
+		duoshm_queue_reserve(lane->queue[DUOSHM__CAPTURE], sizeof *head + bytes, &room, 0);
 
 	if (err == DUOSHM_ERR_TIMEOUT)
 		return 0;
@@ -242,7 +219,7 @@ static int send_block(struct duoshm__lane *lane, const struct duoshm__block_head
 		memcpy(room, head, sizeof *head);
 		if (bytes)
 			memcpy((char *)room + sizeof *head, samples, bytes);
-		err = duoshm_queue_commit(lane->capture, sizeof *head + bytes);
+		err = duoshm_queue_commit(lane->queue[DUOSHM__CAPTURE], sizeof *head + bytes);
 	}
 	if (err < 0)
 		close_lane(lane);

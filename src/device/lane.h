@@ -13,7 +13,7 @@ struct duoshm__lane {
 	uint64_t generation;
 	struct duoshm_segment
 		*segment; /* NULL: cut off; the slot stays, so that it is not taken up again */
-	struct duoshm_queue *commands, *replies, *capture;
+	struct duoshm_queue *queue[DUOSHM__LANE_QUEUES];
 	uint32_t capture_serial; /* 0: captures nothing */
 	uint64_t capture_left;   /* frames; UINT64_MAX: until the end */
 	int owed;                /* the block at hand is not in its queue yet */

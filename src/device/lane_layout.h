@@ -21,12 +21,6 @@
 #define DUOSHM__LANE_TAG    8 /* digits */
 #define DUOSHM__LANE_BELLS  4
 
-#define DUOSHM__COMMANDS_CAPACITY 8192
-#define DUOSHM__REPLIES_CAPACITY  8192
-#define DUOSHM__CAPTURE_CAPACITY  262144
-#define DUOSHM__REPLY_BELLS       0
-#define DUOSHM__CAPTURE_BELLS     2
-
 struct duoshm__lane_header {
 	uint64_t magic;
 	uint32_t layout;
@@ -36,27 +30,17 @@ struct duoshm__lane_header {
 };
 _Static_assert(sizeof(struct duoshm__lane_header) == 64, "the lane's header is part of the layout");
 
-/* Where the queues lie; the same sum on both sides. */
-struct duoshm__lane_map {
-	size_t commands_at, commands_bytes;
-	size_t replies_at, replies_bytes;
-	size_t capture_at, capture_bytes;
-	size_t bytes; /* of the whole lane */
-};
+/* The queues; lane_queues.c knows where they lie. */
+enum { DUOSHM__COMMANDS, DUOSHM__REPLIES, DUOSHM__CAPTURE, DUOSHM__LANE_QUEUES };
 
-static inline struct duoshm__lane_map duoshm__lane_map(void)
-{
-	struct duoshm__lane_map m;
-
-	m.commands_bytes = duoshm_queue_bytes(DUOSHM__COMMANDS_CAPACITY);
-	m.replies_bytes = duoshm_queue_bytes(DUOSHM__REPLIES_CAPACITY);
-	m.capture_bytes = duoshm_queue_bytes(DUOSHM__CAPTURE_CAPACITY);
-	m.commands_at = sizeof(struct duoshm__lane_header);
-	m.replies_at = (m.commands_at + m.commands_bytes + 63) & ~(size_t)63;
-	m.capture_at = (m.replies_at + m.replies_bytes + 63) & ~(size_t)63;
-	m.bytes = m.capture_at + m.capture_bytes;
-	return m;
-}
+/* Of a whole lane. */
+size_t duoshm__lane_bytes(void);
+int duoshm__lane_format(struct duoshm_segment *lane);
+/* `role` is the caller's in the queue of commands; in the other two it has the other one. */
+int duoshm__lane_attach(struct duoshm_segment *lane, enum duoshm_role role,
+	struct duoshm_queue *queue[DUOSHM__LANE_QUEUES]);
+/* Those that are attached. */
+void duoshm__lane_detach(struct duoshm_queue *queue[DUOSHM__LANE_QUEUES]);
 
 /* Messages of the command queue. */
 enum { DUOSHM__OP_LINE = 1, DUOSHM__OP_CAPTURE = 2, DUOSHM__OP_STOP = 3 };

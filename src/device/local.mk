@@ -3,7 +3,7 @@
 # linked to the program "device" and to the tests that need it ($(device_libs)).
 libduoshm_core_la_SOURCES += \
 	src/device/connection.c src/device/connection.h src/device/connection_lane.c \
-	src/device/device_layout.h src/device/lane_layout.h \
+	src/device/device_layout.h src/device/lane_layout.h src/device/lane_queues.c \
 	src/device/table.c src/device/table.h src/device/text.h
 
 noinst_LTLIBRARIES += libduoshm-device.la

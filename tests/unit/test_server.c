@@ -516,11 +516,7 @@ static void lanes_of_the_dead_are_removed(void)
 /* Queues as they should be, in a lane that is for another run of the device. */
 static void format_queues(struct duoshm_segment *lane)
 {
-	struct duoshm__lane_map map = duoshm__lane_map();
-
-	CU_ASSERT_EQUAL(duoshm_queue_format(lane, map.commands_at, map.commands_bytes), 0);
-	CU_ASSERT_EQUAL(duoshm_queue_format(lane, map.replies_at, map.replies_bytes), 0);
-	CU_ASSERT_EQUAL(duoshm_queue_format(lane, map.capture_at, map.capture_bytes), 0);
+	CU_ASSERT_EQUAL(duoshm__lane_format(lane), 0);
 	((struct duoshm__lane_header *)duoshm_segment_data(lane))->device_id ^= 1;
 }
 
@@ -564,7 +560,7 @@ static void bad_lanes_are_cut_off(void)
 		HARNESS_SKIP("no room for lanes");
 	char name[DUOSHM_NAME_SIZE];
 	struct duoshm_device *device;
-	size_t size = duoshm__lane_map().bytes;
+	size_t size = duoshm__lane_bytes();
 
 	begin("counter", "10Hz");
 	start();

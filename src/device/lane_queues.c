@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The three queues of a lane, the same for its client and for the device. What goes through them is lane_layout.h. */
+#include "config.h"
+
+#include "device/device_layout.h"
+#include "device/lane_layout.h"
+
+static const struct {
+	size_t capacity;
+	unsigned bells;
+} queues[DUOSHM__LANE_QUEUES] = {
+	[DUOSHM__COMMANDS] = {8192, DUOSHM_NO_BELLS},
+	[DUOSHM__REPLIES] = {8192, 0},
+	[DUOSHM__CAPTURE] = {262144, 2},
+};
+
+/* Where a queue begins; DUOSHM__LANE_QUEUES: where the last one ends. */
+static size_t place(int which)
+{
+	size_t at = sizeof(struct duoshm__lane_header);
+
+	for (int i = 0; i < which; i++)
+		at = duoshm__line_up(at) + duoshm_queue_bytes(queues[i].capacity);
+	return which < DUOSHM__LANE_QUEUES ? duoshm__line_up(at) : at;
+}
+
+size_t duoshm__lane_bytes(void)
+{
+	return place(DUOSHM__LANE_QUEUES);
+}
+
+int duoshm__lane_format(struct duoshm_segment *lane)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < DUOSHM__LANE_QUEUES; i++)
+		err = duoshm_queue_format(lane, place(i), duoshm_queue_bytes(queues[i].capacity));
+	return err;
+}
+
+int duoshm__lane_attach(struct duoshm_segment *lane, enum duoshm_role role,
+	struct duoshm_queue *queue[DUOSHM__LANE_QUEUES])
+{
+	enum duoshm_role other = role == DUOSHM_PRODUCER ? DUOSHM_CONSUMER : DUOSHM_PRODUCER;
+	int err = 0;
+
+	for (int i = 0; !err && i < DUOSHM__LANE_QUEUES; i++)
+		err = duoshm_queue_attach(lane, place(i), duoshm_queue_bytes(queues[i].capacity),
+			queues[i].bells, i == DUOSHM__COMMANDS ? role : other, &queue[i]);
+	return err;
+}
+
+void duoshm__lane_detach(struct duoshm_queue *queue[DUOSHM__LANE_QUEUES])
+{
+	for (int i = 0; i < DUOSHM__LANE_QUEUES; i++) {
+		if (queue[i])
+			duoshm_queue_close(queue[i]);
+		queue[i] = NULL;
+	}
+}
