@@ -211,7 +211,7 @@ static size_t row_count(const struct duoshm_device *device)
 	return device->head.registers + DUOSHM__EXTRA_ROWS;
 }
 
-int duoshm__device_status(struct duoshm_device *device, struct duoshm__plain_row *out)
+static int read_status(struct duoshm_device *device, struct duoshm__plain_row *out)
 {
 	return duoshm__table_read(device->table, row_count(device), device->head.registers, 1, out);
 }
@@ -231,10 +231,10 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 	if (err)
 		return err;
 	status = row[DUOSHM__EXTRA_STATUS].word;
-	duoshm__copy(info.name, sizeof info.name, duoshm_segment_name(device->segment));
-	duoshm__copy(info.backend, sizeof info.backend, duoshm_segment_backend(device->segment));
+	DUOSHM__SET(info.name, duoshm_segment_name(device->segment));
+	DUOSHM__SET(info.backend, duoshm_segment_backend(device->segment));
 	if (duoshm_stat(device->ctx, device->full_name, &st) >= 0)
-		duoshm__copy(info.native, sizeof info.native, st.native);
+		DUOSHM__SET(info.native, st.native);
 	memcpy(info.signal, row[DUOSHM__EXTRA_SIGNAL].word, sizeof info.signal);
 	TERMINATE(info.signal);
 	alive = duoshm_segment_owner_alive(device->segment);
@@ -260,7 +260,7 @@ int duoshm_device_format(struct duoshm_device *device, struct duoshm_format *out
 {
 	const struct duoshm__device_header *head = &device->head;
 	struct duoshm__plain_row status;
-	int err = duoshm__device_status(device, &status);
+	int err = read_status(device, &status);
 
 	if (err)
 		return err;
@@ -370,7 +370,7 @@ int duoshm_device_follow(struct duoshm_device *device)
 	if (err)
 		return err;
 	/* where it begins, for a reader that loses what comes before its first block */
-	if (duoshm__device_status(device, &status) == 0)
+	if (read_status(device, &status) == 0)
 		device->live.next = status.word[DUOSHM__STATUS_FRAMES];
 	device->block_size = duoshm_broadcast_longest(device->stream);
 	device->block = malloc(device->block_size);
@@ -388,7 +388,7 @@ static int why_silent(struct duoshm_device *device)
 	int err = duoshm_device_check(device);
 
 	if (!err)
-		err = duoshm__device_status(device, &status);
+		err = read_status(device, &status);
 	if (!err && status.word[DUOSHM__STATUS_ENDED])
 		err = duoshm__fail(DUOSHM_ERR_END, "the replay is over");
 	return err;

@@ -27,8 +27,8 @@
 void duoshm__setup_init(struct duoshm__setup *setup)
 {
 	memset(setup, 0, sizeof *setup);
-	duoshm__copy(setup->name, sizeof setup->name, "device0");
-	duoshm__copy(setup->wave, sizeof setup->wave, "sine");
+	DUOSHM__SET(setup->name, "device0");
+	DUOSHM__SET(setup->wave, "sine");
 	setup->mode = 0600;
 }
 
@@ -242,7 +242,7 @@ static int find_register(
 	reg = &grown[setup->registers++];
 	memset(reg, 0, sizeof *reg);
 	reg->about = duoshm__register_plain;
-	duoshm__copy(reg->about.name, sizeof reg->about.name, name);
+	DUOSHM__SET(reg->about.name, name);
 	*out = reg;
 	return 0;
 }
@@ -303,7 +303,7 @@ static int handle(void *arg, const char *section, const char *key, const char *v
 	if (!r->code)
 		return 1;
 	r->fault_line = r->line;
-	duoshm__copy(cause, sizeof cause, duoshm_failure()->cause);
+	DUOSHM__SET(cause, duoshm_failure()->cause);
 	duoshm__fail(r->code, "%s:%d: %s", r->path, r->line, cause);
 	return 0;
 }
@@ -372,7 +372,7 @@ int duoshm__setup_check(const struct duoshm__setup *setup, const char *path)
 		err = check_register(&setup->reg[i]);
 		if (!err)
 			continue;
-		duoshm__copy(cause, sizeof cause, duoshm_failure()->cause);
+		DUOSHM__SET(cause, duoshm_failure()->cause);
 		return duoshm__fail(err, "%s:%d: register %s: %s", path, setup->reg[i].line,
 			setup->reg[i].about.name, cause);
 	}

@@ -19,45 +19,17 @@
 
 /* ---- finding ---- */
 
-struct found {
-	struct duoshm__lanes *lanes;
-	struct duoshm__lane fresh[16]; /* more are found by the next scan */
-	unsigned n_fresh;
-};
-
 /* The device's name, a dot, 8 hexadecimal digits. */
 static int is_ours(const struct duoshm__lanes *lanes, const struct duoshm_stat *object)
 {
-	size_t length = strlen(lanes->device);
+	const char *device = duoshm_segment_name(lanes->device);
+	size_t length = strlen(device);
 
-	return object->kind == DUOSHM_KIND_LANE && strcmp(object->backend, lanes->family) == 0 &&
-	       strncmp(object->name, lanes->device, length) == 0 && object->name[length] == '.' &&
+	return object->kind == DUOSHM_KIND_LANE &&
+	       strcmp(object->backend, duoshm_segment_backend(lanes->device)) == 0 &&
+	       strncmp(object->name, device, length) == 0 && object->name[length] == '.' &&
 	       strlen(object->name + length + 1) == DUOSHM__LANE_TAG &&
 	       strspn(object->name + length + 1, "0123456789abcdef") == DUOSHM__LANE_TAG;
-}
-
-static int look_at(const struct duoshm_stat *object, void *arg)
-{
-	struct found *found = arg;
-	struct duoshm__lanes *lanes = found->lanes;
-	struct duoshm__lane *lane;
-
-	if (!is_ours(lanes, object))
-		return 0;
-	for (unsigned i = 0; i < lanes->count; i++) {
-		if (lanes->lane[i].generation == object->generation) {
-			lanes->lane[i].seen = 1;
-			lanes->lane[i].orphan = object->state == DUOSHM_ORPHAN;
-			return 0;
-		}
-	}
-	if (found->n_fresh == sizeof found->fresh / sizeof *found->fresh)
-		return 0;
-	lane = &found->fresh[found->n_fresh++];
-	memset(lane, 0, sizeof *lane);
-	snprintf(lane->name, sizeof lane->name, "%s:%s", object->backend, object->name);
-	lane->generation = object->generation;
-	return 0;
 }
 
 static void close_lane(struct duoshm__lane *lane)
@@ -109,39 +81,45 @@ static void take_up(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 	grown[lanes->count++] = *lane;
 }
 
-/* Gone from the list, or of a dead client: the slot is given back, remains are removed. */
-static void sweep(struct duoshm__lanes *lanes)
+/* Remains of dead clients are removed, and are not seen. */
+static int look_at(const struct duoshm_stat *object, void *arg)
 {
-	unsigned kept = 0;
+	struct duoshm__lanes *lanes = arg;
+	struct duoshm__lane fresh = {.generation = object->generation, .seen = 1};
 
+	if (!is_ours(lanes, object))
+		return 0;
 	for (unsigned i = 0; i < lanes->count; i++) {
 		struct duoshm__lane *lane = &lanes->lane[i];
 
-		if (lane->seen && !lane->orphan) {
-			lanes->lane[kept++] = *lane;
+		if (lane->generation != object->generation)
 			continue;
-		}
-		if (lane->seen)
+		if (object->state == DUOSHM_ORPHAN)
 			duoshm_remove(lanes->ctx, lane->name);
-		close_lane(lane);
+		else
+			lane->seen = 1;
+		return 0;
 	}
-	lanes->count = kept;
+	snprintf(fresh.name, sizeof fresh.name, "%s:%s", object->backend, object->name);
+	take_up(lanes, &fresh);
+	return 0;
 }
 
 void duoshm__lanes_scan(struct duoshm__lanes *lanes, int64_t now)
 {
-	struct found found = {.lanes = lanes};
 	int64_t began = duoshm__now(), took;
+	unsigned kept = 0;
+	int unknown; /* the registry cannot be read now */
 
 	for (unsigned i = 0; i < lanes->count; i++)
 		lanes->lane[i].seen = 0;
-	if (duoshm_list(lanes->ctx, 0, look_at, &found) < 0)
-		for (unsigned i = 0; i < lanes->count; i++)
-			lanes->lane[i].seen =
-				1; /* the registry cannot be read now: nothing is known */
-	sweep(lanes);
-	for (unsigned i = 0; i < found.n_fresh; i++)
-		take_up(lanes, &found.fresh[i]);
+	unknown = duoshm_list(lanes->ctx, 0, look_at, lanes) < 0;
+	for (unsigned i = 0; i < lanes->count; i++)
+		if (lanes->lane[i].seen || unknown)
+			lanes->lane[kept++] = lanes->lane[i];
+		else
+			close_lane(&lanes->lane[i]);
+	lanes->count = kept;
 	took = duoshm__now() - began;
 	lanes->next_scan = now + (20 * took > SCAN_NS ? 20 * took : SCAN_NS);
 }
@@ -189,7 +167,7 @@ void duoshm__lane_reply(struct duoshm__lane *lane, uint32_t serial, int code, co
 
 	if (!lane->segment)
 		return;
-	duoshm__copy(reply.text, sizeof reply.text, text);
+	DUOSHM__SET(reply.text, text);
 	err = duoshm_queue_send(lane->queue[DUOSHM__REPLIES], &reply,
 		offsetof(struct duoshm__reply, text) + strlen(reply.text), 0);
 	if (err < 0 && err != DUOSHM_ERR_TIMEOUT)

@@ -18,13 +18,12 @@ struct duoshm__lane {
 	uint64_t capture_left;   /* frames; UINT64_MAX: until the end */
 	int owed;                /* the block at hand is not in its queue yet */
 	int ending;              /* nor is the end of its capture */
-	int seen, orphan;        /* what the scan that is going on says */
+	int seen;                /* by the scan that is going on */
 };
 
 struct duoshm__lanes {
 	struct duoshm *ctx;
-	char device[DUOSHM_NAME_SIZE];
-	char family[8];
+	const struct duoshm_segment *device;
 	uint64_t device_id;
 	struct duoshm__lane *lane;
 	unsigned count;

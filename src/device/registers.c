@@ -125,7 +125,7 @@ static int parse_plain(
 	}
 	if (strlen(text) >= sizeof out->text)
 		return duoshm__invalid("a text has at most %zu characters", sizeof out->text - 1);
-	duoshm__copy(out->text, sizeof out->text, text);
+	DUOSHM__SET(out->text, text);
 	return 0;
 }
 
@@ -138,7 +138,7 @@ int duoshm__value_parse(
 	int err = parse_plain(about, text, &value);
 
 	if (err) {
-		duoshm__copy(cause, sizeof cause, duoshm_failure()->cause);
+		DUOSHM__SET(cause, duoshm_failure()->cause);
 		return duoshm__fail(err, "%s: %s (it is %s)", about->name, cause,
 			duoshm_type_name(about->type));
 	}

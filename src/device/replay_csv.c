@@ -25,7 +25,8 @@
 enum role { CHANNEL, TIME, IGNORED };
 
 struct csv {
-	const char *path; /* while it is read */
+	const char *path; /* this and the format: while it is read */
+	struct duoshm_format *format;
 	unsigned line;
 	char separator;
 	unsigned columns, channels;
@@ -35,11 +36,6 @@ struct csv {
 	double *samples;
 	size_t frames, room, next;
 };
-
-static int fault(const struct csv *csv, const char *what)
-{
-	return duoshm__invalid("%s: line %u: %s", csv->path, csv->line, what);
-}
 
 static char *trim(char *text)
 {
@@ -124,8 +120,10 @@ static char *cut_unit(char *name)
 	return trim(unit);
 }
 
-static void read_names(struct csv *csv, char **field, struct duoshm_format *format)
+static void read_names(struct csv *csv, char **field)
 {
+	struct duoshm_format *format = csv->format;
+
 	for (unsigned i = 0; i < csv->columns; i++) {
 		char *unit = cut_unit(field[i]);
 		double seconds = time_unit(field[i], unit);
@@ -136,38 +134,32 @@ static void read_names(struct csv *csv, char **field, struct duoshm_format *form
 		} else if (is_counter(field[i])) {
 			csv->role[i] = IGNORED;
 		} else if (csv->channels++ < DUOSHM_CHANNELS_MAX) {
-			duoshm__copy(
-				format->names[csv->channels - 1], sizeof *format->names, field[i]);
+			DUOSHM__SET(format->names[csv->channels - 1], field[i]);
 			if (csv->channels == 1)
-				duoshm__copy(format->unit, sizeof format->unit, unit);
+				DUOSHM__SET(format->unit, unit);
 		}
 	}
 }
 
-/* The first line that counts: how many columns, and are they named? */
-static int begin(struct csv *csv, char *line, struct duoshm_format *format, int *named)
+/* The first line that counts: how many columns? 1: it names them; 0: it is a frame. */
+static int begin(struct csv *csv, char **field, unsigned columns)
 {
-	char *field[COLUMNS_MAX];
 	double ignored;
-	char *copy = strdup(line);
+	int named = 0;
 
-	if (!copy)
-		return duoshm__no_memory(csv->path);
-	csv->separator = strchr(line, ';') ? ';' : strchr(line, '\t') ? '\t' : ',';
-	csv->columns = split(copy, csv->separator, field);
-	*named = 0;
-	for (unsigned i = 0; i < csv->columns && i < COLUMNS_MAX; i++)
-		*named |= !to_number(field[i], &ignored);
-	if (csv->columns <= COLUMNS_MAX && *named)
-		read_names(csv, field, format);
+	csv->columns = columns;
+	for (unsigned i = 0; i < columns && i < COLUMNS_MAX; i++)
+		named |= !to_number(field[i], &ignored);
+	if (columns <= COLUMNS_MAX && named)
+		read_names(csv, field);
 	else
-		csv->channels = csv->columns;
-	free(copy);
-	if (csv->channels < 1 || csv->channels > DUOSHM_CHANNELS_MAX || csv->columns > COLUMNS_MAX)
-		return fault(csv, "there must be 1 to 64 columns of samples");
-	for (unsigned i = 0; !*named && i < csv->channels; i++)
-		snprintf(format->names[i], sizeof format->names[i], "CH%u", i + 1);
-	return 0;
+		csv->channels = columns;
+	if (csv->channels < 1 || csv->channels > DUOSHM_CHANNELS_MAX || columns > COLUMNS_MAX)
+		return duoshm__invalid("%s: line %u: there must be 1 to %d columns of samples",
+			csv->path, csv->line, DUOSHM_CHANNELS_MAX);
+	for (unsigned i = 0; !named && i < csv->channels; i++)
+		snprintf(csv->format->names[i], sizeof csv->format->names[i], "CH%u", i + 1);
+	return named;
 }
 
 static int make_room(struct csv *csv)
@@ -190,63 +182,67 @@ static int take_time(struct csv *csv, double time)
 	if (csv->frames == 0)
 		csv->first_time = time;
 	else if (!(time > csv->last_time))
-		return fault(csv, "the time does not go on");
+		return duoshm__invalid(
+			"%s: line %u: the time does not go on", csv->path, csv->line);
 	csv->last_time = time;
 	return 0;
 }
 
-static int read_frame(struct csv *csv, char *line)
+static int read_frame(struct csv *csv, char **field, unsigned columns)
 {
-	char *field[COLUMNS_MAX];
-	char words[80];
-	double value;
-	unsigned n = split(line, csv->separator, field);
+	double value, *to;
 	int err = make_room(csv);
-	double *to;
 
+	if (!err && columns != csv->columns)
+		err = duoshm__invalid("%s: line %u: %u columns instead of %u", csv->path, csv->line,
+			columns, csv->columns);
 	if (err)
 		return err;
-	if (n != csv->columns) {
-		snprintf(words, sizeof words, "%u columns instead of %u", n, csv->columns);
-		return fault(csv, words);
-	}
 	to = csv->samples + csv->frames * csv->channels;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; !err && i < columns; i++) {
 		if (csv->role[i] == IGNORED)
 			continue;
-		if (!to_number(field[i], &value)) {
-			snprintf(words, sizeof words, "\"%.40s\" is not a number", field[i]);
-			return fault(csv, words);
-		}
-		if (csv->role[i] == CHANNEL)
+		if (!to_number(field[i], &value))
+			err = duoshm__invalid("%s: line %u: \"%.40s\" is not a number", csv->path,
+				csv->line, field[i]);
+		else if (csv->role[i] == TIME)
+			err = take_time(csv, value);
+		else
 			*to++ = value;
-		else if ((err = take_time(csv, value)) != 0)
-			return err;
 	}
-	csv->frames++;
-	return 0;
+	csv->frames += !err;
+	return err;
 }
 
-static int read_lines(struct csv *csv, FILE *file, struct duoshm_format *format)
+static int read_line(struct csv *csv, char *line)
+{
+	char *field[COLUMNS_MAX];
+	unsigned columns;
+	int result = 0;
+
+	csv->line++;
+	if (csv->line == 1 && strncmp(line, "\357\273\277", 3) == 0)
+		line += 3; /* the byte order mark that spreadsheets write */
+	if (strchr("#\r\n", line[strspn(line, " \t")]))
+		return 0;
+	if (!csv->separator)
+		csv->separator = strchr(line, ';') ? ';' : strchr(line, '\t') ? '\t' : ',';
+	columns = split(line, csv->separator, field);
+	if (!csv->columns)
+		result = begin(csv, field, columns);
+	if (result == 0)
+		return read_frame(csv, field, columns);
+	return result < 0 ? result : 0;
+}
+
+static int read_lines(struct csv *csv, FILE *file)
 {
 	char *line = NULL;
 	size_t size = 0;
-	int begun = 0, named = 0, err = 0;
+	int err = 0;
 
-	while (!err && getline(&line, &size, file) >= 0) {
-		char *text = line;
-
-		csv->line++;
-		if (csv->line == 1 && strncmp(text, "\357\273\277", 3) == 0)
-			text += 3; /* the byte order mark that spreadsheets write */
-		if (strchr("#\r\n", text[strspn(text, " \t")]))
-			continue;
-		if (!begun)
-			err = begin(csv, text, format, &named);
-		if (!err && (begun || !named))
-			err = read_frame(csv, text);
-		begun = 1;
-	}
+	while (!err && getline(&line, &size, file) >= 0)
+		err = read_line(csv, line);
 	if (!err && ferror(file))
 		err = duoshm__fail_file(csv->path);
 	free(line);
@@ -289,8 +285,9 @@ static int csv_open(const char *path, struct duoshm_format *format, void **state
 		return duoshm__no_memory(path);
 	}
 	csv->path = path;
+	csv->format = format;
 	memset(format, 0, sizeof *format);
-	err = read_lines(csv, file, format);
+	err = read_lines(csv, file);
 	fclose(file);
 	if (err) {
 		csv_close(csv);
@@ -302,8 +299,7 @@ static int csv_open(const char *path, struct duoshm_format *format, void **state
 	format->channels = csv->channels;
 	format->rate_hz = rate_of(csv);
 	format->total_frames = csv->frames;
-	duoshm__copy(format->source, sizeof format->source, "csv");
-	csv->path = NULL; /* the caller's */
+	DUOSHM__SET(format->source, "csv");
 	*state = csv;
 	return 0;
 }

@@ -98,8 +98,8 @@ static int describe(const char *path, const SF_INFO *info, struct duoshm_format 
 	format->rate_hz = info->samplerate;
 	format->total_frames = (uint64_t)info->frames;
 	format->scale = format->sample_type == DUOSHM_SAMPLE_INT32 ? 1 / 2147483648.0 : 1;
-	duoshm__copy(format->unit, sizeof format->unit, "FS"); /* of full scale */
-	duoshm__copy(format->source, sizeof format->source, "wav");
+	DUOSHM__SET(format->unit, "FS"); /* of full scale */
+	DUOSHM__SET(format->source, "wav");
 	for (unsigned i = 0; i < format->channels; i++)
 		snprintf(format->names[i], sizeof format->names[i], "CH%u", i + 1);
 	return 0;
@@ -162,6 +162,13 @@ static void sound_close(void *state)
 	free(sound);
 }
 
+const struct duoshm__source duoshm__source_sound = {
+	.open = sound_open,
+	.read = sound_read,
+	.rewind = sound_rewind,
+	.close = sound_close,
+};
+
 #else /* without libsndfile the reader says so */
 
 static int sound_open(const char *path, struct duoshm_format *format, void **state)
@@ -172,29 +179,6 @@ static int sound_open(const char *path, struct duoshm_format *format, void **sta
 		"%s: this program was built without libsndfile, which reads sound files", path);
 }
 
-static int sound_read(void *state, void *samples, unsigned frames)
-{
-	(void)state;
-	(void)samples;
-	(void)frames;
-	return DUOSHM_ERR_UNSUPPORTED;
-}
-
-static int sound_rewind(void *state)
-{
-	(void)state;
-	return DUOSHM_ERR_UNSUPPORTED;
-}
-
-static void sound_close(void *state)
-{
-	(void)state;
-}
+/* No sound file is ever open: the rest is never called. */
+const struct duoshm__source duoshm__source_sound = {.open = sound_open};
 #endif
-
-const struct duoshm__source duoshm__source_sound = {
-	.open = sound_open,
-	.read = sound_read,
-	.rewind = sound_rewind,
-	.close = sound_close,
-};

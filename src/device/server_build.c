@@ -62,7 +62,7 @@ static int add_channel(
 	about.bits = s->format.bits;
 	channel->low = about.low;
 	channel->high = about.high;
-	duoshm__copy(s->format.names[s->format.channels], sizeof *s->format.names, about.name);
+	DUOSHM__SET(s->format.names[s->format.channels], about.name);
 	err = add(s, &about, DUOSHM__ROLE_CHANNEL, channel);
 	if (!err)
 		s->format.channels++;
@@ -76,9 +76,9 @@ static int add_volt(struct duoshm__server *s)
 	double middle, reach;
 	int err;
 
-	duoshm__copy(about.name, sizeof about.name, "VOLT");
-	duoshm__copy(about.unit, sizeof about.unit, "V");
-	duoshm__copy(about.description, sizeof about.description, "the signal");
+	DUOSHM__SET(about.name, "VOLT");
+	DUOSHM__SET(about.unit, "V");
+	DUOSHM__SET(about.description, "the signal");
 	err = add_channel(s, about, s->setup.wave, s->setup.period_s);
 	middle = (volt->low + volt->high) / 2;
 	reach = (volt->high - volt->low) / 2;
@@ -96,7 +96,7 @@ static void choose_samples(struct duoshm__server *s)
 	const struct duoshm__channel *first = &s->channel[0];
 	int integer = s->format.bits <= INTEGER_BITS;
 
-	duoshm__copy(format->unit, sizeof format->unit, s->registers.about[first->reg].unit);
+	DUOSHM__SET(format->unit, s->registers.about[first->reg].unit);
 	for (unsigned i = 1; i < format->channels; i++) {
 		const struct duoshm__channel *channel = &s->channel[i];
 
@@ -109,7 +109,7 @@ static void choose_samples(struct duoshm__server *s)
 		integer ? (first->high - first->low) / duoshm__full_scale(s->format.bits) : 1;
 	format->offset = integer ? first->low : 0;
 	format->rate_hz = s->setup.rate_hz > 0 ? s->setup.rate_hz : USUAL_RATE;
-	duoshm__copy(format->source, sizeof format->source, "signal");
+	DUOSHM__SET(format->source, "signal");
 }
 
 static int build_signals(struct duoshm__server *s, const struct duoshm__setup *setup)
@@ -153,9 +153,9 @@ static int build_replay(struct duoshm__server *s)
 		struct duoshm_register about = duoshm__register_plain;
 
 		about.precision = 6;
-		duoshm__copy(about.description, sizeof about.description, "replayed");
+		DUOSHM__SET(about.description, "replayed");
 		register_name(s->format.names[i], i + 1, about.name, sizeof about.name);
-		duoshm__copy(about.unit, sizeof about.unit, s->format.unit);
+		DUOSHM__SET(about.unit, s->format.unit);
 		about.bits = s->format.sample_type == DUOSHM_SAMPLE_INT32 ? s->format.bits : 0;
 		err = add(s, &about, DUOSHM__ROLE_CHANNEL, &s->channel[i]);
 	}
@@ -200,9 +200,9 @@ static int add_usual(
 		snprintf(about.name, sizeof about.name, "%.21s_%s",
 			s->registers.about[channel->reg].name, usual->name);
 	else
-		duoshm__copy(about.name, sizeof about.name, usual->name);
-	duoshm__copy(about.description, sizeof about.description, usual->description);
-	duoshm__copy(about.unit, sizeof about.unit, unit);
+		DUOSHM__SET(about.name, usual->name);
+	DUOSHM__SET(about.description, usual->description);
+	DUOSHM__SET(about.unit, unit);
 	about.type = usual->type;
 	about.writable = usual->writable;
 	if (usual->low < usual->high) {
@@ -356,9 +356,9 @@ static int make_object(struct duoshm__server *s)
 		(size_t)(head.stream_at + head.stream_bytes), &options, &s->segment);
 	if (result < 0)
 		return result;
-	duoshm__copy(s->lanes.family, sizeof s->lanes.family, duoshm_segment_backend(s->segment));
-	duoshm__copy(s->lanes.device, sizeof s->lanes.device, duoshm_segment_name(s->segment));
-	snprintf(s->full_name, sizeof s->full_name, "%s:%s", s->lanes.family, s->lanes.device);
+	snprintf(s->full_name, sizeof s->full_name, "%s:%s", duoshm_segment_backend(s->segment),
+		duoshm_segment_name(s->segment));
+	s->lanes.device = s->segment;
 	s->lanes.ctx = s->ctx;
 	s->lanes.device_id = head.id;
 	err = lay_out(s, &head);

@@ -57,7 +57,7 @@ static void reseed(struct duoshm__server *s, uint64_t seed)
 		s->channel[i].signal.seed += change;
 }
 
-static int apply(struct duoshm__server *s, unsigned index, const struct duoshm_value *value)
+static void apply(struct duoshm__server *s, unsigned index, const struct duoshm_value *value)
 {
 	const struct duoshm__binding *binding = &s->binding[index];
 
@@ -80,7 +80,6 @@ static int apply(struct duoshm__server *s, unsigned index, const struct duoshm_v
 	}
 	duoshm__registers_value(&s->registers, index, value, s->now + s->wall_offset);
 	duoshm__server_show_setup(s);
-	return 0;
 }
 
 /* "REG=VALUE"; all behind the = is the value. */
@@ -105,9 +104,9 @@ static int do_set(struct duoshm__server *s, char *words, struct answer *answer)
 	if (err)
 		return err;
 	say_register(s, answer, "Old : ", (unsigned)index);
-	err = apply(s, (unsigned)index, &value);
+	apply(s, (unsigned)index, &value);
 	say_register(s, answer, "New : ", (unsigned)index);
-	return err;
+	return 0;
 }
 
 /* ---- the others ---- */
@@ -236,25 +235,23 @@ int duoshm__server_command(
 	struct answer answer = {.text = reply};
 	char words[DUOSHM_REPLY_SIZE];
 	char *rest;
-	size_t length;
+	size_t length, i = 0;
 	int err;
 
 	reply[0] = '\0';
-	duoshm__copy(words, sizeof words, line + strspn(line, " \t"));
+	DUOSHM__SET(words, line + strspn(line, " \t"));
 	length = strcspn(words, " \t\r\n");
 	rest = words + length + strspn(words + length, " \t\r\n");
 	words[length] = '\0';
 	for (length = strlen(rest); length && strchr(" \t\r\n", rest[length - 1]); length--)
 		rest[length - 1] = '\0';
-	for (size_t i = 0; i < N_COMMANDS; i++) {
-		if (strcmp(words, commands[i].name) != 0)
-			continue;
+	while (i < N_COMMANDS && strcmp(words, commands[i].name) != 0)
+		i++;
+	if (i < N_COMMANDS)
 		err = commands[i].act(s, rest, &answer);
-		if (err)
-			duoshm__copy(reply, DUOSHM_REPLY_SIZE, duoshm_failure()->cause);
-		return err;
-	}
-	err = duoshm__invalid("unknown command \"%.64s\"; help lists them", words);
-	duoshm__copy(reply, DUOSHM_REPLY_SIZE, duoshm_failure()->cause);
+	else
+		err = duoshm__invalid("unknown command \"%.64s\"; help lists them", words);
+	if (err)
+		duoshm__copy(reply, DUOSHM_REPLY_SIZE, duoshm_failure()->cause);
 	return err;
 }

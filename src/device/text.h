@@ -26,6 +26,9 @@ static inline void duoshm__copy(char *to, size_t size, const char *from)
 	to[length] = '\0';
 }
 
+/* Into a field that is an array. */
+#define DUOSHM__SET(field, from) duoshm__copy(field, sizeof(field), from)
+
 /* Of opening or reading it, by errno: "PATH: No such file or directory". */
 static inline int duoshm__fail_file(const char *path)
 {
