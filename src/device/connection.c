@@ -30,7 +30,7 @@ const char *duoshm_severity_name(int severity)
 {
 	static const char *const names[] = {"NO_ALARM", "MINOR", "MAJOR", "INVALID"};
 
-	return name_of(names, sizeof names / sizeof *names, severity);
+	return name_of(names, DUOSHM__COUNT(names), severity);
 }
 
 const char *duoshm_alarm_name(int alarm)
@@ -38,14 +38,14 @@ const char *duoshm_alarm_name(int alarm)
 	static const char *const names[] = {
 		"NO_ALARM", "HIHI", "HIGH", "LOW", "LOLO", "READ", "COMM", "UDF"};
 
-	return name_of(names, sizeof names / sizeof *names, alarm);
+	return name_of(names, DUOSHM__COUNT(names), alarm);
 }
 
 const char *duoshm_type_name(int type)
 {
 	static const char *const names[] = {"?", "real", "integer", "boolean", "text"};
 
-	return name_of(names, sizeof names / sizeof *names, type);
+	return name_of(names, DUOSHM__COUNT(names), type);
 }
 
 /* ---- connecting ---- */
@@ -211,9 +211,16 @@ static size_t row_count(const struct duoshm_device *device)
 	return device->head.registers + DUOSHM__EXTRA_ROWS;
 }
 
-static int read_status(struct duoshm_device *device, struct duoshm__plain_row *out)
+/* One word of the status row. */
+static int read_status(const struct duoshm_device *device, int which, uint64_t *out)
 {
-	return duoshm__table_read(device->table, row_count(device), device->head.registers, 1, out);
+	struct duoshm__plain_row status;
+	int err = duoshm__table_read(
+		device->table, row_count(device), device->head.registers, 1, &status);
+
+	if (!err)
+		*out = status.word[which];
+	return err;
 }
 
 int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *out)
@@ -259,8 +266,8 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 int duoshm_device_format(struct duoshm_device *device, struct duoshm_format *out)
 {
 	const struct duoshm__device_header *head = &device->head;
-	struct duoshm__plain_row status;
-	int err = read_status(device, &status);
+	uint64_t rate;
+	int err = read_status(device, DUOSHM__STATUS_RATE, &rate);
 
 	if (err)
 		return err;
@@ -268,7 +275,7 @@ int duoshm_device_format(struct duoshm_device *device, struct duoshm_format *out
 	out->sample_type = (int)head->sample_type;
 	out->channels = head->channels;
 	out->bits = head->bits;
-	out->rate_hz = duoshm__double_of(status.word[DUOSHM__STATUS_RATE]);
+	out->rate_hz = duoshm__double_of(rate);
 	out->scale = head->scale;
 	out->offset = head->offset;
 	out->total_frames = head->total_frames;
@@ -360,7 +367,6 @@ int duoshm__block_take(const struct duoshm_device *device, const void *message, 
 
 int duoshm_device_follow(struct duoshm_device *device)
 {
-	struct duoshm__plain_row status;
 	int err;
 
 	if (device->stream)
@@ -370,8 +376,7 @@ int duoshm_device_follow(struct duoshm_device *device)
 	if (err)
 		return err;
 	/* where it begins, for a reader that loses what comes before its first block */
-	if (read_status(device, &status) == 0)
-		device->live.next = status.word[DUOSHM__STATUS_FRAMES];
+	read_status(device, DUOSHM__STATUS_FRAMES, &device->live.next);
 	device->block_size = duoshm_broadcast_longest(device->stream);
 	device->block = malloc(device->block_size);
 	if (device->block)
@@ -384,12 +389,12 @@ int duoshm_device_follow(struct duoshm_device *device)
 /* Nothing has come for a while: is the device gone, or its replay over? */
 static int why_silent(struct duoshm_device *device)
 {
-	struct duoshm__plain_row status;
+	uint64_t ended;
 	int err = duoshm_device_check(device);
 
 	if (!err)
-		err = read_status(device, &status);
-	if (!err && status.word[DUOSHM__STATUS_ENDED])
+		err = read_status(device, DUOSHM__STATUS_ENDED, &ended);
+	if (!err && ended)
 		err = duoshm__fail(DUOSHM_ERR_END, "the replay is over");
 	return err;
 }

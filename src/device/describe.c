@@ -155,8 +155,7 @@ static const struct key device_keys[] = {
 
 int duoshm__setup_set(struct duoshm__setup *setup, const char *key, const char *value)
 {
-	const struct key *known =
-		find_key(device_keys, sizeof device_keys / sizeof *device_keys, key);
+	const struct key *known = find_key(device_keys, DUOSHM__COUNT(device_keys), key);
 
 	if (!known)
 		return duoshm__invalid("unknown key \"%s\" of [device]", key);
@@ -286,7 +285,7 @@ static int take_key(struct reading *r, const char *section, const char *key, con
 	if (err)
 		return err;
 	reg->line = r->line;
-	known = find_key(register_keys, sizeof register_keys / sizeof *register_keys, key);
+	known = find_key(register_keys, DUOSHM__COUNT(register_keys), key);
 	if (!known)
 		return duoshm__invalid("unknown key \"%s\" of [register %s]", key, reg->about.name);
 	return known->take(known, reg, value);

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define BLANKS " \t"
+
 static const struct {
 	const char *prefix;
 	double divide,
@@ -27,11 +29,6 @@ static const struct {
 	{"M", 1, 1e6},
 	{"G", 1, 1e9},
 };
-
-static const char *skip_blanks(const char *text)
-{
-	return text + strspn(text, " \t");
-}
 
 /* Is `rest` the prefix and then the unit, or for k, M and G nothing more? */
 static int scales(const char *rest, size_t i, const char *unit)
@@ -54,12 +51,12 @@ int duoshm__quantity(const char *text, const char *unit, double *out)
 	value = strtod(text, &rest);
 	if (rest == text || !isfinite(value))
 		return duoshm__invalid("\"%s\" is not a number", text);
-	rest = (char *)skip_blanks(rest);
+	rest += strspn(rest, BLANKS);
 	if (*rest && strcmp(rest, unit) != 0) {
-		for (i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+		for (i = 0; i < DUOSHM__COUNT(prefixes); i++)
 			if (scales(rest, i, unit))
 				break;
-		if (i == sizeof prefixes / sizeof *prefixes)
+		if (i == DUOSHM__COUNT(prefixes))
 			return duoshm__invalid(
 				"\"%s\" is not a number%s%s", text, *unit ? " in " : "", unit);
 		value = value / prefixes[i].divide * prefixes[i].multiply;
@@ -75,7 +72,7 @@ int duoshm__whole(const char *text, int64_t low, int64_t high, int64_t *out)
 
 	errno = 0;
 	value = strtoll(text, &rest, strncmp(text, "0x", 2) == 0 ? 16 : 10);
-	if (rest == text || *skip_blanks(rest))
+	if (rest == text || rest[strspn(rest, BLANKS)])
 		return duoshm__invalid("\"%s\" is not a whole number", text);
 	if (errno == ERANGE || value < low || value > high)
 		return duoshm__invalid(
@@ -88,7 +85,7 @@ int duoshm__truth(const char *text, int64_t *out)
 {
 	static const char *const words[] = {"off", "on", "false", "true", "no", "yes", "0", "1"};
 
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+	for (size_t i = 0; i < DUOSHM__COUNT(words); i++) {
 		if (strcasecmp(text, words[i]) == 0) {
 			*out = i & 1;
 			return 0;

@@ -25,13 +25,6 @@ struct duoshm__replay {
 	unsigned bits; /* to reduce the samples to; 0: they stay as they are */
 };
 
-static int has_suffix(const char *path, const char *suffix)
-{
-	size_t length = strlen(path), tail = strlen(suffix);
-
-	return length >= tail && strcasecmp(path + length - tail, suffix) == 0;
-}
-
 /* Refuses what no reader can read, and picks the reader by the first bytes, else by the name. */
 static int choose_source(const char *path, const struct duoshm__source **out)
 {
@@ -41,7 +34,8 @@ static int choose_source(const char *path, const struct duoshm__source **out)
 	struct stat st;
 	size_t length;
 	FILE *file = fopen(path, "rb");
-	int sound = has_suffix(path, ".wav");
+	const char *suffix = strrchr(path, '.');
+	int sound = suffix && strcasecmp(suffix, ".wav") == 0;
 
 	if (!file)
 		return duoshm__fail_file(path);
@@ -53,7 +47,7 @@ static int choose_source(const char *path, const struct duoshm__source **out)
 	fclose(file);
 	if (length == 0)
 		return duoshm__invalid("%s: is empty", path);
-	for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
+	for (size_t i = 0; i < DUOSHM__COUNT(magics); i++)
 		sound |= length >= 4 && memcmp(head, magics[i], 4) == 0;
 	if (!sound && memchr(head, '\0', length))
 		return duoshm__invalid("%s: is neither a sound file nor CSV", path);
@@ -101,7 +95,7 @@ static int32_t reduce(int32_t sample, unsigned bits)
 
 int duoshm__replay_read(struct duoshm__replay *replay, void *samples, unsigned frames)
 {
-	int got = replay->source->read(replay->state, samples, frames);
+	int got = replay->source->read(replay->state, replay->format.sample_type, samples, frames);
 	size_t count = got > 0 ? (size_t)got * replay->format.channels : 0;
 	int32_t *integers = samples;
 	double *reals = samples;

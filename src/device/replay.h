@@ -25,7 +25,7 @@ void duoshm__replay_close(struct duoshm__replay *replay);
 /* A kind of file. `open` fills the format; all of them as above. */
 struct duoshm__source {
 	int (*open)(const char *path, struct duoshm_format *format, void **state);
-	int (*read)(void *state, void *samples, unsigned frames);
+	int (*read)(void *state, int sample_type, void *samples, unsigned frames);
 	int (*rewind)(void *state);
 	void (*close)(void *state);
 };

@@ -88,7 +88,7 @@ static double time_unit(const char *name, const char *unit)
 		return 0;
 	if (tail)
 		unit = tail + 1;
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+	for (size_t i = 0; i < DUOSHM__COUNT(units); i++)
 		if (strcmp(unit, units[i].unit) == 0)
 			return units[i].seconds;
 	return 0;
@@ -98,7 +98,7 @@ static int is_counter(const char *name)
 {
 	static const char *const names[] = {"frame", "sample", "index", "seq"};
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+	for (size_t i = 0; i < DUOSHM__COUNT(names); i++)
 		if (strcasecmp(name, names[i]) == 0)
 			return 1;
 	return 0;
@@ -304,12 +304,13 @@ static int csv_open(const char *path, struct duoshm_format *format, void **state
 	return 0;
 }
 
-static int csv_read(void *state, void *samples, unsigned frames)
+static int csv_read(void *state, int sample_type, void *samples, unsigned frames)
 {
 	struct csv *csv = state;
 	size_t left = csv->frames - csv->next;
 	size_t count = frames < left ? frames : left;
 
+	(void)sample_type;
 	memcpy(samples, csv->samples + csv->next * csv->channels,
 		count * csv->channels * sizeof *csv->samples);
 	csv->next += count;

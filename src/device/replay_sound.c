@@ -11,16 +11,10 @@
 #include "device/text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #ifdef HAVE_SNDFILE
 #include <sndfile.h>
-
-struct sound {
-	SNDFILE *file;
-	int sample_type;
-};
 
 static uint32_t little32(const unsigned char *b)
 {
@@ -108,58 +102,44 @@ static int describe(const char *path, const SF_INFO *info, struct duoshm_format 
 static int sound_open(const char *path, struct duoshm_format *format, void **state)
 {
 	SF_INFO info = {0};
-	struct sound *sound;
+	SNDFILE *file;
 	int err = check_whole(path);
 
 	if (err)
 		return err;
-	sound = calloc(1, sizeof *sound);
-	if (!sound)
-		return duoshm__no_memory("a sound file");
-	sound->file = sf_open(path, SFM_READ, &info);
-	if (!sound->file)
-		err = duoshm__invalid(
+	file = sf_open(path, SFM_READ, &info);
+	if (!file)
+		return duoshm__invalid(
 			"%s: is no sound file that can be read: %s", path, sf_strerror(NULL));
+	err = describe(path, &info, format);
+	if (err)
+		sf_close(file);
 	else
-		err = describe(path, &info, format);
-	if (err) {
-		if (sound->file)
-			sf_close(sound->file);
-		free(sound);
-		return err;
-	}
-	sound->sample_type = format->sample_type;
-	*state = sound;
-	return 0;
+		*state = file;
+	return err;
 }
 
-static int sound_read(void *state, void *samples, unsigned frames)
+static int sound_read(void *file, int sample_type, void *samples, unsigned frames)
 {
-	struct sound *sound = state;
-	sf_count_t got = sound->sample_type == DUOSHM_SAMPLE_INT32
-				 ? sf_readf_int(sound->file, samples, frames)
-				 : sf_readf_double(sound->file, samples, frames);
+	sf_count_t got = sample_type == DUOSHM_SAMPLE_INT32
+				 ? sf_readf_int(file, samples, frames)
+				 : sf_readf_double(file, samples, frames);
 
-	if (got == 0 && sf_error(sound->file) != SF_ERR_NO_ERROR)
-		return duoshm__fail(DUOSHM_ERR_CORRUPT, "%s", sf_strerror(sound->file));
+	if (got == 0 && sf_error(file) != SF_ERR_NO_ERROR)
+		return duoshm__fail(DUOSHM_ERR_CORRUPT, "%s", sf_strerror(file));
 	return (int)got;
 }
 
-static int sound_rewind(void *state)
+static int sound_rewind(void *file)
 {
-	struct sound *sound = state;
-
-	if (sf_seek(sound->file, 0, SEEK_SET) == 0)
+	if (sf_seek(file, 0, SEEK_SET) == 0)
 		return 0;
-	return duoshm__fail(DUOSHM_ERR_SYSTEM, "cannot go back: %s", sf_strerror(sound->file));
+	return duoshm__fail(DUOSHM_ERR_SYSTEM, "cannot go back: %s", sf_strerror(file));
 }
 
-static void sound_close(void *state)
+static void sound_close(void *file)
 {
-	struct sound *sound = state;
-
-	sf_close(sound->file);
-	free(sound);
+	sf_close(file);
 }
 
 const struct duoshm__source duoshm__source_sound = {

@@ -219,12 +219,6 @@ static void show(struct duoshm__server *s);
 static void start_capture(
 	struct duoshm__server *s, struct duoshm__lane *lane, const struct duoshm__command *command)
 {
-	if (lane->capture_serial) {
-		duoshm__lane_reply(
-			lane, command->serial, DUOSHM_ERR_BUSY, "this lane captures already");
-		return;
-	}
-	duoshm__lane_reply(lane, command->serial, 0, "capture begins");
 	duoshm__lane_capture(lane, command->serial, command->frames);
 	/* a replay begins for its first capture, and once more for one that comes after its end */
 	if (s->waiting || (s->ended && !s->setup.once))
@@ -236,24 +230,27 @@ static void start_capture(
 static void serve(
 	struct duoshm__server *s, struct duoshm__lane *lane, const struct duoshm__command *command)
 {
-	char reply[DUOSHM_REPLY_SIZE];
-	int code;
+	char reply[DUOSHM_REPLY_SIZE] = "unknown operation";
+	int code = DUOSHM_ERR_INVALID;
 
 	s->commands++;
 	switch (command->op) {
 	case DUOSHM__OP_LINE:
 		code = duoshm__server_command(s, command->line, reply);
 		show(s); /* who has the answer and then reads a register sees what was set */
-		duoshm__lane_reply(lane, command->serial, code, reply);
 		break;
-	case DUOSHM__OP_CAPTURE: start_capture(s, lane, command); break;
+	case DUOSHM__OP_CAPTURE:
+		code = lane->capture_serial ? DUOSHM_ERR_BUSY : 0;
+		DUOSHM__SET(reply, code ? "this lane captures already" : "capture begins");
+		if (!code)
+			start_capture(s, lane, command);
+		break;
 	case DUOSHM__OP_STOP:
-		lane->capture_serial = 0;
-		lane->owed = lane->ending = 0;
-		duoshm__lane_reply(lane, command->serial, 0, "capture ends");
-		break;
-	default: duoshm__lane_reply(lane, command->serial, DUOSHM_ERR_INVALID, "unknown operation");
+		code = 0;
+		DUOSHM__SET(reply, "capture ends");
+		duoshm__lane_capture(lane, 0, 0);
 	}
+	duoshm__lane_reply(lane, command->serial, code, reply);
 }
 
 static void serve_clients(struct duoshm__server *s)
@@ -361,14 +358,12 @@ int duoshm__server_new(struct duoshm *ctx, const struct duoshm__setup *setup, in
 		duoshm__server_show_setup(s);
 		show(s);
 		err = duoshm_segment_publish(s->segment);
-		if (err < 0)
-			result = err;
+		result = err < 0 ? err : result;
 	}
-	if (result < 0) {
+	if (result < 0)
 		duoshm__server_free(s);
-		return result;
-	}
-	*out = s;
+	else
+		*out = s;
 	return result;
 }
 

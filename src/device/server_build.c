@@ -217,9 +217,9 @@ static int add_all_usual(struct duoshm__server *s)
 	int err = 0;
 
 	for (unsigned c = 0; !s->replay && c < s->format.channels; c++)
-		for (size_t i = 0; !err && i < sizeof of_channels / sizeof *of_channels; i++)
+		for (size_t i = 0; !err && i < DUOSHM__COUNT(of_channels); i++)
 			err = add_usual(s, &of_channels[i], &s->channel[c]);
-	for (size_t i = 0; !err && i < sizeof of_devices / sizeof *of_devices; i++)
+	for (size_t i = 0; !err && i < DUOSHM__COUNT(of_devices); i++)
 		if (!(s->replay && of_devices[i].role == DUOSHM__ROLE_SEED))
 			err = add_usual(s, &of_devices[i], NULL);
 	return err;

@@ -218,7 +218,7 @@ static const struct {
 	{"help", "this list", do_help},
 	{"exit", "end the device", do_exit},
 };
-#define N_COMMANDS (sizeof commands / sizeof *commands)
+#define N_COMMANDS (DUOSHM__COUNT(commands))
 
 static int do_help(struct duoshm__server *s, char *words, struct answer *answer)
 {

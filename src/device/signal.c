@@ -37,7 +37,7 @@ static const struct {
 	{"counter", 3, 0.5, 0, 1},
 	{"noise", 3, 0.5, -1, 1},
 };
-#define N_WAVES (sizeof waves / sizeof *waves)
+#define N_WAVES (DUOSHM__COUNT(waves))
 
 void duoshm__signal_init(struct duoshm__signal *signal, unsigned bits, uint64_t seed)
 {
@@ -111,7 +111,7 @@ static const struct {
 	{"duty", AT(duty), "", 1, 1},
 	{"noise", AT(noise), NULL, 0, 1},
 };
-#define N_OPTIONS (sizeof options / sizeof *options)
+#define N_OPTIONS (DUOSHM__COUNT(options))
 
 static int parse_option(
 	struct duoshm__signal *signal, const char *key, const char *value, const char *unit)

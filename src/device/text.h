@@ -26,6 +26,9 @@ static inline void duoshm__copy(char *to, size_t size, const char *from)
 	to[length] = '\0';
 }
 
+/* Members of an array. */
+#define DUOSHM__COUNT(array) (sizeof(array) / sizeof *(array))
+
 /* Into a field that is an array. */
 #define DUOSHM__SET(field, from) duoshm__copy(field, sizeof(field), from)
 
