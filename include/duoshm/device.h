@@ -94,6 +94,7 @@ struct duoshm_register {
 
 struct duoshm_value {
 	int type;
+	int spare; /* a value lies in shared memory: so its layout is the same on every machine */
 	double real;
 	int64_t integer; /* INTEGER, BOOLEAN; REAL: the raw, quantised value */
 	char text[64];
@@ -158,7 +159,8 @@ enum duoshm_sample_type {
 struct duoshm_format {
 	int sample_type;
 	unsigned channels;
-	unsigned bits; /* significant ones; of a REAL64 replay 32 or 64, as in the file */
+	unsigned bits;  /* significant ones; of a REAL64 replay 32 or 64, as in the file */
+	unsigned spare; /* as in a value */
 	double rate_hz;
 	double scale, offset; /* value = sample * scale + offset, in `unit` */
 	char unit[16];

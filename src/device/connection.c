@@ -69,10 +69,11 @@ static int check_header(const struct duoshm__device_header *head, size_t size)
 		!fits(head->descriptions_at, head->registers * sizeof(struct duoshm_register), 64,
 			size) ||
 		!fits(head->table_at, duoshm__table_bytes(head->registers), 64, size) ||
-		!fits(head->stream_at, head->stream_bytes, 64, size) || head->channels < 1 ||
-		head->channels > DUOSHM_CHANNELS_MAX || head->bits < 1 || head->bits > 64 ||
-		(head->sample_type != DUOSHM_SAMPLE_INT32 &&
-			head->sample_type != DUOSHM_SAMPLE_REAL64))
+		!fits(head->stream_at, head->stream_bytes, 64, size) || head->format.channels < 1 ||
+		head->format.channels > DUOSHM_CHANNELS_MAX || head->format.bits < 1 ||
+		head->format.bits > 64 ||
+		(head->format.sample_type != DUOSHM_SAMPLE_INT32 &&
+			head->format.sample_type != DUOSHM_SAMPLE_REAL64))
 		return duoshm__fail(DUOSHM_ERR_CORRUPT, "the device's header does not make sense");
 	return 0;
 }
@@ -107,10 +108,10 @@ static int read_object(struct duoshm_device *device)
 	if (size < sizeof device->head)
 		return duoshm__fail(DUOSHM_ERR_CORRUPT, "the object is too small for a device");
 	memcpy(&device->head, payload, sizeof device->head);
-	TERMINATE(device->head.unit);
-	TERMINATE(device->head.source);
+	TERMINATE(device->head.format.unit);
+	TERMINATE(device->head.format.source);
 	for (unsigned i = 0; i < DUOSHM_CHANNELS_MAX; i++)
-		TERMINATE(device->head.names[i]);
+		TERMINATE(device->head.format.names[i]);
 	err = check_header(&device->head, size);
 	if (err)
 		return err;
@@ -252,36 +253,26 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 	info.heartbeat_age_ns = duoshm__now() - (int64_t)status[DUOSHM__STATUS_HEARTBEAT];
 	info.heartbeat_period_ns = device->head.heartbeat_period_ns;
 	info.rate_hz = duoshm__double_of(status[DUOSHM__STATUS_RATE]);
-	info.channels = device->head.channels;
-	info.bits = device->head.bits;
-	info.sample_type = (int)device->head.sample_type;
+	info.channels = device->head.format.channels;
+	info.bits = device->head.format.bits;
+	info.sample_type = device->head.format.sample_type;
 	info.registers = device->head.registers;
 	info.clients = (unsigned)status[DUOSHM__STATUS_CLIENTS];
 	info.frames = status[DUOSHM__STATUS_FRAMES];
-	info.total_frames = device->head.total_frames;
+	info.total_frames = device->head.format.total_frames;
 	*out = info;
 	return 0;
 }
 
 int duoshm_device_format(struct duoshm_device *device, struct duoshm_format *out)
 {
-	const struct duoshm__device_header *head = &device->head;
 	uint64_t rate;
 	int err = read_status(device, DUOSHM__STATUS_RATE, &rate);
 
 	if (err)
 		return err;
-	memset(out, 0, sizeof *out);
-	out->sample_type = (int)head->sample_type;
-	out->channels = head->channels;
-	out->bits = head->bits;
+	*out = device->head.format;
 	out->rate_hz = duoshm__double_of(rate);
-	out->scale = head->scale;
-	out->offset = head->offset;
-	out->total_frames = head->total_frames;
-	memcpy(out->unit, head->unit, sizeof out->unit);
-	memcpy(out->names, head->names, sizeof out->names);
-	memcpy(out->source, head->source, sizeof out->source);
 	return 0;
 }
 
@@ -341,7 +332,8 @@ int duoshm_device_read(struct duoshm_device *device, unsigned index, struct duos
 int duoshm__block_take(const struct duoshm_device *device, const void *message, size_t length,
 	struct duoshm__cursor *cursor, struct duoshm_block *out)
 {
-	size_t frame = device->head.channels * duoshm__sample_bytes((int)device->head.sample_type);
+	size_t frame = device->head.format.channels *
+		       duoshm__sample_bytes(device->head.format.sample_type);
 	struct duoshm__block_header head;
 
 	if (length < sizeof head)

@@ -37,23 +37,15 @@ struct duoshm__device_header {
 	int64_t pid;
 	int64_t started_ns; /* real time */
 	int64_t heartbeat_period_ns;
-	/* struct duoshm_format in fixed widths; the rate is in the status row */
-	uint64_t total_frames;
-	double scale;
-	double offset;
-	uint32_t sample_type;
-	uint32_t channels;
-	uint32_t bits;
-	uint32_t spare;
-	char unit[16];
-	char source[16];
-	char names[DUOSHM_CHANNELS_MAX][32];
+	struct duoshm_format format; /* the rate changes: it is in the status row */
 };
-_Static_assert(sizeof(struct duoshm__device_header) == 2200, "the header is part of the layout");
-_Static_assert(offsetof(struct duoshm__device_header, total_frames) == 80, "no hidden padding");
-_Static_assert(offsetof(struct duoshm__device_header, unit) == 120, "no hidden padding");
+_Static_assert(sizeof(struct duoshm__device_header) == 2208, "the header is part of the layout");
+_Static_assert(offsetof(struct duoshm__device_header, format) == 80, "no hidden padding");
+_Static_assert(offsetof(struct duoshm_format, rate_hz) == 16, "no hidden padding");
 
-/* A description is the public struct as it is: every member lies on its own size on every machine. */
+/*
+ * Descriptions and values lie there as the public structs, every member on its own size, and the same on every machine.
+ */
 _Static_assert(sizeof(struct duoshm_register) == 176, "a description is part of the layout");
 _Static_assert(offsetof(struct duoshm_register, type) == 112, "no hidden padding");
 _Static_assert(offsetof(struct duoshm_register, low) == 128, "no hidden padding");
@@ -72,16 +64,11 @@ struct duoshm__table {
 };
 _Static_assert(sizeof(struct duoshm__table) == 64, "the rows begin on a line");
 
-/* Words of a register's row. */
-enum {
-	DUOSHM__ROW_REAL, /* bits of a double */
-	DUOSHM__ROW_INTEGER,
-	DUOSHM__ROW_SEQUENCE,
-	DUOSHM__ROW_T_SAMPLE,
-	DUOSHM__ROW_T_UPDATE,
-	DUOSHM__ROW_ALARM, /* severity in the low half, alarm in the high half */
-	DUOSHM__ROW_TEXT   /* 8 words */
-};
+/* A register's row is its value. */
+_Static_assert(sizeof(struct duoshm_value) == 120, "a value is part of the layout");
+_Static_assert(offsetof(struct duoshm_value, real) == 8, "no hidden padding");
+_Static_assert(offsetof(struct duoshm_value, severity) == 112, "no hidden padding");
+
 /* Words of the status row. */
 enum {
 	DUOSHM__STATUS_HEARTBEAT, /* monotonic */

@@ -267,8 +267,6 @@ static size_t stream_capacity(const struct duoshm__server *s)
 
 static void fill_header(const struct duoshm__server *s, struct duoshm__device_header *head)
 {
-	const struct duoshm_format *format = &s->format;
-
 	head->magic = DUOSHM__DEVICE_MAGIC;
 	head->layout = DUOSHM__DEVICE_LAYOUT;
 	head->pid = getpid();
@@ -276,15 +274,7 @@ static void fill_header(const struct duoshm__server *s, struct duoshm__device_he
 	head->heartbeat_period_ns = DUOSHM__HEARTBEAT_NS;
 	head->id = (uint64_t)head->started_ns ^ (uint64_t)head->pid << 40;
 	head->registers = s->registers.count;
-	head->total_frames = format->total_frames;
-	head->scale = format->scale;
-	head->offset = format->offset;
-	head->sample_type = (uint32_t)format->sample_type;
-	head->channels = format->channels;
-	head->bits = format->bits;
-	memcpy(head->unit, format->unit, sizeof head->unit);
-	memcpy(head->source, format->source, sizeof head->source);
-	memcpy(head->names, format->names, sizeof head->names);
+	head->format = s->format;
 }
 
 static void place_parts(struct duoshm__device_header *head, size_t capacity)

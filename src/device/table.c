@@ -75,28 +75,14 @@ double duoshm__double_of(uint64_t bits)
 void duoshm__row_encode(const struct duoshm_value *value, struct duoshm__plain_row *row)
 {
 	memset(row, 0, sizeof *row);
-	row->word[DUOSHM__ROW_REAL] = duoshm__bits_of(value->real);
-	row->word[DUOSHM__ROW_INTEGER] = (uint64_t)value->integer;
-	row->word[DUOSHM__ROW_SEQUENCE] = value->sequence;
-	row->word[DUOSHM__ROW_T_SAMPLE] = (uint64_t)value->t_sample_ns;
-	row->word[DUOSHM__ROW_T_UPDATE] = (uint64_t)value->t_update_ns;
-	row->word[DUOSHM__ROW_ALARM] = (uint32_t)value->severity | (uint64_t)value->alarm << 32;
-	memcpy(&row->word[DUOSHM__ROW_TEXT], value->text, sizeof value->text);
+	memcpy(row->word, value, sizeof *value);
 }
 
 void duoshm__row_decode(const struct duoshm__plain_row *row, int type, struct duoshm_value *out)
 {
-	uint64_t alarm = row->word[DUOSHM__ROW_ALARM];
-
-	memset(out, 0, sizeof *out);
+	memcpy(out, row->word, sizeof *out);
 	out->type = type;
-	out->real = duoshm__double_of(row->word[DUOSHM__ROW_REAL]);
-	out->integer = (int64_t)row->word[DUOSHM__ROW_INTEGER];
-	out->sequence = row->word[DUOSHM__ROW_SEQUENCE];
-	out->t_sample_ns = (int64_t)row->word[DUOSHM__ROW_T_SAMPLE];
-	out->t_update_ns = (int64_t)row->word[DUOSHM__ROW_T_UPDATE];
-	out->severity = (int)(alarm & 3);
-	out->alarm = (int)(alarm >> 32 & 7);
-	memcpy(out->text, &row->word[DUOSHM__ROW_TEXT], sizeof out->text);
+	out->severity &= 3;
+	out->alarm &= 7;
 	out->text[sizeof out->text - 1] = '\0';
 }
