@@ -50,14 +50,16 @@ const char *duoshm_type_name(int type)
 
 /* ---- connecting ---- */
 
-/* Do `bytes` bytes at a multiple of `align` lie in the payload? */
-static int fits(uint64_t at, uint64_t bytes, uint64_t align, size_t size)
+/* Do `bytes` bytes from the start of a cache line lie in the payload? */
+static int fits(uint64_t at, uint64_t bytes, size_t size)
 {
-	return at % align == 0 && at <= size && bytes <= size - at;
+	return at % 64 == 0 && at <= size && bytes <= size - at;
 }
 
 static int check_header(const struct duoshm__device_header *head, size_t size)
 {
+	const struct duoshm_format *format = &head->format;
+
 	if (head->magic != DUOSHM__DEVICE_MAGIC)
 		return duoshm__fail(
 			DUOSHM_ERR_CORRUPT, "the object does not begin as a device does");
@@ -66,14 +68,13 @@ static int check_header(const struct duoshm__device_header *head, size_t size)
 			"the device has layout %lu, this program %u", (unsigned long)head->layout,
 			DUOSHM__DEVICE_LAYOUT);
 	if (head->registers < 1 || head->registers > DUOSHM_REGISTERS_MAX ||
-		!fits(head->descriptions_at, head->registers * sizeof(struct duoshm_register), 64,
+		!fits(head->descriptions_at, head->registers * sizeof(struct duoshm_register),
 			size) ||
-		!fits(head->table_at, duoshm__table_bytes(head->registers), 64, size) ||
-		!fits(head->stream_at, head->stream_bytes, 64, size) || head->format.channels < 1 ||
-		head->format.channels > DUOSHM_CHANNELS_MAX || head->format.bits < 1 ||
-		head->format.bits > 64 ||
-		(head->format.sample_type != DUOSHM_SAMPLE_INT32 &&
-			head->format.sample_type != DUOSHM_SAMPLE_REAL64))
+		!fits(head->table_at, duoshm__table_bytes(head->registers), size) ||
+		!fits(head->stream_at, head->stream_bytes, size) || format->channels < 1 ||
+		format->channels > DUOSHM_CHANNELS_MAX || format->bits < 1 || format->bits > 64 ||
+		(format->sample_type != DUOSHM_SAMPLE_INT32 &&
+			format->sample_type != DUOSHM_SAMPLE_REAL64))
 		return duoshm__fail(DUOSHM_ERR_CORRUPT, "the device's header does not make sense");
 	return 0;
 }
@@ -212,15 +213,14 @@ static size_t row_count(const struct duoshm_device *device)
 	return device->head.registers + DUOSHM__EXTRA_ROWS;
 }
 
-/* One word of the status row. */
-static int read_status(const struct duoshm_device *device, int which, uint64_t *out)
+static int read_status(const struct duoshm_device *device, struct duoshm__status *out)
 {
-	struct duoshm__plain_row status;
+	struct duoshm__plain_row row;
 	int err = duoshm__table_read(
-		device->table, row_count(device), device->head.registers, 1, &status);
+		device->table, row_count(device), device->head.registers, 1, &row);
 
 	if (!err)
-		*out = status.word[which];
+		memcpy(out, row.word, sizeof *out);
 	return err;
 }
 
@@ -229,7 +229,7 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 	struct duoshm_device_info info = DUOSHM_DEVICE_INFO_INIT;
 	struct duoshm_stat st = DUOSHM_STAT_INIT;
 	struct duoshm__plain_row row[DUOSHM__EXTRA_ROWS];
-	const uint64_t *status;
+	struct duoshm__status status;
 	int err, alive;
 
 	if (!out || out->size < sizeof info)
@@ -238,7 +238,7 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 		device->table, row_count(device), device->head.registers, DUOSHM__EXTRA_ROWS, row);
 	if (err)
 		return err;
-	status = row[DUOSHM__EXTRA_STATUS].word;
+	memcpy(&status, row[DUOSHM__EXTRA_STATUS].word, sizeof status);
 	DUOSHM__SET(info.name, duoshm_segment_name(device->segment));
 	DUOSHM__SET(info.backend, duoshm_segment_backend(device->segment));
 	if (duoshm_stat(device->ctx, device->full_name, &st) >= 0)
@@ -248,17 +248,17 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 	alive = duoshm_segment_owner_alive(device->segment);
 	info.alive = alive < 0 ? -1 : alive;
 	info.pid = device->head.pid;
-	info.running = status[DUOSHM__STATUS_RUNNING] != 0;
+	info.running = status.running != 0;
 	info.started_ns = device->head.started_ns;
-	info.heartbeat_age_ns = duoshm__now() - (int64_t)status[DUOSHM__STATUS_HEARTBEAT];
+	info.heartbeat_age_ns = duoshm__now() - status.heartbeat_ns;
 	info.heartbeat_period_ns = device->head.heartbeat_period_ns;
-	info.rate_hz = duoshm__double_of(status[DUOSHM__STATUS_RATE]);
+	info.rate_hz = status.rate_hz;
 	info.channels = device->head.format.channels;
 	info.bits = device->head.format.bits;
 	info.sample_type = device->head.format.sample_type;
 	info.registers = device->head.registers;
-	info.clients = (unsigned)status[DUOSHM__STATUS_CLIENTS];
-	info.frames = status[DUOSHM__STATUS_FRAMES];
+	info.clients = (unsigned)status.clients;
+	info.frames = status.frames;
 	info.total_frames = device->head.format.total_frames;
 	*out = info;
 	return 0;
@@ -266,13 +266,13 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 
 int duoshm_device_format(struct duoshm_device *device, struct duoshm_format *out)
 {
-	uint64_t rate;
-	int err = read_status(device, DUOSHM__STATUS_RATE, &rate);
+	struct duoshm__status status;
+	int err = read_status(device, &status);
 
 	if (err)
 		return err;
 	*out = device->head.format;
-	out->rate_hz = duoshm__double_of(rate);
+	out->rate_hz = status.rate_hz;
 	return 0;
 }
 
@@ -359,6 +359,7 @@ int duoshm__block_take(const struct duoshm_device *device, const void *message, 
 
 int duoshm_device_follow(struct duoshm_device *device)
 {
+	struct duoshm__status status;
 	int err;
 
 	if (device->stream)
@@ -368,7 +369,8 @@ int duoshm_device_follow(struct duoshm_device *device)
 	if (err)
 		return err;
 	/* where it begins, for a reader that loses what comes before its first block */
-	read_status(device, DUOSHM__STATUS_FRAMES, &device->live.next);
+	if (read_status(device, &status) == 0)
+		device->live.next = status.frames;
 	device->block_size = duoshm_broadcast_longest(device->stream);
 	device->block = malloc(device->block_size);
 	if (device->block)
@@ -381,12 +383,12 @@ int duoshm_device_follow(struct duoshm_device *device)
 /* Nothing has come for a while: is the device gone, or its replay over? */
 static int why_silent(struct duoshm_device *device)
 {
-	uint64_t ended;
+	struct duoshm__status status;
 	int err = duoshm_device_check(device);
 
 	if (!err)
-		err = read_status(device, DUOSHM__STATUS_ENDED, &ended);
-	if (!err && ended)
+		err = read_status(device, &status);
+	if (!err && status.ended)
 		err = duoshm__fail(DUOSHM_ERR_END, "the replay is over");
 	return err;
 }

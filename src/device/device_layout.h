@@ -69,15 +69,17 @@ _Static_assert(sizeof(struct duoshm_value) == 120, "a value is part of the layou
 _Static_assert(offsetof(struct duoshm_value, real) == 8, "no hidden padding");
 _Static_assert(offsetof(struct duoshm_value, severity) == 112, "no hidden padding");
 
-/* Words of the status row. */
-enum {
-	DUOSHM__STATUS_HEARTBEAT, /* monotonic */
-	DUOSHM__STATUS_RUNNING,
-	DUOSHM__STATUS_ENDED, /* the replay is over */
-	DUOSHM__STATUS_FRAMES,
-	DUOSHM__STATUS_CLIENTS,
-	DUOSHM__STATUS_RATE /* bits of a double */
+/* The status row. */
+struct duoshm__status {
+	int64_t heartbeat_ns; /* monotonic */
+	uint64_t running;
+	uint64_t ended; /* the replay is over */
+	uint64_t frames;
+	uint64_t clients;
+	double rate_hz;
 };
+_Static_assert(sizeof(struct duoshm__status) == 48, "no hidden padding");
+
 /* The rows after the registers'. */
 enum { DUOSHM__EXTRA_STATUS, DUOSHM__EXTRA_SIGNAL, DUOSHM__EXTRA_ROWS };
 

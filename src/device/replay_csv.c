@@ -273,22 +273,19 @@ static void csv_close(void *state)
 
 static int csv_open(const char *path, struct duoshm_format *format, void **state)
 {
-	FILE *file = fopen(path, "r");
-	struct csv *csv;
+	struct csv *csv = calloc(1, sizeof *csv);
+	FILE *file;
 	int err;
 
-	if (!file)
-		return duoshm__fail_file(path);
-	csv = calloc(1, sizeof *csv);
-	if (!csv) {
-		fclose(file);
+	if (!csv)
 		return duoshm__no_memory(path);
-	}
 	csv->path = path;
 	csv->format = format;
 	memset(format, 0, sizeof *format);
-	err = read_lines(csv, file);
-	fclose(file);
+	file = fopen(path, "r");
+	err = file ? read_lines(csv, file) : duoshm__fail_file(path);
+	if (file)
+		fclose(file);
 	if (err) {
 		csv_close(csv);
 		return err;

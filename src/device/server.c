@@ -320,16 +320,19 @@ void duoshm__server_show_setup(struct duoshm__server *s)
 
 static void show(struct duoshm__server *s)
 {
-	uint64_t *status = duoshm__registers_extra(&s->registers, DUOSHM__EXTRA_STATUS);
+	struct duoshm__status status = {
+		.heartbeat_ns = duoshm__now(),
+		.running = (uint64_t)s->running,
+		.ended = (uint64_t)s->ended,
+		.frames = s->frame,
+		.clients = duoshm__lanes_served(&s->lanes),
+		.rate_hz = s->format.rate_hz,
+	};
 
 	for (unsigned i = 0; i < s->registers.count; i++)
 		show_register(s, i);
-	status[DUOSHM__STATUS_HEARTBEAT] = (uint64_t)duoshm__now();
-	status[DUOSHM__STATUS_RUNNING] = (uint64_t)s->running;
-	status[DUOSHM__STATUS_ENDED] = (uint64_t)s->ended;
-	status[DUOSHM__STATUS_FRAMES] = s->frame;
-	status[DUOSHM__STATUS_CLIENTS] = duoshm__lanes_served(&s->lanes);
-	status[DUOSHM__STATUS_RATE] = duoshm__bits_of(s->format.rate_hz);
+	memcpy(duoshm__registers_extra(&s->registers, DUOSHM__EXTRA_STATUS), &status,
+		sizeof status);
 	duoshm__registers_show(&s->registers, s->table);
 }
 

@@ -72,23 +72,12 @@ int duoshm__signal_check_period(double period_s)
 /* A share of one: "0.25", "25%", of a phase also "90deg". */
 static int parse_share(const char *text, double *out)
 {
-	char number[32];
-	size_t length = strlen(text);
-	double whole = 1;
-	int err;
+	const char *unit = strstr(text, "deg") ? "deg" : strchr(text, '%') ? "%" : "";
+	int err = duoshm__quantity(text, unit, out);
 
-	if (length > 3 && strcmp(text + length - 3, "deg") == 0) {
-		whole = 360;
-		length -= 3;
-	} else if (length > 1 && text[length - 1] == '%') {
-		whole = 100;
-		length -= 1;
-	}
-	snprintf(number, sizeof number, "%.*s", (int)length, text);
-	err = duoshm__quantity(number, "", out);
 	if (err)
 		return err;
-	*out /= whole;
+	*out /= *unit == 'd' ? 360 : *unit == '%' ? 100 : 1;
 	if (*out >= 0 && *out <= 1)
 		return 0;
 	return duoshm__invalid("%s is not between 0 and one whole period", text);

@@ -56,22 +56,6 @@ int duoshm__table_read(const struct duoshm__table *table, size_t rows, size_t fi
 	return duoshm__fail(DUOSHM_ERR_BUSY, "the registers change faster than they can be read");
 }
 
-uint64_t duoshm__bits_of(double value)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &value, sizeof bits);
-	return bits;
-}
-
-double duoshm__double_of(uint64_t bits)
-{
-	double value;
-
-	memcpy(&value, &bits, sizeof value);
-	return value;
-}
-
 void duoshm__row_encode(const struct duoshm_value *value, struct duoshm__plain_row *row)
 {
 	memset(row, 0, sizeof *row);

@@ -26,7 +26,4 @@ int duoshm__table_read(const struct duoshm__table *table, size_t rows, size_t fi
 void duoshm__row_encode(const struct duoshm_value *value, struct duoshm__plain_row *row);
 void duoshm__row_decode(const struct duoshm__plain_row *row, int type, struct duoshm_value *out);
 
-uint64_t duoshm__bits_of(double value);
-double duoshm__double_of(uint64_t bits);
-
 #endif
