@@ -12,13 +12,11 @@
 #include "device/signal.h"
 #include "device/text.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #ifdef HAVE_INIH
 #include <ini.h>

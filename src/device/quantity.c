@@ -4,7 +4,6 @@
 
 #include "device/quantity.h"
 
-#include "core/failure.h"
 #include "device/text.h"
 
 #include <errno.h>

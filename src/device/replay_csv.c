@@ -19,7 +19,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define USUAL_RATE  10.0 /* Hz, of a file without times */
+#define USUAL_RATE  10.0        /* Hz, of a file without times */
+#define BLANKS      " \t\r\n\"" /* around a field */
 #define COLUMNS_MAX (DUOSHM_CHANNELS_MAX + 4)
 
 enum role { CHANNEL, TIME, IGNORED };
@@ -37,17 +38,6 @@ struct csv {
 	size_t frames, room, next;
 };
 
-static char *trim(char *text)
-{
-	size_t length;
-
-	text += strspn(text, " \t\"");
-	length = strlen(text);
-	while (length && strchr(" \t\r\n\"", text[length - 1]))
-		text[--length] = '\0';
-	return text;
-}
-
 /* Cuts the line into its fields. How many; more than COLUMNS_MAX are counted and not kept. */
 static unsigned split(char *line, char separator, char *field[COLUMNS_MAX])
 {
@@ -60,7 +50,7 @@ static unsigned split(char *line, char separator, char *field[COLUMNS_MAX])
 		if (next)
 			*next++ = '\0';
 		if (n < COLUMNS_MAX)
-			field[n] = trim(start);
+			field[n] = duoshm__trim(start, BLANKS);
 	}
 	return n;
 }
@@ -116,8 +106,8 @@ static char *cut_unit(char *name)
 	end = strpbrk(unit, ")]");
 	if (end)
 		*end = '\0';
-	trim(name);
-	return trim(unit);
+	duoshm__trim(name, BLANKS);
+	return duoshm__trim(unit, BLANKS);
 }
 
 static void read_names(struct csv *csv, char **field)

@@ -11,7 +11,6 @@
 #include "device/server_state.h"
 
 #include "core/clock.h"
-#include "core/failure.h"
 #include "device/text.h"
 
 #include <math.h>

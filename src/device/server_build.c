@@ -7,7 +7,6 @@
 
 #include "device/server_state.h"
 
-#include "core/clock.h"
 #include "core/failure.h"
 #include "device/text.h"
 
@@ -32,8 +31,7 @@ static int add(struct duoshm__server *s, const struct duoshm_register *about,
 
 	if (index < 0)
 		return index;
-	s->binding[index].role = role;
-	s->binding[index].channel = channel;
+	s->binding[index] = (struct duoshm__binding){role, channel};
 	if (role == DUOSHM__ROLE_CHANNEL)
 		channel->reg = (unsigned)index;
 	return 0;
@@ -267,26 +265,21 @@ static size_t stream_capacity(const struct duoshm__server *s)
 
 static void fill_header(const struct duoshm__server *s, struct duoshm__device_header *head)
 {
+	size_t at = duoshm__line_up(sizeof *head);
+
 	head->magic = DUOSHM__DEVICE_MAGIC;
 	head->layout = DUOSHM__DEVICE_LAYOUT;
+	head->registers = s->registers.count;
+	head->descriptions_at = at;
+	at = duoshm__line_up(at + head->registers * sizeof(struct duoshm_register));
+	head->table_at = at;
+	head->stream_at = duoshm__line_up(at + duoshm__table_bytes(head->registers));
+	head->stream_bytes = duoshm_broadcast_bytes(stream_capacity(s));
 	head->pid = getpid();
 	head->started_ns = s->now + s->wall_offset;
-	head->heartbeat_period_ns = DUOSHM__HEARTBEAT_NS;
 	head->id = (uint64_t)head->started_ns ^ (uint64_t)head->pid << 40;
-	head->registers = s->registers.count;
+	head->heartbeat_period_ns = DUOSHM__HEARTBEAT_NS;
 	head->format = s->format;
-}
-
-static void place_parts(struct duoshm__device_header *head, size_t capacity)
-{
-	size_t descriptions_at = duoshm__line_up(sizeof *head);
-	size_t table_at =
-		duoshm__line_up(descriptions_at + head->registers * sizeof(struct duoshm_register));
-
-	head->descriptions_at = descriptions_at;
-	head->table_at = table_at;
-	head->stream_at = duoshm__line_up(table_at + duoshm__table_bytes(head->registers));
-	head->stream_bytes = duoshm_broadcast_bytes(capacity);
 }
 
 static int lay_out(struct duoshm__server *s, const struct duoshm__device_header *head)
@@ -337,7 +330,6 @@ static int make_object(struct duoshm__server *s)
 			"after it",
 			DUOSHM_DEVICE_NAME_MAX);
 	fill_header(s, &head);
-	place_parts(&head, stream_capacity(s));
 	options.flags = DUOSHM_UNPUBLISHED;
 	options.kind = DUOSHM_KIND_DEVICE;
 	options.bells = 1;

@@ -15,6 +15,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define BLANKS " \t\r\n"
+
 /* An answer that grows; what does not fit is cut off. */
 struct answer {
 	char *text;
@@ -234,23 +236,23 @@ int duoshm__server_command(
 {
 	struct answer answer = {.text = reply};
 	char words[DUOSHM_REPLY_SIZE];
-	char *rest;
-	size_t length, i = 0;
+	char *name, *rest;
+	size_t i = 0;
 	int err;
 
 	reply[0] = '\0';
-	DUOSHM__SET(words, line + strspn(line, " \t"));
-	length = strcspn(words, " \t\r\n");
-	rest = words + length + strspn(words + length, " \t\r\n");
-	words[length] = '\0';
-	for (length = strlen(rest); length && strchr(" \t\r\n", rest[length - 1]); length--)
-		rest[length - 1] = '\0';
-	while (i < N_COMMANDS && strcmp(words, commands[i].name) != 0)
+	DUOSHM__SET(words, line);
+	name = duoshm__trim(words, BLANKS);
+	rest = name + strcspn(name, BLANKS);
+	if (*rest)
+		*rest++ = '\0';
+	rest += strspn(rest, BLANKS);
+	while (i < N_COMMANDS && strcmp(name, commands[i].name) != 0)
 		i++;
 	if (i < N_COMMANDS)
 		err = commands[i].act(s, rest, &answer);
 	else
-		err = duoshm__invalid("unknown command \"%.64s\"; help lists them", words);
+		err = duoshm__invalid("unknown command \"%.64s\"; help lists them", name);
 	if (err)
 		duoshm__copy(reply, DUOSHM_REPLY_SIZE, duoshm_failure()->cause);
 	return err;

@@ -32,6 +32,18 @@ static inline void duoshm__copy(char *to, size_t size, const char *from)
 /* Into a field that is an array. */
 #define DUOSHM__SET(field, from) duoshm__copy(field, sizeof(field), from)
 
+/* Without the blanks at either end; cuts the text. */
+static inline char *duoshm__trim(char *text, const char *blanks)
+{
+	size_t length;
+
+	text += strspn(text, blanks);
+	length = strlen(text);
+	while (length && strchr(blanks, text[length - 1]))
+		text[--length] = '\0';
+	return text;
+}
+
 /* Of opening or reading it, by errno: "PATH: No such file or directory". */
 static inline int duoshm__fail_file(const char *path)
 {
