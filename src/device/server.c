@@ -83,13 +83,6 @@ void duoshm__server_start(struct duoshm__server *s)
 	s->waiting = 0;
 	s->running = !s->ended;
 	anchor(s);
-	duoshm__server_show_setup(s);
-}
-
-void duoshm__server_stop(struct duoshm__server *s)
-{
-	s->running = 0;
-	duoshm__server_show_setup(s);
 }
 
 /* ---- making frames ---- */
@@ -150,16 +143,6 @@ static unsigned make_replayed(struct duoshm__server *s, unsigned frames)
 }
 
 /* A block of no frames tells followers that the replay is over. */
-static void end_replay(struct duoshm__server *s)
-{
-	s->ended = 1;
-	s->running = 0;
-	s->block->flags = DUOSHM__BLOCK_END;
-	for (unsigned i = 0; i < s->lanes.count; i++)
-		s->lanes.lane[i].ending = s->lanes.lane[i].capture_serial != 0;
-	duoshm__server_show_setup(s);
-}
-
 static void make_block(struct duoshm__server *s, unsigned frames)
 {
 	struct duoshm__block_header *block = s->block;
@@ -172,11 +155,18 @@ static void make_block(struct duoshm__server *s, unsigned frames)
 	else
 		make_signals(s, frames);
 	block->frames = frames;
-	if (frames == 0)
-		end_replay(s);
+	if (frames == 0) {
+		block->flags = DUOSHM__BLOCK_END;
+		s->ended = 1;
+		s->running = 0;
+	}
 	s->frame += frames;
-	for (unsigned i = 0; frames && i < s->lanes.count; i++)
-		s->lanes.lane[i].owed = s->lanes.lane[i].capture_serial != 0;
+	for (unsigned i = 0; i < s->lanes.count; i++) {
+		struct duoshm__lane *lane = &s->lanes.lane[i];
+
+		lane->owed = lane->capture_serial && frames;
+		lane->ending = lane->capture_serial && !frames;
+	}
 	duoshm_broadcast_publish(s->stream, block, sizeof *block + frames * s->frame_bytes);
 	duoshm__registers_show(&s->registers, s->table);
 }
@@ -211,7 +201,73 @@ static void produce(struct duoshm__server *s)
 	s->held = !deliver(s);
 }
 
-static void show(struct duoshm__server *s);
+/* ---- what it shows ---- */
+
+static void show_number(struct duoshm__server *s, unsigned index, double real, int64_t integer)
+{
+	const struct duoshm_value *now = &s->registers.value[index];
+
+	if (now->sequence == 0 || now->real != real || now->integer != integer)
+		duoshm__registers_number(&s->registers, index, real, integer, wall(s), wall(s));
+}
+
+/* Each register that stands for something of the device's. */
+static void show_register(struct duoshm__server *s, unsigned index)
+{
+	const struct duoshm__binding *binding = &s->binding[index];
+
+	switch (binding->role) {
+	case DUOSHM__ROLE_PLAIN:
+	case DUOSHM__ROLE_CHANNEL: break;
+	case DUOSHM__ROLE_PERIOD:
+		show_number(s, index, binding->channel->signal.period_s, 0);
+		break;
+	case DUOSHM__ROLE_AMPLITUDE:
+		show_number(s, index, binding->channel->signal.amplitude, 0);
+		break;
+	case DUOSHM__ROLE_OFFSET: show_number(s, index, binding->channel->signal.offset, 0); break;
+	case DUOSHM__ROLE_RATE: show_number(s, index, s->format.rate_hz, 0); break;
+	case DUOSHM__ROLE_RUN: show_number(s, index, 0, s->running); break;
+	case DUOSHM__ROLE_SEED: show_number(s, index, 0, (int64_t)s->setup.seed); break;
+	case DUOSHM__ROLE_FRAMES: show_number(s, index, 0, (int64_t)s->frame); break;
+	case DUOSHM__ROLE_LATE: show_number(s, index, 0, (int64_t)s->late); break;
+	case DUOSHM__ROLE_COMMANDS: show_number(s, index, 0, (int64_t)s->commands); break;
+	case DUOSHM__ROLE_CLIENTS: show_number(s, index, 0, duoshm__lanes_served(&s->lanes)); break;
+	}
+}
+
+/* The signal, as a text. */
+static void show_signal(struct duoshm__server *s)
+{
+	char *text = (char *)duoshm__registers_extra(&s->registers, DUOSHM__EXTRA_SIGNAL);
+	size_t size = sizeof(struct duoshm__plain_row);
+	const char *file = strrchr(s->setup.replay, '/');
+
+	if (s->replay)
+		snprintf(text, size, "replay:%.100s", file ? file + 1 : s->setup.replay);
+	else
+		duoshm__signal_text(&s->channel[0].signal,
+			s->registers.about[s->channel[0].reg].unit, text, size);
+}
+
+static void show(struct duoshm__server *s)
+{
+	struct duoshm__status status = {
+		.heartbeat_ns = duoshm__now(),
+		.running = (uint64_t)s->running,
+		.ended = (uint64_t)s->ended,
+		.frames = s->frame,
+		.clients = duoshm__lanes_served(&s->lanes),
+		.rate_hz = s->format.rate_hz,
+	};
+
+	for (unsigned i = 0; i < s->registers.count; i++)
+		show_register(s, i);
+	show_signal(s);
+	memcpy(duoshm__registers_extra(&s->registers, DUOSHM__EXTRA_STATUS), &status,
+		sizeof status);
+	duoshm__registers_show(&s->registers, s->table);
+}
 
 /* ---- clients ---- */
 
@@ -269,72 +325,6 @@ static void serve_clients(struct duoshm__server *s)
 				break;
 }
 
-/* ---- what it shows ---- */
-
-static void show_number(struct duoshm__server *s, unsigned index, double real, int64_t integer)
-{
-	const struct duoshm_value *now = &s->registers.value[index];
-
-	if (now->sequence == 0 || now->real != real || now->integer != integer)
-		duoshm__registers_number(&s->registers, index, real, integer, wall(s), wall(s));
-}
-
-/* Each register that stands for something of the device's. */
-static void show_register(struct duoshm__server *s, unsigned index)
-{
-	const struct duoshm__binding *binding = &s->binding[index];
-
-	switch (binding->role) {
-	case DUOSHM__ROLE_PLAIN:
-	case DUOSHM__ROLE_CHANNEL: break;
-	case DUOSHM__ROLE_PERIOD:
-		show_number(s, index, binding->channel->signal.period_s, 0);
-		break;
-	case DUOSHM__ROLE_AMPLITUDE:
-		show_number(s, index, binding->channel->signal.amplitude, 0);
-		break;
-	case DUOSHM__ROLE_OFFSET: show_number(s, index, binding->channel->signal.offset, 0); break;
-	case DUOSHM__ROLE_RATE: show_number(s, index, s->format.rate_hz, 0); break;
-	case DUOSHM__ROLE_RUN: show_number(s, index, 0, s->running); break;
-	case DUOSHM__ROLE_SEED: show_number(s, index, 0, (int64_t)s->setup.seed); break;
-	case DUOSHM__ROLE_FRAMES: show_number(s, index, 0, (int64_t)s->frame); break;
-	case DUOSHM__ROLE_LATE: show_number(s, index, 0, (int64_t)s->late); break;
-	case DUOSHM__ROLE_COMMANDS: show_number(s, index, 0, (int64_t)s->commands); break;
-	case DUOSHM__ROLE_CLIENTS: show_number(s, index, 0, duoshm__lanes_served(&s->lanes)); break;
-	}
-}
-
-void duoshm__server_show_setup(struct duoshm__server *s)
-{
-	char *text = (char *)duoshm__registers_extra(&s->registers, DUOSHM__EXTRA_SIGNAL);
-	size_t size = sizeof(struct duoshm__plain_row);
-	const char *file = strrchr(s->setup.replay, '/');
-
-	if (s->replay)
-		snprintf(text, size, "replay:%.100s", file ? file + 1 : s->setup.replay);
-	else
-		duoshm__signal_text(&s->channel[0].signal,
-			s->registers.about[s->channel[0].reg].unit, text, size);
-}
-
-static void show(struct duoshm__server *s)
-{
-	struct duoshm__status status = {
-		.heartbeat_ns = duoshm__now(),
-		.running = (uint64_t)s->running,
-		.ended = (uint64_t)s->ended,
-		.frames = s->frame,
-		.clients = duoshm__lanes_served(&s->lanes),
-		.rate_hz = s->format.rate_hz,
-	};
-
-	for (unsigned i = 0; i < s->registers.count; i++)
-		show_register(s, i);
-	memcpy(duoshm__registers_extra(&s->registers, DUOSHM__EXTRA_STATUS), &status,
-		sizeof status);
-	duoshm__registers_show(&s->registers, s->table);
-}
-
 /* ---- life ---- */
 
 int duoshm__server_new(struct duoshm *ctx, const struct duoshm__setup *setup, int64_t now,
@@ -357,7 +347,6 @@ int duoshm__server_new(struct duoshm *ctx, const struct duoshm__setup *setup, in
 
 		s->running = !s->replay || setup->start_now;
 		s->waiting = !s->running;
-		duoshm__server_show_setup(s);
 		show(s);
 		err = duoshm_segment_publish(s->segment);
 		result = err < 0 ? err : result;

@@ -75,13 +75,12 @@ static void apply(struct duoshm__server *s, unsigned index, const struct duoshm_
 		if (value->integer)
 			duoshm__server_start(s);
 		else
-			duoshm__server_stop(s);
+			s->running = 0;
 		break;
 	case DUOSHM__ROLE_SEED: reseed(s, (uint64_t)value->integer); break;
 	default: break;
 	}
 	duoshm__registers_value(&s->registers, index, value, s->now + s->wall_offset);
-	duoshm__server_show_setup(s);
 }
 
 /* "REG=VALUE"; all behind the = is the value. */
@@ -150,7 +149,7 @@ static int do_start(struct duoshm__server *s, char *words, struct answer *answer
 static int do_stop(struct duoshm__server *s, char *words, struct answer *answer)
 {
 	(void)words;
-	duoshm__server_stop(s);
+	s->running = 0;
 	say(answer, "%s", state_of(s));
 	return 0;
 }
@@ -182,7 +181,6 @@ static int do_config(struct duoshm__server *s, char *words, struct answer *answe
 		err = duoshm__signal_parse(&s->channel[0].signal, words, s->format.unit);
 		if (err)
 			return err;
-		duoshm__server_show_setup(s);
 	}
 	if (s->replay)
 		say(answer, "replay %.200s", s->setup.replay);

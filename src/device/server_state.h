@@ -72,10 +72,7 @@ int duoshm__server_build(struct duoshm__server *server, const struct duoshm__set
 
 /* server.c */
 void duoshm__server_start(struct duoshm__server *server);
-void duoshm__server_stop(struct duoshm__server *server);
 void duoshm__server_rate(struct duoshm__server *server, double rate_hz);
-/* Puts parameters of signals, rate, RUN and SEED into their registers, and the signal's text into its row. */
-void duoshm__server_show_setup(struct duoshm__server *server);
 void duoshm__server_pin(struct duoshm__server *server);
 
 #endif
