@@ -39,8 +39,8 @@ struct duoshm_device {
 };
 
 /*
- * Checks a block against its length and the connection's format. 1: `out` is filled, no frames mean the end; 0: it is
- * of another capture; CORRUPT.
+ * Checks a block against its length and the connection's format. 1: `out` is filled, no frames mean
+ * the end; 0: it is of another capture; CORRUPT.
  */
 int duoshm__block_take(const struct duoshm_device *device, const void *message, size_t length,
 	struct duoshm__cursor *cursor, struct duoshm_block *out);

@@ -121,8 +121,8 @@ static int queue_error(struct duoshm_device *device, int err)
 }
 
 /*
- * A wait of `left` for a queue of the lane has failed. 0: look again. A device that is gone (*gone) may have committed
- * something before: there is one more look, without waiting.
+ * A wait of `left` for a queue of the lane has failed. 0: look again. A device that is gone (*gone)
+ * may have committed something before: there is one more look, without waiting.
  */
 static int look_again(
 	struct duoshm_device *device, int err, int64_t left, int *gone, const char *awaited)

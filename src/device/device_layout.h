@@ -44,7 +44,8 @@ _Static_assert(offsetof(struct duoshm__device_header, format) == 80, "no hidden 
 _Static_assert(offsetof(struct duoshm_format, rate_hz) == 16, "no hidden padding");
 
 /*
- * Descriptions and values lie there as the public structs, every member on its own size, and the same on every machine.
+ * Descriptions and values lie there as the public structs, every member on its own size, and the
+ * same on every machine.
  */
 _Static_assert(sizeof(struct duoshm_register) == 176, "a description is part of the layout");
 _Static_assert(offsetof(struct duoshm_register, type) == 112, "no hidden padding");

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The three queues of a lane, the same for its client and for the device. What goes through them is lane_layout.h. */
+/*
+ * The three queues of a lane, the same for its client and for the device. What goes through them is
+ * in lane_layout.h.
+ */
 #include "config.h"
 
 #include "device/device_layout.h"
