@@ -12,7 +12,9 @@
 extern const struct harness_case object_cases[], right_cases[], inspect_cases[], semaphore_cases[],
 	lock_cases[], process_cases[], queue_cases[];
 
-#define CHILD_EXPECT  EXPECT
-#define child_context new_context
+/* The system calls of `work`, in a child where `prepare` ran before, are none; skips where they cannot be counted. */
+void makes_no_system_call(int (*prepare)(void *arg), int (*work)(void *arg), void *arg);
+/* Runs `fn` in `n` children, who all begin when they pass `go`; the sum of what they ended with. */
+int run_together(int (*fn)(void *helper), struct helper *helper, int n);
 
 #endif

@@ -1,8 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* The suite's table. */
+/* The suite's table, and what its files share. */
 #include "config.h"
 
 #include "conformance/conformance.h"
+
+void makes_no_system_call(int (*prepare)(void *arg), int (*work)(void *arg), void *arg)
+{
+	if (harness_instrumented())
+		HARNESS_SKIP("instruments make calls of their own");
+	int calls = harness_count_calls(prepare, work, arg);
+	if (calls == HARNESS_NO_TRACE)
+		HARNESS_SKIP("system calls cannot be counted here");
+	EXPECT(calls, 0);
+}
+
+int run_together(int (*fn)(void *helper), struct helper *helper, int n)
+{
+	pid_t pids[8];
+	int sum = 0;
+
+	harness_gate(&helper->go);
+	for (int i = 0; i < n; i++)
+		pids[i] = harness_fork(fn, helper);
+	for (int i = 0; i < n; i++)
+		harness_gate_open(&helper->go);
+	for (int i = 0; i < n; i++)
+		sum += harness_wait(pids[i]);
+	harness_gate_close(&helper->go);
+	return sum;
+}
 
 int main(int argc, char **argv)
 {

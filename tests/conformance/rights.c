@@ -31,7 +31,7 @@ static unsigned entry_mode(const char *directory)
 	DIR *open_directory = opendir(directory);
 	unsigned mode = 0;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(open_directory);
+	CHECK_FATAL(open_directory != NULL);
 	for (struct dirent *entry; (entry = readdir(open_directory)) != NULL;) {
 		char path[600];
 		struct stat info;
@@ -52,15 +52,15 @@ static void c4_modes(void)
 	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = make_segment(ctx, "mode", 64, 0);
 
-	CU_ASSERT_EQUAL(stat_of(ctx, "mode").mode, 0600);
+	EXPECT(stat_of(ctx, "mode").mode, 0600);
 	end_segment(segment);
 	discard(ctx, "mode");
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		mode_t old = umask(table[i].mask);
 		segment = make_with_mode(ctx, "mode", table[i].asked);
 		umask(old);
-		CU_ASSERT_EQUAL(stat_of(ctx, "mode").mode, table[i].given);
-		CU_ASSERT_EQUAL(entry_mode(duoshm_directory(ctx)), table[i].given);
+		EXPECT(stat_of(ctx, "mode").mode, table[i].given);
+		EXPECT(entry_mode(duoshm_directory(ctx)), table[i].given);
 		end_segment(segment);
 		discard(ctx, "mode");
 	}
@@ -72,10 +72,10 @@ static int write_read_only(void *argument)
 	struct duoshm_segment *segment;
 
 	(void)argument;
-	CHILD_EXPECT(duoshm_segment_open(
-			     child_context(), harness_name("read"), DUOSHM_READ_ONLY, 0, &segment),
+	EXPECT(duoshm_segment_open(
+		       new_context(), harness_name("read"), DUOSHM_READ_ONLY, 0, &segment),
 		0);
-	CHILD_EXPECT(*(const char *)duoshm_segment_data(segment), 'r');
+	EXPECT(*(const char *)duoshm_segment_data(segment), 'r');
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
 	*(volatile char *)duoshm_segment_data(segment) = 'w';
@@ -89,8 +89,8 @@ static void c4_read_only_is_protected(void)
 
 	*(char *)duoshm_segment_data(segment) = 'r';
 	int end = harness_wait(harness_fork(write_read_only, NULL));
-	CU_ASSERT(end == -SIGSEGV || end == -SIGBUS);
-	CU_ASSERT_EQUAL(*(char *)duoshm_segment_data(segment), 'r');
+	CHECK(end == -SIGSEGV || end == -SIGBUS);
+	EXPECT(*(char *)duoshm_segment_data(segment), 'r');
 	reader = open_segment(ctx, "read", DUOSHM_READ_ONLY);
 	EXPECT(duoshm_segment_ring(reader, 0), DUOSHM_ERR_READ_ONLY);
 	EXPECT(duoshm_segment_sleep(reader, 0, 0), DUOSHM_ERR_READ_ONLY);
@@ -106,22 +106,20 @@ static int read_as_nobody(void *argument)
 	struct helper *helper = argument;
 	struct duoshm_segment *segment;
 
-	HARNESS_CHILD(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
-	struct duoshm *ctx = child_context();
-	CHILD_EXPECT(
-		duoshm_segment_open(ctx, harness_name("closed"), DUOSHM_READ_ONLY, 0, &segment),
+	CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+	struct duoshm *ctx = new_context();
+	EXPECT(duoshm_segment_open(ctx, harness_name("closed"), DUOSHM_READ_ONLY, 0, &segment),
 		DUOSHM_ERR_PERMISSION);
-	CHILD_EXPECT(duoshm_segment_open(ctx, harness_name("open"), 0, 0, &segment),
+	EXPECT(duoshm_segment_open(ctx, harness_name("open"), 0, 0, &segment),
 		DUOSHM_ERR_PERMISSION);
-	CHILD_EXPECT(duoshm_remove(ctx, harness_name("open")), DUOSHM_ERR_PERMISSION);
-	CHILD_EXPECT(duoshm_segment_create(ctx, harness_name("mine"), 64, NULL, &segment),
+	EXPECT(duoshm_remove(ctx, harness_name("open")), DUOSHM_ERR_PERMISSION);
+	EXPECT(duoshm_segment_create(ctx, harness_name("mine"), 64, NULL, &segment),
 		DUOSHM_ERR_PERMISSION);
-	CHILD_EXPECT(
-		duoshm_segment_open(ctx, harness_name("open"), DUOSHM_READ_ONLY, 0, &segment), 0);
-	CHILD_EXPECT(*(const char *)duoshm_segment_data(segment), 'o');
+	EXPECT(duoshm_segment_open(ctx, harness_name("open"), DUOSHM_READ_ONLY, 0, &segment), 0);
+	EXPECT(*(const char *)duoshm_segment_data(segment), 'o');
 	harness_gate_open(&helper->ready);
-	CHILD_EXPECT(harness_gate_pass(&helper->go), true);
-	CHILD_EXPECT(duoshm_segment_close(segment), 0);
+	EXPECT(harness_gate_pass(&helper->go), true);
+	EXPECT(duoshm_segment_close(segment), 0);
 	return duoshm_free(ctx);
 }
 
@@ -137,14 +135,14 @@ static void c4_other_users(void)
 
 	umask(old);
 	*(char *)duoshm_segment_data(open) = 'o';
-	CU_ASSERT_EQUAL(chmod(harness_scratch_dir(), 0755), 0);
-	CU_ASSERT_EQUAL(chmod(duoshm_directory(ctx), 0755), 0);
-	CU_ASSERT_EQUAL(stat_of(ctx, "open").readers, 0);
+	EXPECT(chmod(harness_scratch_dir(), 0755), 0);
+	EXPECT(chmod(duoshm_directory(ctx), 0755), 0);
+	EXPECT(stat_of(ctx, "open").readers, 0);
 	start_helper(&helper, read_as_nobody, "open", 0);
-	CU_ASSERT_EQUAL(stat_of(ctx, "open").readers, 1);
+	EXPECT(stat_of(ctx, "open").readers, 1);
 	finish_helper(&helper);
-	CU_ASSERT_EQUAL(stat_of(ctx, "open").readers, 0);
-	CU_ASSERT_EQUAL(chmod(duoshm_directory(ctx), 0700), 0);
+	EXPECT(stat_of(ctx, "open").readers, 0);
+	EXPECT(chmod(duoshm_directory(ctx), 0700), 0);
 	end_segment(open);
 	end_segment(closed);
 	discard(ctx, "open");
@@ -155,12 +153,11 @@ static void c4_other_users(void)
 static int read_without_rights(void *argument)
 {
 	struct duoshm_segment *segment;
-	struct duoshm *ctx = child_context();
+	struct duoshm *ctx = new_context();
 
 	(void)argument;
-	CHILD_EXPECT(
-		duoshm_segment_open(ctx, harness_name("bare"), DUOSHM_READ_ONLY, 0, &segment), 0);
-	CHILD_EXPECT(duoshm_segment_close(segment), 0);
+	EXPECT(duoshm_segment_open(ctx, harness_name("bare"), DUOSHM_READ_ONLY, 0, &segment), 0);
+	EXPECT(duoshm_segment_close(segment), 0);
 	return duoshm_free(ctx);
 }
 
@@ -170,9 +167,9 @@ static void c4_read_only_registry(void)
 	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = make_with_mode(ctx, "bare", 0600);
 
-	CU_ASSERT_EQUAL(chmod(duoshm_directory(ctx), 0500), 0);
-	CU_ASSERT_EQUAL(harness_wait(harness_fork(read_without_rights, NULL)), 0);
-	CU_ASSERT_EQUAL(chmod(duoshm_directory(ctx), 0700), 0);
+	EXPECT(chmod(duoshm_directory(ctx), 0500), 0);
+	EXPECT(harness_wait(harness_fork(read_without_rights, NULL)), 0);
+	EXPECT(chmod(duoshm_directory(ctx), 0700), 0);
 	end_segment(segment);
 	discard(ctx, "bare");
 	end_context(ctx);
@@ -196,17 +193,17 @@ static void c4_registry_is_checked(void)
 	const char *link = harness_path("link"), *file = harness_path("file"),
 		   *shared = harness_path("shared");
 
-	CU_ASSERT_EQUAL(symlink(getenv("DUOSHM_DIR"), link), 0);
+	EXPECT(symlink(getenv("DUOSHM_DIR"), link), 0);
 	EXPECT(bad_directory(link), DUOSHM_ERR_REGISTRY);
-	CU_ASSERT(duoshm_failure()->cause[0] != '\0');
+	CHECK(duoshm_failure()->cause[0] != '\0');
 	fclose(fopen(file, "w"));
 	EXPECT(bad_directory(file), DUOSHM_ERR_REGISTRY);
-	CU_ASSERT_EQUAL(mkdir(shared, 0700), 0);
-	CU_ASSERT_EQUAL(chmod(shared, 0777), 0);
+	EXPECT(mkdir(shared, 0700), 0);
+	EXPECT(chmod(shared, 0777), 0);
 	EXPECT(bad_directory(shared), DUOSHM_ERR_REGISTRY);
 	if (geteuid() == 0) {
-		CU_ASSERT_EQUAL(chmod(shared, 0700), 0);
-		CU_ASSERT_EQUAL(chown(shared, NOBODY, NOBODY), 0);
+		EXPECT(chmod(shared, 0700), 0);
+		EXPECT(chown(shared, NOBODY, NOBODY), 0);
 		EXPECT(bad_directory(shared), DUOSHM_ERR_REGISTRY);
 	}
 	unlink(link);

@@ -13,6 +13,11 @@ unit_tests += \
 	tests/unit/test_ring \
 	tests/unit/test_semaphore
 
+# What processes sleep on.
+sleepers = tests/unit/sleepers.c tests/unit/sleepers.h
+tests_unit_test_lock_SOURCES = tests/unit/test_lock.c $(sleepers)
+tests_unit_test_semaphore_SOURCES = tests/unit/test_semaphore.c $(sleepers)
+
 # The device's own side is in an archive of its own.
 unit_tests += tests/unit/test_describe tests/unit/test_registers tests/unit/test_replay \
 	tests/unit/test_server tests/unit/test_signal
