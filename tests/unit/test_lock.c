@@ -43,9 +43,11 @@ static struct duoshm_lock *open_another(void)
 	return opened;
 }
 
-/* In a child: with a context of its own. */
+/* In a child: with a context of its own, instead of its copy of the parent's. */
 static void open_own(void)
 {
+	(void)duoshm_lock_close(lock);
+	(void)duoshm_free(ctx);
 	ctx = new_context();
 	lock = open_another();
 }

@@ -314,9 +314,10 @@ static void sleep_as(enum duoshm_role role)
 {
 	struct sigaction action = {.sa_handler = ignore};
 	struct duoshm *ctx = new_context();
-	struct duoshm_queue *q = make_queue(ctx, "sleeper", role);
+	static struct duoshm_queue *q; /* where a leak checker finds it in the child, too */
 	enum duoshm_role other = role == DUOSHM_PRODUCER ? DUOSHM_CONSUMER : DUOSHM_PRODUCER;
 
+	q = make_queue(ctx, "sleeper", role);
 	sigaction(SIGCHLD, &action, NULL); /* a signal does not end a wait */
 	pid_t pid = harness_fork(waker, &other);
 	if (role == DUOSHM_PRODUCER)

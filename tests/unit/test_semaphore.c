@@ -27,9 +27,11 @@ static void end(void)
 	end_context(ctx);
 }
 
-/* In a child: with a context of its own. */
+/* In a child: with a context of its own, instead of its copy of the parent's. */
 static void open_own(void)
 {
+	(void)duoshm_semaphore_close(semaphore);
+	(void)duoshm_free(ctx);
 	ctx = new_context();
 	OK(duoshm_semaphore_open(ctx, harness_name("semaphore"), 0, 0, &semaphore));
 }
