@@ -2,6 +2,9 @@
 /*
  * What the files of this suite share. Each file states sentences of the contract (rules C1 to C12) or of
  * duoshm.h, one case each, by public calls only. No case asks which backend it runs on.
+ *
+ * Each case begins with a context of the backend and ends with the removal of all objects that it has left there.
+ * A child has the context of its parent, which is of no use to it: it makes its own.
  */
 #ifndef DUOSHM_TESTS_CONFORMANCE_H
 #define DUOSHM_TESTS_CONFORMANCE_H
@@ -9,6 +12,7 @@
 #include "duoshm.h"
 #include "harness/fixture.h"
 
+extern struct duoshm *ctx;
 extern const struct harness_case object_cases[], right_cases[], inspect_cases[], semaphore_cases[],
 	lock_cases[], process_cases[], queue_cases[];
 

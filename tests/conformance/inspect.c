@@ -11,7 +11,6 @@
 
 static void c6_fields(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
 	struct duoshm_segment *segment, *second;
@@ -48,13 +47,10 @@ static void c6_fields(void)
 	end_segment(second);
 	CHECK(stat_of(ctx, "fields").detached_ns >= stat.attached_ns);
 	end_segment(segment);
-	discard(ctx, "fields");
-	end_context(ctx);
 }
 
 static void c6_attach_count(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *one = make_segment(ctx, "count", 64, 0), *two;
 	struct helper helpers[2];
 
@@ -72,8 +68,6 @@ static void c6_attach_count(void)
 	EXPECT(stat_of(ctx, "count").attached, 1);
 	end_segment(two);
 	EXPECT(stat_of(ctx, "count").attached, 0);
-	discard(ctx, "count");
-	end_context(ctx);
 }
 
 /* ---- C7 ------------------------------------------------------------------------------------- */
@@ -97,7 +91,7 @@ static int look_for(const struct duoshm_stat *object, void *argument)
 	return 0;
 }
 
-static struct found listed(struct duoshm *ctx, unsigned flags, const char *stem)
+static struct found listed(unsigned flags, const char *stem)
 {
 	struct found found = {.name = harness_name(stem)};
 
@@ -107,7 +101,6 @@ static struct found listed(struct duoshm *ctx, unsigned flags, const char *stem)
 
 static void c7_states(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = make_segment(ctx, "live", 64, 0);
 	struct duoshm_lock *lock;
 	struct helper orphan, half;
@@ -117,25 +110,22 @@ static void c7_states(void)
 	start_helper(&half, create_and_hang, "half", DUOSHM_UNPUBLISHED);
 	kill_helper(&orphan);
 	kill_helper(&half);
-	struct found found = listed(ctx, 0, "live");
+	struct found found = listed(0, "live");
 	CHECK(found.times == 1 && found.state == DUOSHM_LIVE && found.all == 4);
-	found = listed(ctx, 0, "lock");
+	found = listed(0, "lock");
 	CHECK(found.times == 1 && found.kind == DUOSHM_KIND_LOCK);
-	EXPECT(listed(ctx, 0, "orphan").state, DUOSHM_ORPHAN);
-	EXPECT(listed(ctx, 0, "half").state, DUOSHM_ORPHAN);
+	EXPECT(listed(0, "orphan").state, DUOSHM_ORPHAN);
+	EXPECT(listed(0, "half").state, DUOSHM_ORPHAN);
 	found = (struct found){.name = harness_name("live")};
 	EXPECT(duoshm_reclaim(ctx, DUOSHM_DRY_RUN, look_for, &found), 2);
-	EXPECT(listed(ctx, 0, "orphan").times, 1);
+	EXPECT(listed(0, "orphan").times, 1);
 	EXPECT(duoshm_reclaim(ctx, 0, look_for, &found), 2);
 	CHECK(found.times == 0 && found.all == 4);
-	EXPECT(listed(ctx, 0, "orphan").times, 0);
-	EXPECT(listed(ctx, 0, "half").times, 0);
+	EXPECT(listed(0, "orphan").times, 0);
+	EXPECT(listed(0, "half").times, 0);
 	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 0);
 	EXPECT(duoshm_lock_close(lock), 0);
 	end_segment(segment);
-	discard(ctx, "lock");
-	discard(ctx, "live");
-	end_context(ctx);
 }
 
 static int stop_at_once(const struct duoshm_stat *object, void *argument)
@@ -146,7 +136,6 @@ static int stop_at_once(const struct duoshm_stat *object, void *argument)
 
 static void c7_walk_can_be_ended(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *one = make_segment(ctx, "a", 64, 0),
 			      *two = make_segment(ctx, "b", 64, 0);
 	int times = 0;
@@ -155,9 +144,6 @@ static void c7_walk_can_be_ended(void)
 	EXPECT(times, 1);
 	end_segment(one);
 	end_segment(two);
-	discard(ctx, "a");
-	discard(ctx, "b");
-	end_context(ctx);
 }
 
 static int look_for_native(const struct duoshm_stat *object, void *argument)
@@ -181,62 +167,51 @@ static int look_for_any_part(const struct duoshm_stat *object, void *argument)
 
 static void c7_ours_is_never_foreign(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_semaphore *semaphore;
 
 	OK(duoshm_semaphore_create(ctx, harness_name("ours"), 0, NULL, &semaphore));
 	struct duoshm_stat stat = stat_of(ctx, "ours");
 	EXPECT(duoshm_list(ctx, DUOSHM_SYSTEM, look_for_any_part, &stat), 0);
-	EXPECT(listed(ctx, DUOSHM_SYSTEM, "ours").times, 1);
+	EXPECT(listed(DUOSHM_SYSTEM, "ours").times, 1);
 	EXPECT(duoshm_semaphore_close(semaphore), 0);
-	discard(ctx, "ours");
-	end_context(ctx);
 }
 
 static void c7_foreign(void)
 {
-	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
-	struct duoshm *ours = new_context(), *theirs;
-
-	EXPECT(duoshm_probe(harness_backend(), &facts), 0);
-	options.backend = harness_backend();
-	options.directory = harness_path("other-registry");
-	OK(duoshm_new(&options, &theirs));
+	struct duoshm *theirs = context_of(harness_backend(), harness_path("other-registry"));
 	struct duoshm_segment *segment = make_segment(theirs, "theirs", 64, 0);
 	struct duoshm_stat stat = stat_of(theirs, "theirs");
-	EXPECT(listed(ours, 0, "theirs").times, 0);
 	struct found found = {.name = stat.native};
-	EXPECT(duoshm_list(ours, DUOSHM_SYSTEM, look_for_native, &found), 0);
+	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
+
+	EXPECT(duoshm_probe(harness_backend(), &facts), 0);
+	EXPECT(listed(0, "theirs").times, 0);
+	EXPECT(duoshm_list(ctx, DUOSHM_SYSTEM, look_for_native, &found), 0);
 	EXPECT(found.times, (facts.abilities & DUOSHM_CAN_KERNEL_LIST) != 0);
 	end_segment(segment);
-	EXPECT(duoshm_reclaim(ours, 0, NULL, NULL), 0);
+	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 0);
 	segment = open_segment(theirs, "theirs", 0);
 	end_segment(segment);
 	discard(theirs, "theirs");
 	end_context(theirs);
-	end_context(ours);
 }
 
 /* ---- C10 ------------------------------------------------------------------------------------ */
 
 static void c10_failure_in_full(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = NULL;
 
 	EXPECT(duoshm_segment_open(ctx, harness_name("none"), 0, 0, &segment),
 		DUOSHM_ERR_NOT_FOUND);
 	EXPECT(duoshm_failure()->code, DUOSHM_ERR_NOT_FOUND);
 	EXPECT_PART(duoshm_failure()->cause, harness_name("none"));
-	end_context(ctx);
 }
 
 static void c10_native_call(void)
 {
 	if (sizeof(size_t) < 8)
 		HARNESS_SKIP("a size that no machine has needs 64 bits");
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = NULL;
 	int result = duoshm_segment_create(ctx, harness_name("vast"), SIZE_MAX / 4, NULL, &segment);
 	CHECK(result == DUOSHM_ERR_NO_SPACE || result == DUOSHM_ERR_LIMIT);
@@ -246,7 +221,6 @@ static void c10_native_call(void)
 	CHECK(strchr(failure->call, '(') != NULL);
 	CHECK(failure->cause[0] != '\0' && failure->cure[0] != '\0');
 	EXPECT(harness_entries(duoshm_directory(ctx)), 0);
-	end_context(ctx);
 }
 
 static void *code_here(void *argument)
@@ -257,7 +231,6 @@ static void *code_here(void *argument)
 
 static void c10_of_the_calling_thread(void)
 {
-	struct duoshm *ctx = new_context();
 	pthread_t thread;
 	int code = -1;
 
@@ -266,7 +239,6 @@ static void c10_of_the_calling_thread(void)
 	pthread_join(thread, NULL);
 	EXPECT(code, 0);
 	EXPECT(duoshm_failure()->code, DUOSHM_ERR_NOT_FOUND);
-	end_context(ctx);
 }
 
 static void c10_texts(void)
@@ -286,18 +258,17 @@ static void c10_unknown_backend(void)
 {
 	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
 	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
-	struct duoshm *ctx = NULL;
+	struct duoshm *none = NULL;
 
 	options.backend = "windows";
-	EXPECT(duoshm_new(&options, &ctx), DUOSHM_ERR_NO_BACKEND);
-	CHECK(ctx == NULL);
+	EXPECT(duoshm_new(&options, &none), DUOSHM_ERR_NO_BACKEND);
+	CHECK(none == NULL);
 	EXPECT_PART(duoshm_failure()->cause, harness_backend());
 	EXPECT(duoshm_probe("windows", &facts), DUOSHM_ERR_NO_BACKEND);
 }
 
 static void c10_null_is_invalid(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment;
 
 	EXPECT(duoshm_segment_create(NULL, harness_name("x"), 64, NULL, &segment),
@@ -310,7 +281,6 @@ static void c10_null_is_invalid(void)
 	EXPECT(duoshm_list(ctx, 0, NULL, NULL), DUOSHM_ERR_INVALID);
 	EXPECT(duoshm_remove(NULL, "x"), DUOSHM_ERR_INVALID);
 	EXPECT(duoshm_free(NULL), 0);
-	end_context(ctx);
 }
 
 const struct harness_case inspect_cases[] = {

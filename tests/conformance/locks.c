@@ -4,7 +4,7 @@
 
 #include "conformance/conformance.h"
 
-static struct duoshm_lock *make(struct duoshm *ctx, const char *stem)
+static struct duoshm_lock *make(const char *stem)
 {
 	struct duoshm_lock *lock = NULL;
 
@@ -12,7 +12,7 @@ static struct duoshm_lock *make(struct duoshm *ctx, const char *stem)
 	return lock;
 }
 
-static struct duoshm_lock *open_it(struct duoshm *ctx, const char *stem)
+static struct duoshm_lock *open_it(const char *stem)
 {
 	struct duoshm_lock *lock = NULL;
 
@@ -20,19 +20,17 @@ static struct duoshm_lock *open_it(struct duoshm *ctx, const char *stem)
 	return lock;
 }
 
-static void end(struct duoshm *ctx, struct duoshm_lock *lock, const char *stem)
+static void end(struct duoshm_lock *lock)
 {
 	EXPECT(duoshm_lock_close(lock), 0);
-	if (stem != NULL)
-		discard(ctx, stem);
-	end_context(ctx);
 }
 
 /* Acquires, expecting `number`, and stays. */
 static int hold(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm_lock *lock = open_it(new_context(), helper->stem);
+	ctx = new_context();
+	struct duoshm_lock *lock = open_it(helper->stem);
 
 	EXPECT(duoshm_lock_acquire(lock, LONG_TIME), helper->number);
 	EXPECT(helper_stays(helper), 0);
@@ -41,8 +39,7 @@ static int hold(void *argument)
 
 static void c9_one_holder(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_lock *lock = make(ctx, "held"), *second = open_it(ctx, "held");
+	struct duoshm_lock *lock = make("held"), *second = open_it("held");
 	struct helper helper = {.number = 0};
 
 	EXPECT(duoshm_lock_release(lock), DUOSHM_ERR_NOT_OWNER);
@@ -63,13 +60,12 @@ static void c9_one_holder(void)
 	EXPECT(duoshm_lock_open(ctx, harness_name("held"), DUOSHM_READ_ONLY, 0, &second),
 		DUOSHM_ERR_INVALID);
 	EXPECT(duoshm_lock_close(NULL), 0);
-	end(ctx, lock, "held");
+	end(lock);
 }
 
 static void c9_stat_names_the_holder(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_lock *lock = make(ctx, "stat");
+	struct duoshm_lock *lock = make("stat");
 	struct helper helper = {.number = 0};
 
 	EXPECT(duoshm_lock_acquire(lock, 0), 0);
@@ -83,13 +79,12 @@ static void c9_stat_names_the_holder(void)
 	EXPECT(stat_of(ctx, "stat").holder_pid, helper.pid);
 	CHECK(stat_of(ctx, "stat").held_since_ns >= stat.held_since_ns);
 	finish_helper(&helper);
-	end(ctx, lock, "stat");
+	end(lock);
 }
 
 static void c9_owner_dead(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_lock *lock = make(ctx, "dead");
+	struct duoshm_lock *lock = make("dead");
 	struct helper helper = {.number = 0};
 
 	start_helper(&helper, hold, "dead", 0);
@@ -101,13 +96,14 @@ static void c9_owner_dead(void)
 	EXPECT(duoshm_lock_acquire(lock, 0), DUOSHM_ERR_DEADLOCK);
 	EXPECT(duoshm_lock_release(lock), 0);
 	EXPECT(duoshm_lock_acquire(lock, 0), 0);
-	end(ctx, lock, "dead");
+	end(lock);
 }
 
 static int wait_for_it(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm_lock *lock = open_it(new_context(), helper->stem);
+	ctx = new_context();
+	struct duoshm_lock *lock = open_it(helper->stem);
 
 	harness_gate_open(&helper->ready);
 	EXPECT(duoshm_lock_acquire(lock, DUOSHM_FOREVER), helper->number);
@@ -116,8 +112,7 @@ static int wait_for_it(void *argument)
 
 static void c9_waiter_learns_of_death(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_lock *lock = make(ctx, "waited");
+	struct duoshm_lock *lock = make("waited");
 	struct helper holder = {.number = 0}, waiter = {.number = DUOSHM_OWNER_DEAD};
 
 	start_helper(&holder, hold, "waited", 0);
@@ -125,13 +120,12 @@ static void c9_waiter_learns_of_death(void)
 	harness_until_asleep(waiter.pid);
 	kill_helper(&holder);
 	finish_helper(&waiter);
-	end(ctx, lock, "waited");
+	end(lock);
 }
 
 static void c9_slow_is_not_dead(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_lock *lock = make(ctx, "slow");
+	struct duoshm_lock *lock = make("slow");
 	struct helper holder = {.number = 0};
 
 	start_helper(&holder, hold, "slow", 0);
@@ -140,13 +134,12 @@ static void c9_slow_is_not_dead(void)
 	harness_continue(holder.pid);
 	finish_helper(&holder);
 	EXPECT(duoshm_lock_acquire(lock, LONG_TIME), 0);
-	end(ctx, lock, "slow");
+	end(lock);
 }
 
 static void c9_removal(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_lock *lock = make(ctx, "removed");
+	struct duoshm_lock *lock = make("removed");
 	struct helper waiter = {.number = DUOSHM_ERR_REMOVED};
 
 	EXPECT(duoshm_lock_acquire(lock, 0), 0);
@@ -156,15 +149,15 @@ static void c9_removal(void)
 	finish_helper(&waiter);
 	EXPECT(duoshm_lock_release(lock), DUOSHM_ERR_REMOVED);
 	EXPECT(duoshm_lock_acquire(lock, 0), DUOSHM_ERR_REMOVED);
-	end(ctx, lock, NULL);
+	end(lock);
 }
 
 /* Two plain counters behind the lock, always equal. */
 static int increment(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm *ctx = new_context();
-	struct duoshm_lock *lock = open_it(ctx, "mutual");
+	ctx = new_context();
+	struct duoshm_lock *lock = open_it("mutual");
 	struct duoshm_segment *segment = open_segment(ctx, "sums", 0);
 	volatile int64_t *sums = duoshm_segment_data(segment);
 
@@ -177,14 +170,14 @@ static int increment(void *argument)
 		EXPECT(duoshm_lock_release(lock), 0);
 	}
 	end_segment(segment);
-	end(ctx, lock, NULL);
+	end(lock);
+	end_context(ctx);
 	return 0;
 }
 
 static void c9_mutual_exclusion(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_lock *lock = make(ctx, "mutual");
+	struct duoshm_lock *lock = make("mutual");
 	struct duoshm_segment *segment = make_segment(ctx, "sums", 64, 0);
 	struct helper helper = {.number = harness_scale(200000, 2000000, 20000000)};
 
@@ -192,7 +185,7 @@ static void c9_mutual_exclusion(void)
 	EXPECT(*(int64_t *)duoshm_segment_data(segment), 4 * helper.number);
 	end_segment(segment);
 	discard(ctx, "sums");
-	end(ctx, lock, "mutual");
+	end(lock);
 }
 
 static struct duoshm_lock *counted; /* of the child whose calls are counted */
@@ -200,7 +193,8 @@ static struct duoshm_lock *counted; /* of the child whose calls are counted */
 static int open_counted(void *argument)
 {
 	(void)argument;
-	counted = open_it(new_context(), "counted");
+	ctx = new_context();
+	counted = open_it("counted");
 	return 0;
 }
 
@@ -216,11 +210,10 @@ static int acquire_and_release(void *argument)
 
 static void c9_no_system_call(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_lock *lock = make(ctx, "counted");
+	struct duoshm_lock *lock = make("counted");
 
 	makes_no_system_call(open_counted, acquire_and_release, NULL);
-	end(ctx, lock, "counted");
+	end(lock);
 }
 
 const struct harness_case lock_cases[] = {

@@ -4,6 +4,26 @@
 
 #include "conformance/conformance.h"
 
+struct duoshm *ctx;
+
+static void begin(void)
+{
+	ctx = new_context();
+}
+
+static int remove_it(const struct duoshm_stat *object, void *argument)
+{
+	(void)argument;
+	EXPECT(duoshm_remove(ctx, object->name), 0);
+	return 0;
+}
+
+static void end(void)
+{
+	EXPECT(duoshm_list(ctx, 0, remove_it, NULL), 0);
+	end_context(ctx);
+}
+
 void makes_no_system_call(int (*prepare)(void *arg), int (*work)(void *arg), void *arg)
 {
 	if (harness_instrumented())
@@ -44,5 +64,6 @@ int main(int argc, char **argv)
 			all[n++] = *one;
 		}
 	}
+	harness_around(begin, end);
 	return harness_run(argc, argv, "conformance", all);
 }

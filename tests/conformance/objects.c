@@ -10,7 +10,7 @@
 
 /* ---- C1 ------------------------------------------------------------------------------------- */
 
-static int create_named(struct duoshm *ctx, const char *name)
+static int create_named(const char *name)
 {
 	struct duoshm_segment *segment;
 	int result = duoshm_segment_create(ctx, name, 64, NULL, &segment);
@@ -26,67 +26,56 @@ static void c1_characters(void)
 {
 	static const char *const wrong[] = {"", ".", ".hidden", "Capital", "with/slash", "a b",
 		"a\n", "a@b", "gr\xc3\xbc\xc3\x9f", "a*", "\x7f", ":a"};
-	struct duoshm *ctx = new_context();
 	char name[DUOSHM_NAME_SIZE + 1];
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		EXPECT(create_named(ctx, wrong[i]), DUOSHM_ERR_NAME);
+		EXPECT(create_named(wrong[i]), DUOSHM_ERR_NAME);
 		struct duoshm_stat stat = DUOSHM_STAT_INIT;
 		EXPECT(duoshm_stat(ctx, wrong[i], &stat), DUOSHM_ERR_NAME);
 		EXPECT(duoshm_remove(ctx, wrong[i]), DUOSHM_ERR_NAME);
 	}
-	EXPECT(create_named(ctx, NULL), DUOSHM_ERR_NAME);
+	EXPECT(create_named(NULL), DUOSHM_ERR_NAME);
 	snprintf(name, sizeof(name), "%s.%s", harness_name("az09._-"), "----------");
-	EXPECT(create_named(ctx, name), DUOSHM_CREATED);
+	EXPECT(create_named(name), DUOSHM_CREATED);
 	memset(name + strlen(name), 'x', sizeof(name) - strlen(name));
 	name[DUOSHM_NAME_MAX + 1] = '\0';
-	EXPECT(create_named(ctx, name), DUOSHM_ERR_NAME);
+	EXPECT(create_named(name), DUOSHM_ERR_NAME);
 	name[DUOSHM_NAME_MAX] = '\0';
-	EXPECT(create_named(ctx, name), DUOSHM_CREATED);
-	end_context(ctx);
+	EXPECT(create_named(name), DUOSHM_CREATED);
 }
 
 static void c1_family_prefix(void)
 {
-	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-	struct duoshm *ctx;
+	struct duoshm *automatic = context_of("auto", NULL);
+	const char *name = harness_full_name(harness_backend(), "family");
 	struct duoshm_segment *segment;
 
-	options.backend = "auto";
-	OK(duoshm_new(&options, &ctx));
-	const char *name = harness_full_name(harness_backend(), "family");
-	EXPECT_FATAL(duoshm_segment_create(ctx, name, 64, NULL, &segment), DUOSHM_CREATED);
+	EXPECT_FATAL(duoshm_segment_create(automatic, name, 64, NULL, &segment), DUOSHM_CREATED);
 	EXPECT_TEXT(duoshm_segment_backend(segment), harness_backend());
 	EXPECT_TEXT(duoshm_segment_name(segment), harness_name("family"));
 	end_segment(segment);
-	EXPECT(duoshm_remove(ctx, name), 0);
-	EXPECT(create_named(ctx, harness_full_name("none", "x")), DUOSHM_ERR_NO_BACKEND);
-	end_context(ctx);
+	EXPECT(create_named(harness_full_name("none", "x")), DUOSHM_ERR_NO_BACKEND);
+	end_context(automatic);
 }
 
 static void c1_bare_name(void)
 {
-	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-	struct duoshm *ctx = new_context(), *automatic;
+	struct duoshm *automatic = context_of("auto", NULL);
 	struct duoshm_segment *segment = make_segment(ctx, "bare", 64, 0), *found;
 
 	EXPECT_TEXT(duoshm_backend(ctx), harness_backend());
 	EXPECT_TEXT(duoshm_segment_backend(segment), harness_backend());
-	options.backend = "auto";
-	OK(duoshm_new(&options, &automatic));
 	found = open_segment(automatic, "bare", 0);
 	EXPECT_TEXT(duoshm_segment_backend(found), harness_backend());
 	end_segment(found);
 	end_segment(segment);
 	discard(automatic, "bare");
 	end_context(automatic);
-	end_context(ctx);
 }
 
 /* Every other family that is built in. */
 static void c1_other_family(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = make_segment(ctx, "here", 64, 0), *out;
 
 	for (const char *const *name = duoshm_backends(); *name != NULL; name++) {
@@ -99,13 +88,10 @@ static void c1_other_family(void)
 			DUOSHM_ERR_OTHER_BACKEND);
 	}
 	end_segment(segment);
-	discard(ctx, "here");
-	end_context(ctx);
 }
 
 static void c1_one_name_space(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = make_segment(ctx, "kinds", 64, 0);
 	struct duoshm_semaphore *semaphore;
 	struct duoshm_lock *lock;
@@ -128,13 +114,10 @@ static void c1_one_name_space(void)
 	EXPECT(duoshm_segment_kind(segment), DUOSHM_KIND_LOCK);
 	end_segment(segment);
 	EXPECT(duoshm_lock_close(lock), 0);
-	discard(ctx, "kinds");
-	end_context(ctx);
 }
 
 static void c1_long_names_stay_apart(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segments[2];
 	char names[2][DUOSHM_NAME_SIZE];
 
@@ -155,14 +138,12 @@ static void c1_long_names_stay_apart(void)
 		end_segment(segments[i]);
 		EXPECT(duoshm_remove(ctx, names[i]), 0);
 	}
-	end_context(ctx);
 }
 
 /* ---- C2 ------------------------------------------------------------------------------------- */
 
 static void c2_create_is_exclusive(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
 	struct duoshm_segment *first = make_segment(ctx, "once", 64, 0), *second = NULL;
 
@@ -180,13 +161,10 @@ static void c2_create_is_exclusive(void)
 	EXPECT_FATAL(duoshm_segment_create(ctx, harness_name("once"), 64, &options, &second),
 		DUOSHM_CREATED);
 	end_segment(second);
-	discard(ctx, "once");
-	end_context(ctx);
 }
 
 static void c2_never_half_built(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *made = make_segment(ctx, "half", 64, DUOSHM_UNPUBLISHED),
 			      *seen = NULL;
 
@@ -201,14 +179,12 @@ static void c2_never_half_built(void)
 	EXPECT_TEXT(duoshm_segment_data(seen), "filled first");
 	end_segment(seen);
 	end_segment(made);
-	discard(ctx, "half");
-	end_context(ctx);
 }
 
 static int open_later(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm *ctx = new_context();
+	ctx = new_context();
 	struct duoshm_segment *segment;
 
 	harness_gate_open(&helper->ready);
@@ -220,7 +196,6 @@ static int open_later(void *argument)
 
 static void c2_open_waits(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment;
 	struct helper helper;
 
@@ -235,8 +210,6 @@ static void c2_open_waits(void)
 	segment = make_segment(ctx, "later", 64, 0);
 	finish_helper(&helper);
 	end_segment(segment);
-	discard(ctx, "later");
-	end_context(ctx);
 }
 
 /* ---- C3 ------------------------------------------------------------------------------------- */
@@ -244,7 +217,6 @@ static void c2_open_waits(void)
 static void c3_exact_size_and_zero(void)
 {
 	static const size_t sizes[] = {1, 63, 64, 4095, 4096, 4097, 50001};
-	struct duoshm *ctx = new_context();
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct duoshm_segment *made = make_segment(ctx, "size", sizes[i], 0);
@@ -263,12 +235,10 @@ static void c3_exact_size_and_zero(void)
 		end_segment(seen);
 		discard(ctx, "size");
 	}
-	end_context(ctx);
 }
 
 static void c3_impossible_sizes(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = NULL;
 
 	EXPECT(duoshm_segment_create(ctx, harness_name("zero"), 0, NULL, &segment),
@@ -278,21 +248,17 @@ static void c3_impossible_sizes(void)
 		result == DUOSHM_ERR_LIMIT);
 	CHECK(segment == NULL);
 	EXPECT(harness_entries(duoshm_directory(ctx)), 0);
-	end_context(ctx);
 }
 
 static void c3_reserved(void)
 {
 	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = make_segment(ctx, "reserved", 64, 0);
 
 	EXPECT(duoshm_probe(harness_backend(), &facts), 0);
 	EXPECT(facts.works, 1);
 	EXPECT(stat_of(ctx, "reserved").reserved, (facts.abilities & DUOSHM_CAN_RESERVE) != 0);
 	end_segment(segment);
-	discard(ctx, "reserved");
-	end_context(ctx);
 }
 
 static long faults_of_touching(struct duoshm_segment *segment)
@@ -312,7 +278,6 @@ static void c3_populate(void)
 {
 	if (harness_profile("tiny-shm"))
 		HARNESS_SKIP("no room for pages enough to tell");
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *made = make_segment(ctx, "pages", 1 << 20, DUOSHM_POPULATE), *seen;
 
 	if (!harness_instrumented())
@@ -322,15 +287,12 @@ static void c3_populate(void)
 		CHECK(faults_of_touching(seen) < 64);
 	end_segment(seen);
 	end_segment(made);
-	discard(ctx, "pages");
-	end_context(ctx);
 }
 
 /* ---- C5 ------------------------------------------------------------------------------------- */
 
 static void c5_closing_never_removes(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = make_segment(ctx, "stays", 64, 0);
 
 	strcpy(duoshm_segment_data(segment), "still here");
@@ -341,12 +303,10 @@ static void c5_closing_never_removes(void)
 	end_segment(segment);
 	discard(ctx, "stays");
 	EXPECT(duoshm_segment_close(NULL), 0);
-	end_context(ctx);
 }
 
 static void c5_removing_takes_the_name_away(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *old = make_segment(ctx, "gone", 64, 0), *new = NULL;
 	struct duoshm_stat stat = DUOSHM_STAT_INIT;
 
@@ -363,13 +323,10 @@ static void c5_removing_takes_the_name_away(void)
 	EXPECT(duoshm_segment_removed(new), 0);
 	end_segment(old);
 	end_segment(new);
-	discard(ctx, "gone");
-	end_context(ctx);
 }
 
 static void c5_owned_or_persistent(void)
 {
-	struct duoshm *ctx = new_context();
 	struct helper owner, keeper;
 	struct duoshm_segment *attached, *again = NULL;
 
@@ -391,9 +348,6 @@ static void c5_owned_or_persistent(void)
 	EXPECT(duoshm_segment_removed(attached), 1);
 	end_segment(again);
 	end_segment(attached);
-	discard(ctx, "owned");
-	discard(ctx, "kept");
-	end_context(ctx);
 }
 
 const struct harness_case object_cases[] = {

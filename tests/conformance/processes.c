@@ -8,7 +8,6 @@
 
 static void c2_dead_creator(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = NULL;
 	struct helper helper;
 
@@ -24,13 +23,12 @@ static void c2_dead_creator(void)
 		end_segment(segment);
 		discard(ctx, "died");
 	}
-	end_context(ctx);
 }
 
 static int create_and_publish(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm *ctx = new_context();
+	ctx = new_context();
 	struct duoshm_segment *segment = make_segment(ctx, "slow", 64, DUOSHM_UNPUBLISHED);
 
 	EXPECT(helper_stays(helper), 0);
@@ -43,7 +41,6 @@ static int create_and_publish(void *argument)
 
 static void c2_stopped_creator(void)
 {
-	struct duoshm *ctx = new_context();
 	const char *name = harness_name("slow");
 	struct duoshm_create options = create_with(0, 0);
 	struct duoshm_segment *segment = NULL;
@@ -68,8 +65,6 @@ static void c2_stopped_creator(void)
 	EXPECT_TEXT(duoshm_segment_data(segment), "mine after all");
 	finish_helper(&helper);
 	end_segment(segment);
-	discard(ctx, "slow");
-	end_context(ctx);
 }
 
 enum { RACERS = 6, CREATED = 100 };
@@ -78,7 +73,7 @@ enum { RACERS = 6, CREATED = 100 };
 static int join_in(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm *ctx = new_context();
+	ctx = new_context();
 	struct duoshm_create options = create_with(DUOSHM_OPEN_OR_CREATE | DUOSHM_PERSISTENT, 0);
 	struct duoshm_segment *segment;
 
@@ -94,7 +89,6 @@ static int join_in(void *argument)
 
 static void c2_race(void)
 {
-	struct duoshm *ctx = new_context();
 	struct helper helper = {.number = 0};
 
 	for (long round = harness_scale(3, 20, 500); round > 0; round--) {
@@ -104,138 +98,124 @@ static void c2_race(void)
 		end_segment(segment);
 		discard(ctx, "race");
 	}
-	end_context(ctx);
 }
 
 /* ---- C11 ------------------------------------------------------------------------------------ */
 
-struct inherited {
-	struct duoshm *ctx;
-	struct duoshm_segment *segment, *half;
-	struct duoshm_semaphore *semaphore;
-	struct duoshm_lock *lock;
-	struct duoshm_queue *queue;
-	struct duoshm_broadcast *broadcast;
-};
+/* What a case has made when it forks. */
+static struct duoshm_segment *segment, *half;
+static struct duoshm_semaphore *semaphore;
+static struct duoshm_lock *lock;
+static struct duoshm_queue *queue;
+static struct duoshm_broadcast *broadcast;
 
 static int use_inherited(void *argument)
 {
-	struct inherited *had = argument;
-	struct duoshm_segment *segment;
 	struct duoshm_stat stat = DUOSHM_STAT_INIT;
+	const char *name = harness_name("segment");
+	struct duoshm_segment *seen;
 	char byte = 0;
 
-	EXPECT(duoshm_segment_publish(had->segment), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_segment_ring(had->segment, 0), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_segment_sleep(had->segment, 0, 0), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_segment_owner_alive(had->segment), DUOSHM_ERR_FORKED);
-	CHECK(duoshm_segment_data(had->segment) == NULL);
-	EXPECT(duoshm_semaphore_wait(had->semaphore, 0, 0), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_semaphore_post(had->semaphore, 1), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_semaphore_value(had->semaphore), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_lock_acquire(had->lock, 0), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_lock_release(had->lock), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_queue_send(had->queue, &byte, 1, 0), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_queue_finish(had->queue), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_queue_receive(had->queue, &byte, 1, 0), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_broadcast_next(had->broadcast, &byte, 1, NULL, 0), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_broadcast_publish(had->broadcast, &byte, 1), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_segment_create(had->ctx, harness_name("child"), 64, NULL, &segment),
+	(void)argument;
+	EXPECT(duoshm_segment_publish(segment), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_segment_ring(segment, 0), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_segment_sleep(segment, 0, 0), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_segment_owner_alive(segment), DUOSHM_ERR_FORKED);
+	CHECK(duoshm_segment_data(segment) == NULL);
+	EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_semaphore_post(semaphore, 1), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_semaphore_value(semaphore), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_lock_acquire(lock, 0), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_lock_release(lock), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_queue_send(queue, &byte, 1, 0), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_queue_finish(queue), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_queue_receive(queue, &byte, 1, 0), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_broadcast_next(broadcast, &byte, 1, NULL, 0), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_broadcast_publish(broadcast, &byte, 1), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_segment_create(ctx, harness_name("child"), 64, NULL, &seen),
 		DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_segment_open(had->ctx, harness_name("segment"), 0, 0, &segment),
-		DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_stat(had->ctx, harness_name("segment"), &stat), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_remove(had->ctx, harness_name("segment")), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_reclaim(had->ctx, 0, NULL, NULL), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_segment_open(ctx, name, 0, 0, &seen), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_stat(ctx, name, &stat), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_remove(ctx, name), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), DUOSHM_ERR_FORKED);
 	/* With a context of its own it is a process like any other. */
-	struct duoshm *ctx = new_context();
-	segment = open_segment(ctx, "segment", 0);
+	ctx = new_context();
+	seen = open_segment(ctx, "segment", 0);
 	EXPECT(stat_of(ctx, "segment").attached, 2);
 	EXPECT(stat_of(ctx, "segment").state, DUOSHM_LIVE);
-	end_segment(segment);
+	end_segment(seen);
 	end_context(ctx);
 	return 0;
 }
 
-/* Closing frees the child's memory, says FORKED, and changes nothing that others see. */
+/* Frees the child's memory. */
 static int close_inherited(void *argument)
 {
-	struct inherited *had = argument;
-
-	EXPECT(duoshm_lock_close(had->lock), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_semaphore_close(had->semaphore), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_queue_close(had->queue), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_broadcast_close(had->broadcast), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_segment_close(had->segment), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_segment_close(had->half), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_free(had->ctx), DUOSHM_ERR_FORKED);
+	(void)argument;
+	EXPECT(duoshm_lock_close(lock), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_semaphore_close(semaphore), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_queue_close(queue), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_broadcast_close(broadcast), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_segment_close(segment), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_segment_close(half), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_free(ctx), DUOSHM_ERR_FORKED);
 	return 0;
 }
 
-static struct inherited make_all(void)
+static void make_all(void)
 {
 	struct duoshm_create options = create_with(0, 1);
-	struct inherited has = {.ctx = new_context()};
-	struct duoshm *ctx = has.ctx;
 
-	has.half = make_segment(ctx, "half", 64, DUOSHM_UNPUBLISHED);
-	OK(duoshm_segment_create(ctx, harness_name("segment"), 64, &options, &has.segment));
-	OK(duoshm_semaphore_create(ctx, harness_name("semaphore"), 1, NULL, &has.semaphore));
-	OK(duoshm_lock_create(ctx, harness_name("lock"), NULL, &has.lock));
-	OK(duoshm_queue_create(ctx, harness_name("queue"), 256, DUOSHM_PRODUCER, NULL, &has.queue));
-	OK(duoshm_broadcast_create(ctx, harness_name("broadcast"), 256, NULL, &has.broadcast));
-	EXPECT(duoshm_lock_acquire(has.lock, 0), 0);
-	return has;
+	half = make_segment(ctx, "half", 64, DUOSHM_UNPUBLISHED);
+	OK(duoshm_segment_create(ctx, harness_name("segment"), 64, &options, &segment));
+	OK(duoshm_semaphore_create(ctx, harness_name("semaphore"), 1, NULL, &semaphore));
+	OK(duoshm_lock_create(ctx, harness_name("lock"), NULL, &lock));
+	OK(duoshm_queue_create(ctx, harness_name("queue"), 256, DUOSHM_PRODUCER, NULL, &queue));
+	OK(duoshm_broadcast_create(ctx, harness_name("broadcast"), 256, NULL, &broadcast));
+	EXPECT(duoshm_lock_acquire(lock, 0), 0);
 }
 
-static void close_all(struct inherited *has)
+static void close_all(void)
 {
-	static const char *const stems[] = {
-		"half", "segment", "semaphore", "lock", "queue", "broadcast"};
-
-	EXPECT(duoshm_lock_close(has->lock), 0);
-	EXPECT(duoshm_semaphore_close(has->semaphore), 0);
-	EXPECT(duoshm_queue_close(has->queue), 0);
-	EXPECT(duoshm_broadcast_close(has->broadcast), 0);
-	end_segment(has->segment);
-	end_segment(has->half);
-	for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++)
-		discard(has->ctx, stems[i]);
-	end_context(has->ctx);
+	EXPECT(duoshm_lock_close(lock), 0);
+	EXPECT(duoshm_semaphore_close(semaphore), 0);
+	EXPECT(duoshm_queue_close(queue), 0);
+	EXPECT(duoshm_broadcast_close(broadcast), 0);
+	end_segment(segment);
+	end_segment(half);
 }
 
 static void c11_fork(void)
 {
-	struct inherited has = make_all();
-	struct duoshm_lock *other;
 	struct duoshm_segment *early;
 	struct duoshm_queue *consumer;
+	struct duoshm_lock *other;
 	char byte;
 
-	EXPECT(harness_wait(harness_fork(use_inherited, &has)), 0);
-	EXPECT(harness_wait(harness_fork(close_inherited, &has)), 0);
-	OK(duoshm_lock_open(has.ctx, harness_name("lock"), 0, 0, &other));
+	make_all();
+	EXPECT(harness_wait(harness_fork(use_inherited, NULL)), 0);
+	EXPECT(harness_wait(harness_fork(close_inherited, NULL)), 0);
+	OK(duoshm_lock_open(ctx, harness_name("lock"), 0, 0, &other));
 	EXPECT(duoshm_lock_acquire(other, 0), DUOSHM_ERR_TIMEOUT);
 	EXPECT(duoshm_lock_close(other), 0);
-	EXPECT(stat_of(has.ctx, "lock").holder_pid, getpid());
-	EXPECT(stat_of(has.ctx, "segment").state, DUOSHM_LIVE);
-	EXPECT(stat_of(has.ctx, "segment").attached, 1);
-	EXPECT(duoshm_segment_open(has.ctx, harness_name("half"), 0, 0, &early),
-		DUOSHM_ERR_TIMEOUT);
-	EXPECT(duoshm_remove(has.ctx, harness_name("half")), DUOSHM_ERR_BUSY);
-	EXPECT(duoshm_segment_publish(has.half), 0);
-	EXPECT(duoshm_semaphore_value(has.semaphore), 1);
-	OK(duoshm_queue_open(has.ctx, harness_name("queue"), DUOSHM_CONSUMER, 0, &consumer));
+	EXPECT(stat_of(ctx, "lock").holder_pid, getpid());
+	EXPECT(stat_of(ctx, "segment").state, DUOSHM_LIVE);
+	EXPECT(stat_of(ctx, "segment").attached, 1);
+	EXPECT(duoshm_segment_open(ctx, harness_name("half"), 0, 0, &early), DUOSHM_ERR_TIMEOUT);
+	EXPECT(duoshm_remove(ctx, harness_name("half")), DUOSHM_ERR_BUSY);
+	EXPECT(duoshm_segment_publish(half), 0);
+	EXPECT(duoshm_semaphore_value(semaphore), 1);
+	OK(duoshm_queue_open(ctx, harness_name("queue"), DUOSHM_CONSUMER, 0, &consumer));
 	EXPECT(duoshm_queue_receive(consumer, &byte, 1, 0), DUOSHM_ERR_TIMEOUT);
 	EXPECT(duoshm_queue_close(consumer), 0);
-	EXPECT(duoshm_queue_send(has.queue, "x", 1, 0), 0);
-	close_all(&has);
+	EXPECT(duoshm_queue_send(queue, "x", 1, 0), 0);
+	close_all();
 }
 
 /* ---- C12 ------------------------------------------------------------------------------------ */
 
 /* A word of the object's first 16 bytes, reached as a stranger would: layout and byte order. */
-static void exchange_word(struct duoshm *ctx, const char *stem, size_t at, uint32_t mask)
+static void exchange_word(const char *stem, size_t at, uint32_t mask)
 {
 	struct duoshm_stat stat = stat_of(ctx, stem);
 	struct duoshm_segment *raw = NULL;
@@ -257,19 +237,16 @@ static void c12_incompatible(void)
 		size_t at;
 		uint32_t mask;
 	} table[] = {{8, 0x100}, {12, 0x01020304 ^ 0x04030201}};
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *seen;
 
 	end_segment(make_segment(ctx, "version", 64, 0));
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		exchange_word(ctx, "version", table[i].at, table[i].mask);
+		exchange_word("version", table[i].at, table[i].mask);
 		EXPECT(duoshm_segment_open(ctx, harness_name("version"), 0, 0, &seen),
 			DUOSHM_ERR_INCOMPATIBLE);
-		exchange_word(ctx, "version", table[i].at, table[i].mask);
+		exchange_word("version", table[i].at, table[i].mask);
 	}
 	end_segment(open_segment(ctx, "version", 0));
-	discard(ctx, "version");
-	end_context(ctx);
 }
 
 const struct harness_case process_cases[] = {

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static struct duoshm_queue *make(struct duoshm *ctx, const char *stem, enum duoshm_role role)
+static struct duoshm_queue *make(const char *stem, enum duoshm_role role)
 {
 	struct duoshm_queue *queue = NULL;
 
@@ -15,7 +15,7 @@ static struct duoshm_queue *make(struct duoshm *ctx, const char *stem, enum duos
 	return queue;
 }
 
-static struct duoshm_queue *open_it(struct duoshm *ctx, const char *stem, enum duoshm_role role)
+static struct duoshm_queue *open_it(const char *stem, enum duoshm_role role)
 {
 	struct duoshm_queue *queue = NULL;
 
@@ -23,12 +23,9 @@ static struct duoshm_queue *open_it(struct duoshm *ctx, const char *stem, enum d
 	return queue;
 }
 
-static void end(struct duoshm *ctx, struct duoshm_queue *queue, const char *stem)
+static void end(struct duoshm_queue *queue)
 {
 	EXPECT(duoshm_queue_close(queue), 0);
-	if (stem != NULL)
-		discard(ctx, stem);
-	end_context(ctx);
 }
 
 static unsigned char pattern(int64_t message, size_t at)
@@ -40,8 +37,8 @@ static unsigned char pattern(int64_t message, size_t at)
 static int consume(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm *ctx = new_context();
-	struct duoshm_queue *queue = open_it(ctx, helper->stem, DUOSHM_CONSUMER);
+	ctx = new_context();
+	struct duoshm_queue *queue = open_it(helper->stem, DUOSHM_CONSUMER);
 	unsigned char buffer[1024];
 	size_t longest = duoshm_queue_longest(queue);
 
@@ -53,14 +50,14 @@ static int consume(void *argument)
 			CHECK(buffer[at] == pattern(i, at));
 	}
 	EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), LONG_TIME), DUOSHM_ERR_END);
-	end(ctx, queue, NULL);
+	end(queue);
+	end_context(ctx);
 	return 0;
 }
 
 static void q_order_and_end(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_queue *queue = make(ctx, "order", DUOSHM_PRODUCER);
+	struct duoshm_queue *queue = make("order", DUOSHM_PRODUCER);
 	struct helper helper = {.number = harness_scale(2000, 20000, 1000000)};
 	unsigned char buffer[1024];
 	size_t longest = duoshm_queue_longest(queue);
@@ -75,14 +72,14 @@ static void q_order_and_end(void)
 	}
 	EXPECT(duoshm_queue_finish(queue), 0);
 	finish_helper(&helper);
-	end(ctx, queue, "order");
+	end(queue);
 }
 
 static int reader_in_steps(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm *ctx = new_context();
-	struct duoshm_queue *queue = open_it(ctx, helper->stem, DUOSHM_CONSUMER);
+	ctx = new_context();
+	struct duoshm_queue *queue = open_it(helper->stem, DUOSHM_CONSUMER);
 	const void *message;
 	char buffer[8];
 
@@ -100,14 +97,14 @@ static int reader_in_steps(void *argument)
 	EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), 0), DUOSHM_ERR_TIMEOUT);
 	EXPECT(duoshm_queue_pending(queue), DUOSHM_ERR_TIMEOUT);
 	EXPECT(duoshm_queue_send(queue, buffer, 1, 0), DUOSHM_ERR_NOT_OWNER);
-	end(ctx, queue, NULL);
+	end(queue);
+	end_context(ctx);
 	return 0;
 }
 
 static void q_in_place(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_queue *queue = make(ctx, "place", DUOSHM_PRODUCER), *second = NULL;
+	struct duoshm_queue *queue = make("place", DUOSHM_PRODUCER), *second = NULL;
 	size_t longest = duoshm_queue_longest(queue);
 	const char *name = harness_name("place");
 	struct helper helper;
@@ -130,14 +127,14 @@ static void q_in_place(void)
 		DUOSHM_ERR_TOO_LONG);
 	EXPECT(duoshm_queue_receive(queue, &byte, 1, 0), DUOSHM_ERR_NOT_OWNER);
 	finish_helper(&helper);
-	end(ctx, queue, "place");
+	end(queue);
 }
 
 static int take_role_and_stay(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm_queue *queue =
-		open_it(new_context(), helper->stem, (enum duoshm_role)helper->flags);
+	ctx = new_context();
+	struct duoshm_queue *queue = open_it(helper->stem, (enum duoshm_role)helper->flags);
 
 	for (int i = 0; helper->flags == DUOSHM_PRODUCER && i < 3; i++)
 		EXPECT(duoshm_queue_send(queue, "last words", 10, 0), 0);
@@ -146,8 +143,7 @@ static int take_role_and_stay(void *argument)
 
 static void q_producer_dies(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_queue *queue = make(ctx, "dies", DUOSHM_CONSUMER);
+	struct duoshm_queue *queue = make("dies", DUOSHM_CONSUMER);
 	struct helper helper;
 	char buffer[16];
 
@@ -160,13 +156,12 @@ static void q_producer_dies(void)
 	start_helper(&helper, take_role_and_stay, "dies", DUOSHM_PRODUCER);
 	EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), LONG_TIME), 10);
 	kill_helper(&helper);
-	end(ctx, queue, "dies");
+	end(queue);
 }
 
 static void q_consumer_dies(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_queue *queue = make(ctx, "dies", DUOSHM_PRODUCER);
+	struct duoshm_queue *queue = make("dies", DUOSHM_PRODUCER);
 	struct helper helper;
 	int result = 0;
 
@@ -175,13 +170,14 @@ static void q_consumer_dies(void)
 	for (int i = 0; i < 1000 && result == 0; i++)
 		result = duoshm_queue_send(queue, "nobody reads it", 16, DUOSHM_FOREVER);
 	EXPECT(result, DUOSHM_ERR_PEER_DEAD);
-	end(ctx, queue, "dies");
+	end(queue);
 }
 
 static int wait_for_removal(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm_queue *queue = open_it(new_context(), helper->stem, DUOSHM_CONSUMER);
+	ctx = new_context();
+	struct duoshm_queue *queue = open_it(helper->stem, DUOSHM_CONSUMER);
 	char buffer[16];
 
 	harness_gate_open(&helper->ready);
@@ -192,8 +188,7 @@ static int wait_for_removal(void *argument)
 
 static void q_removal(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_queue *queue = make(ctx, "removed", DUOSHM_PRODUCER);
+	struct duoshm_queue *queue = make("removed", DUOSHM_PRODUCER);
 	struct helper helper;
 
 	start_helper(&helper, wait_for_removal, "removed", 0);
@@ -201,7 +196,7 @@ static void q_removal(void)
 	discard(ctx, "removed");
 	finish_helper(&helper);
 	EXPECT(duoshm_queue_send(queue, "x", 1, 0), DUOSHM_ERR_REMOVED);
-	end(ctx, queue, NULL);
+	end(queue);
 }
 
 /* Both roles in one child, so that both sides are awake: the queue's two handles, own memory each. */
@@ -209,12 +204,12 @@ static struct duoshm_queue *producer, *consumer;
 
 static int open_pair(void *argument)
 {
-	struct duoshm *ctx = new_context();
+	ctx = new_context();
 	char byte;
 
 	(void)argument;
-	producer = open_it(ctx, "pair", DUOSHM_PRODUCER);
-	consumer = open_it(ctx, "pair", DUOSHM_CONSUMER);
+	producer = open_it("pair", DUOSHM_PRODUCER);
+	consumer = open_it("pair", DUOSHM_CONSUMER);
 	/* The first message finds out who the other side is. */
 	EXPECT(duoshm_queue_send(producer, "x", 1, 0), 0);
 	return duoshm_queue_receive(consumer, &byte, 1, 0) != 1;
@@ -240,17 +235,13 @@ static int send_and_receive(void *argument)
 
 static void q_no_system_call(void)
 {
-	struct duoshm *ctx = new_context();
-
-	EXPECT(duoshm_queue_close(make(ctx, "pair", DUOSHM_PRODUCER)), 0);
+	EXPECT(duoshm_queue_close(make("pair", DUOSHM_PRODUCER)), 0);
 	makes_no_system_call(open_pair, send_and_receive, NULL);
-	discard(ctx, "pair");
-	end_context(ctx);
 }
 
 /* ---- broadcast ------------------------------------------------------------------------------- */
 
-static struct duoshm_broadcast *tune_in(struct duoshm *ctx, const char *stem, unsigned flags)
+static struct duoshm_broadcast *tune_in(const char *stem, unsigned flags)
 {
 	struct duoshm_broadcast *broadcast = NULL;
 
@@ -276,8 +267,8 @@ static void follow(struct helper *helper, struct duoshm_broadcast *broadcast)
 static int reader(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm *ctx = new_context();
-	struct duoshm_broadcast *broadcast = tune_in(ctx, helper->stem, helper->flags);
+	ctx = new_context();
+	struct duoshm_broadcast *broadcast = tune_in(helper->stem, helper->flags);
 	int64_t number;
 
 	EXPECT(duoshm_broadcast_next(broadcast, &number, 8, NULL, 0), DUOSHM_ERR_TIMEOUT);
@@ -289,7 +280,6 @@ static int reader(void *argument)
 
 static void b_readers_account_for_all(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_broadcast *broadcast = NULL, *late;
 	struct helper helpers[3];
 	int64_t messages = harness_scale(5000, 100000, 1000000), number;
@@ -299,7 +289,7 @@ static void b_readers_account_for_all(void)
 	OK(duoshm_broadcast_create(ctx, harness_name("cast"), 4096, NULL, &broadcast));
 	EXPECT(duoshm_broadcast_publish(broadcast, long_message, sizeof(long_message)),
 		DUOSHM_ERR_TOO_LONG);
-	late = tune_in(ctx, "cast", 0);
+	late = tune_in("cast", 0);
 	for (int i = 0; i < 3; i++) {
 		helpers[i].number = messages;
 		start_helper(&helpers[i], reader, "cast", i == 0 ? DUOSHM_READ_ONLY : 0);
@@ -314,8 +304,6 @@ static void b_readers_account_for_all(void)
 	EXPECT(duoshm_broadcast_close(broadcast), 0);
 	for (int i = 0; i < 3; i++)
 		finish_helper(&helpers[i]);
-	discard(ctx, "cast");
-	end_context(ctx);
 }
 
 static int publish_and_stay(void *argument)
@@ -332,13 +320,12 @@ static int publish_and_stay(void *argument)
 
 static void b_producer_dies(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_broadcast *broadcast;
 	struct helper helper;
 	char buffer[16];
 
 	start_helper(&helper, publish_and_stay, "dying", 0);
-	broadcast = tune_in(ctx, "dying", 0);
+	broadcast = tune_in("dying", 0);
 	harness_gate_open(&helper.go);
 	CHECK(harness_gate_pass(&helper.ready));
 	kill_helper(&helper);
@@ -346,8 +333,6 @@ static void b_producer_dies(void)
 	EXPECT(duoshm_broadcast_next(broadcast, buffer, sizeof(buffer), NULL, DUOSHM_FOREVER),
 		DUOSHM_ERR_PEER_DEAD);
 	EXPECT(duoshm_broadcast_close(broadcast), 0);
-	discard(ctx, "dying");
-	end_context(ctx);
 }
 
 const struct harness_case queue_cases[] = {

@@ -13,7 +13,7 @@
 
 enum { NOBODY = 65534 };
 
-static struct duoshm_segment *make_with_mode(struct duoshm *ctx, const char *stem, unsigned mode)
+static struct duoshm_segment *make_with_mode(const char *stem, unsigned mode)
 {
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
 	struct duoshm_segment *segment = NULL;
@@ -49,7 +49,6 @@ static void c4_modes(void)
 		mode_t asked, mask, given;
 	} table[] = {{0600, 022, 0600}, {0666, 022, 0644}, {0666, 027, 0640}, {0660, 077, 0600},
 		{0666, 0, 0666}, {0640, 0, 0640}};
-	struct duoshm *ctx = new_context();
 	struct duoshm_segment *segment = make_segment(ctx, "mode", 64, 0);
 
 	EXPECT(stat_of(ctx, "mode").mode, 0600);
@@ -57,14 +56,13 @@ static void c4_modes(void)
 	discard(ctx, "mode");
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		mode_t old = umask(table[i].mask);
-		segment = make_with_mode(ctx, "mode", table[i].asked);
+		segment = make_with_mode("mode", table[i].asked);
 		umask(old);
 		EXPECT(stat_of(ctx, "mode").mode, table[i].given);
 		EXPECT(entry_mode(duoshm_directory(ctx)), table[i].given);
 		end_segment(segment);
 		discard(ctx, "mode");
 	}
-	end_context(ctx);
 }
 
 static int write_read_only(void *argument)
@@ -84,8 +82,7 @@ static int write_read_only(void *argument)
 
 static void c4_read_only_is_protected(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_segment *segment = make_with_mode(ctx, "read", 0600), *reader;
+	struct duoshm_segment *segment = make_with_mode("read", 0600), *reader;
 
 	*(char *)duoshm_segment_data(segment) = 'r';
 	int end = harness_wait(harness_fork(write_read_only, NULL));
@@ -96,8 +93,6 @@ static void c4_read_only_is_protected(void)
 	EXPECT(duoshm_segment_sleep(reader, 0, 0), DUOSHM_ERR_READ_ONLY);
 	end_segment(reader);
 	end_segment(segment);
-	discard(ctx, "read");
-	end_context(ctx);
 }
 
 /* A reader of another user, who can write nothing of ours. Opens "open" and hangs. */
@@ -107,7 +102,7 @@ static int read_as_nobody(void *argument)
 	struct duoshm_segment *segment;
 
 	CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
-	struct duoshm *ctx = new_context();
+	ctx = new_context();
 	EXPECT(duoshm_segment_open(ctx, harness_name("closed"), DUOSHM_READ_ONLY, 0, &segment),
 		DUOSHM_ERR_PERMISSION);
 	EXPECT(duoshm_segment_open(ctx, harness_name("open"), 0, 0, &segment),
@@ -127,10 +122,9 @@ static void c4_other_users(void)
 {
 	if (geteuid() != 0)
 		HARNESS_SKIP("only root can become another user");
-	struct duoshm *ctx = new_context();
 	mode_t old = umask(022);
-	struct duoshm_segment *open = make_with_mode(ctx, "open", 0644);
-	struct duoshm_segment *closed = make_with_mode(ctx, "closed", 0600);
+	struct duoshm_segment *open = make_with_mode("open", 0644);
+	struct duoshm_segment *closed = make_with_mode("closed", 0600);
 	struct helper helper;
 
 	umask(old);
@@ -145,15 +139,12 @@ static void c4_other_users(void)
 	EXPECT(chmod(duoshm_directory(ctx), 0700), 0);
 	end_segment(open);
 	end_segment(closed);
-	discard(ctx, "open");
-	discard(ctx, "closed");
-	end_context(ctx);
 }
 
 static int read_without_rights(void *argument)
 {
 	struct duoshm_segment *segment;
-	struct duoshm *ctx = new_context();
+	ctx = new_context();
 
 	(void)argument;
 	EXPECT(duoshm_segment_open(ctx, harness_name("bare"), DUOSHM_READ_ONLY, 0, &segment), 0);
@@ -164,27 +155,24 @@ static int read_without_rights(void *argument)
 /* A program that starts when the registry cannot be written any more; as root it can. */
 static void c4_read_only_registry(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_segment *segment = make_with_mode(ctx, "bare", 0600);
+	struct duoshm_segment *segment = make_with_mode("bare", 0600);
 
 	EXPECT(chmod(duoshm_directory(ctx), 0500), 0);
 	EXPECT(harness_wait(harness_fork(read_without_rights, NULL)), 0);
 	EXPECT(chmod(duoshm_directory(ctx), 0700), 0);
 	end_segment(segment);
-	discard(ctx, "bare");
-	end_context(ctx);
 }
 
 static int bad_directory(const char *directory)
 {
 	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
-	struct duoshm *ctx = NULL;
+	struct duoshm *bad = NULL;
 
 	options.backend = harness_backend();
 	options.directory = directory;
-	int result = duoshm_new(&options, &ctx);
+	int result = duoshm_new(&options, &bad);
 	if (result == 0)
-		duoshm_free(ctx);
+		duoshm_free(bad);
 	return result;
 }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-static struct duoshm_semaphore *make(struct duoshm *ctx, const char *stem, unsigned value)
+static struct duoshm_semaphore *make(const char *stem, unsigned value)
 {
 	struct duoshm_semaphore *semaphore = NULL;
 
@@ -17,7 +17,7 @@ static struct duoshm_semaphore *make(struct duoshm *ctx, const char *stem, unsig
 	return semaphore;
 }
 
-static struct duoshm_semaphore *open_it(struct duoshm *ctx, const char *stem, unsigned flags)
+static struct duoshm_semaphore *open_it(const char *stem, unsigned flags)
 {
 	struct duoshm_semaphore *semaphore = NULL;
 
@@ -25,24 +25,20 @@ static struct duoshm_semaphore *open_it(struct duoshm *ctx, const char *stem, un
 	return semaphore;
 }
 
-static void end(struct duoshm *ctx, struct duoshm_semaphore *semaphore, const char *stem)
+static void end(struct duoshm_semaphore *semaphore)
 {
 	EXPECT(duoshm_semaphore_close(semaphore), 0);
-	if (stem != NULL)
-		discard(ctx, stem);
-	end_context(ctx);
 }
 
 static void c8_range(void)
 {
-	struct duoshm *ctx = new_context();
 	struct duoshm_semaphore *semaphore = NULL;
 
 	EXPECT(duoshm_semaphore_create(
 		       ctx, harness_name("range"), DUOSHM_VALUE_MAX + 1, NULL, &semaphore),
 		DUOSHM_ERR_INVALID);
 	CHECK(semaphore == NULL);
-	semaphore = make(ctx, "range", DUOSHM_VALUE_MAX - 1);
+	semaphore = make("range", DUOSHM_VALUE_MAX - 1);
 	EXPECT(duoshm_semaphore_post(semaphore, 2), DUOSHM_ERR_OVERFLOW);
 	EXPECT(duoshm_semaphore_value(semaphore), DUOSHM_VALUE_MAX - 1);
 	EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
@@ -51,7 +47,7 @@ static void c8_range(void)
 	EXPECT(duoshm_semaphore_post(semaphore, DUOSHM_VALUE_MAX + 1), DUOSHM_ERR_INVALID);
 	EXPECT(duoshm_semaphore_value(semaphore), DUOSHM_VALUE_MAX);
 	EXPECT(stat_of(ctx, "range").value, DUOSHM_VALUE_MAX);
-	end(ctx, semaphore, "range");
+	end(semaphore);
 }
 
 static int64_t now(void)
@@ -64,8 +60,7 @@ static int64_t now(void)
 
 static void c8_timeouts(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = make(ctx, "timeouts", 2);
+	struct duoshm_semaphore *semaphore = make("timeouts", 2);
 
 	EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), 0);
 	EXPECT(duoshm_semaphore_wait(semaphore, DUOSHM_FOREVER, 0), 0);
@@ -76,21 +71,22 @@ static void c8_timeouts(void)
 	CHECK(now() - before >= SECOND / 4);
 	EXPECT(duoshm_semaphore_wait(semaphore, -1, 0), DUOSHM_ERR_INVALID);
 	EXPECT(duoshm_semaphore_wait(semaphore, 0, DUOSHM_READ_ONLY), DUOSHM_ERR_INVALID);
-	end(ctx, semaphore, "timeouts");
+	end(semaphore);
 }
 
 /* Waits with its flags; exit status: minus the result. */
 static int waiter(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = open_it(ctx, helper->stem, 0);
+	ctx = new_context();
+	struct duoshm_semaphore *semaphore = open_it(helper->stem, 0);
 
 	harness_gate_open(&helper->ready);
 	int result = duoshm_semaphore_wait(semaphore, DUOSHM_FOREVER, helper->flags);
 	if (result == DUOSHM_ERR_REMOVED)
 		EXPECT(duoshm_semaphore_post(semaphore, 1), DUOSHM_ERR_REMOVED);
-	end(ctx, semaphore, NULL);
+	end(semaphore);
+	end_context(ctx);
 	return -result;
 }
 
@@ -109,8 +105,7 @@ static void end_waiter(struct helper *helper, int result)
 
 static void c8_post_wakes(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = make(ctx, "wakes", 0);
+	struct duoshm_semaphore *semaphore = make("wakes", 0);
 	struct helper helpers[3];
 
 	for (int i = 0; i < 3; i++)
@@ -119,7 +114,7 @@ static void c8_post_wakes(void)
 	for (int i = 0; i < 3; i++)
 		end_waiter(&helpers[i], 0);
 	EXPECT(duoshm_semaphore_value(semaphore), 1);
-	end(ctx, semaphore, "wakes");
+	end(semaphore);
 }
 
 static void ignore(int signal_number)
@@ -129,8 +124,7 @@ static void ignore(int signal_number)
 
 static void c8_signals(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = make(ctx, "signals", 0);
+	struct duoshm_semaphore *semaphore = make("signals", 0);
 	struct sigaction action = {.sa_handler = ignore}, old;
 	struct helper helper;
 
@@ -150,13 +144,12 @@ static void c8_signals(void)
 	EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
 	end_waiter(&helper, 0);
 	sigaction(SIGUSR1, &old, NULL);
-	end(ctx, semaphore, "signals");
+	end(semaphore);
 }
 
 static void c8_removal(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = make(ctx, "removed", 0);
+	struct duoshm_semaphore *semaphore = make("removed", 0);
 	struct helper helpers[2];
 
 	start_waiter(&helpers[0], "removed", 0);
@@ -168,12 +161,13 @@ static void c8_removal(void)
 	EXPECT(duoshm_semaphore_wait(semaphore, DUOSHM_FOREVER, 0), DUOSHM_ERR_REMOVED);
 	EXPECT(duoshm_semaphore_post(semaphore, 1), DUOSHM_ERR_REMOVED);
 	EXPECT(duoshm_semaphore_value(semaphore), DUOSHM_ERR_REMOVED);
-	end(ctx, semaphore, NULL);
+	end(semaphore);
 }
 
 static int take_and_stay(void *helper)
 {
-	struct duoshm_semaphore *semaphore = open_it(new_context(), "dead", 0);
+	ctx = new_context();
+	struct duoshm_semaphore *semaphore = open_it("dead", 0);
 
 	EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), 0);
 	return helper_stays(helper);
@@ -181,8 +175,7 @@ static int take_and_stay(void *helper)
 
 static void c8_units_of_the_dead(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = make(ctx, "dead", 1);
+	struct duoshm_semaphore *semaphore = make("dead", 1);
 	struct helper taker, sleeper, other;
 
 	start_helper(&taker, take_and_stay, "dead", 0);
@@ -195,7 +188,7 @@ static void c8_units_of_the_dead(void)
 	end_waiter(&other, 0);
 	EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
 	EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), 0);
-	end(ctx, semaphore, "dead");
+	end(semaphore);
 }
 
 static struct duoshm_semaphore *counted; /* of the child whose calls are counted */
@@ -203,7 +196,8 @@ static struct duoshm_semaphore *counted; /* of the child whose calls are counted
 static int open_counted(void *argument)
 {
 	(void)argument;
-	counted = open_it(new_context(), "counted", 0);
+	ctx = new_context();
+	counted = open_it("counted", 0);
 	return 0;
 }
 
@@ -220,51 +214,49 @@ static int post_and_wait(void *argument)
 
 static void c8_no_system_call(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = make(ctx, "counted", 0);
+	struct duoshm_semaphore *semaphore = make("counted", 0);
 
 	makes_no_system_call(open_counted, post_and_wait, NULL);
-	end(ctx, semaphore, "counted");
+	end(semaphore);
 }
 
 /* Many processes pass a few units around: none is lost, none invented. */
 static int pass_around(void *argument)
 {
 	struct helper *helper = argument;
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = open_it(ctx, "around", 0);
+	ctx = new_context();
+	struct duoshm_semaphore *semaphore = open_it("around", 0);
 
 	CHECK(harness_gate_pass(&helper->go));
 	for (int64_t i = 0; i < helper->number; i++) {
 		EXPECT(duoshm_semaphore_wait(semaphore, LONG_TIME, 0), 0);
 		EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
 	}
-	end(ctx, semaphore, NULL);
+	end(semaphore);
+	end_context(ctx);
 	return 0;
 }
 
 static void c8_contention(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = make(ctx, "around", 2);
+	struct duoshm_semaphore *semaphore = make("around", 2);
 	struct helper helper = {.number = harness_scale(200000, 2000000, 20000000)};
 
 	EXPECT(run_together(pass_around, &helper, 4), 0);
 	EXPECT(duoshm_semaphore_value(semaphore), 2);
-	end(ctx, semaphore, "around");
+	end(semaphore);
 }
 
 static void c8_read_only(void)
 {
-	struct duoshm *ctx = new_context();
-	struct duoshm_semaphore *semaphore = make(ctx, "look", 5);
-	struct duoshm_semaphore *reader = open_it(ctx, "look", DUOSHM_READ_ONLY);
+	struct duoshm_semaphore *semaphore = make("look", 5);
+	struct duoshm_semaphore *reader = open_it("look", DUOSHM_READ_ONLY);
 
 	EXPECT(duoshm_semaphore_value(reader), 5);
 	EXPECT(duoshm_semaphore_wait(reader, 0, 0), DUOSHM_ERR_READ_ONLY);
 	EXPECT(duoshm_semaphore_post(reader, 1), DUOSHM_ERR_READ_ONLY);
 	EXPECT(duoshm_semaphore_close(reader), 0);
-	end(ctx, semaphore, "look");
+	end(semaphore);
 }
 
 const struct harness_case semaphore_cases[] = {
