@@ -26,15 +26,13 @@ static struct cast *new_cast(void)
 {
 	struct cast *cast = aligned_alloc(64, (sizeof(*cast) + 63) & ~(size_t)63);
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(cast);
+	CHECK_FATAL(cast != NULL);
 	memset(cast, 0, sizeof(*cast));
 	memset(cast->data, 0x5a, sizeof(cast->data));
 	memset(cast->data, 0, 16);
 	memset(cast->guard, 0x5a, sizeof(cast->guard));
-	CU_ASSERT_EQUAL_FATAL(
-		duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY), 0);
-	CU_ASSERT_EQUAL_FATAL(
-		duoshm__cast_read(&cast->reader, &cast->indices, cast->data, CAPACITY), 0);
+	OK(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY));
+	OK(duoshm__cast_read(&cast->reader, &cast->indices, cast->data, CAPACITY));
 	return cast;
 }
 
@@ -81,7 +79,7 @@ static int next(struct cast *cast, uint64_t *number, uint64_t *missed)
 	if (result != 0)
 		return result;
 	memcpy(number, got, 8);
-	CU_ASSERT(whole(*number, got, length));
+	CHECK(whole(*number, got, length));
 	return 0;
 }
 
@@ -91,14 +89,14 @@ static void messages_come_in_order_and_whole(void)
 	uint64_t number, missed;
 	bool all = true;
 
-	CU_ASSERT_EQUAL(next(cast, &number, &missed), DUOSHM_ERR_TIMEOUT);
+	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_TIMEOUT);
 	for (uint64_t i = 0; i < 2000; i++) {
 		all = all && publish(cast, i) == 0 && duoshm__cast_waiting(&cast->reader);
 		all = all && next(cast, &number, &missed) == 0 && number == i && missed == 0;
 		all = all && !duoshm__cast_waiting(&cast->reader);
 	}
-	CU_ASSERT(all);
-	CU_ASSERT(guarded(cast));
+	CHECK(all);
+	CHECK(guarded(cast));
 	free(cast);
 }
 
@@ -118,9 +116,8 @@ static void lengths_from_nothing_to_the_longest(void)
 			all = all && length == i && memcmp(in, out, i) == 0;
 		}
 	}
-	CU_ASSERT(all);
-	CU_ASSERT_EQUAL(
-		duoshm__cast_publish(&cast->producer, out, LONGEST + 1), DUOSHM_ERR_TOO_LONG);
+	CHECK(all);
+	EXPECT(duoshm__cast_publish(&cast->producer, out, LONGEST + 1), DUOSHM_ERR_TOO_LONG);
 	free(cast);
 }
 
@@ -130,14 +127,14 @@ static void a_slow_reader_learns_what_it_missed(void)
 	uint64_t number, missed, expected = 0;
 
 	for (uint64_t i = 0; i < 5000; i++) {
-		CU_ASSERT_EQUAL(publish(cast, i), 0);
+		EXPECT(publish(cast, i), 0);
 		if (i % 97 != 0)
 			continue;
 		while (next(cast, &number, &missed) == 0) {
-			CU_ASSERT_EQUAL(number, expected + missed);
+			EXPECT(number, expected + missed);
 			expected = number + 1;
 		}
-		CU_ASSERT_EQUAL(expected, i + 1);
+		EXPECT(expected, i + 1);
 	}
 	free(cast);
 }
@@ -150,16 +147,15 @@ static void a_new_reader_begins_with_what_comes(void)
 	uint64_t length, missed;
 
 	for (uint64_t i = 0; i < 3; i++)
-		CU_ASSERT_EQUAL(publish(cast, i), 0);
-	CU_ASSERT_EQUAL(duoshm__cast_read(&late, &cast->indices, cast->data, CAPACITY), 0);
-	CU_ASSERT_EQUAL(
-		duoshm__cast_next(&late, got, sizeof(got), &length, &missed), DUOSHM_ERR_TIMEOUT);
+		EXPECT(publish(cast, i), 0);
+	EXPECT(duoshm__cast_read(&late, &cast->indices, cast->data, CAPACITY), 0);
+	EXPECT(duoshm__cast_next(&late, got, sizeof(got), &length, &missed), DUOSHM_ERR_TIMEOUT);
 	/* and knows from then on what it misses, though it has read nothing yet */
 	for (uint64_t i = 3; i < 203; i++)
-		CU_ASSERT_EQUAL(publish(cast, i), 0);
-	CU_ASSERT_EQUAL(duoshm__cast_next(&late, got, sizeof(got), &length, &missed), 0);
-	CU_ASSERT(whole(202, got, length));
-	CU_ASSERT_EQUAL(missed, 199);
+		EXPECT(publish(cast, i), 0);
+	EXPECT(duoshm__cast_next(&late, got, sizeof(got), &length, &missed), 0);
+	CHECK(whole(202, got, length));
+	EXPECT(missed, 199);
 	free(cast);
 }
 
@@ -169,16 +165,15 @@ static void too_long_for_the_buffer_is_skipped(void)
 	unsigned char got[LONGEST];
 	uint64_t length = 4711, missed = 4711;
 
-	CU_ASSERT_EQUAL(duoshm__cast_publish(&cast->producer, "0123456789", 10), 0);
-	CU_ASSERT_EQUAL(duoshm__cast_publish(&cast->producer, "abc", 3), 0);
-	CU_ASSERT_EQUAL(
-		duoshm__cast_next(&cast->reader, got, 9, &length, &missed), DUOSHM_ERR_TOO_LONG);
-	CU_ASSERT_EQUAL(length, 4711);
-	CU_ASSERT_EQUAL(missed, 4711);
-	CU_ASSERT_EQUAL(duoshm__cast_next(&cast->reader, got, 9, &length, &missed), 0);
-	CU_ASSERT_EQUAL(length, 3);
-	CU_ASSERT_EQUAL(missed, 0);
-	CU_ASSERT_EQUAL(memcmp(got, "abc", 3), 0);
+	EXPECT(duoshm__cast_publish(&cast->producer, "0123456789", 10), 0);
+	EXPECT(duoshm__cast_publish(&cast->producer, "abc", 3), 0);
+	EXPECT(duoshm__cast_next(&cast->reader, got, 9, &length, &missed), DUOSHM_ERR_TOO_LONG);
+	EXPECT(length, 4711);
+	EXPECT(missed, 4711);
+	EXPECT(duoshm__cast_next(&cast->reader, got, 9, &length, &missed), 0);
+	EXPECT(length, 3);
+	EXPECT(missed, 0);
+	CHECK(memcmp(got, "abc", 3) == 0);
 	free(cast);
 }
 
@@ -195,9 +190,8 @@ static void die_amid_a_message(struct cast *cast, size_t bytes)
 	memcpy(cast->data + p->commit % CAPACITY, &p->sequence, 8);
 	for (size_t i = 8; i < 8 + bytes; i++)
 		cast->data[(p->commit + i) % CAPACITY] = 0xdd;
-	CU_ASSERT_EQUAL_FATAL(
-		duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY), 0);
-	CU_ASSERT_EQUAL_FATAL(duoshm__cast_publish(&cast->producer, "end", 3), 0);
+	OK(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY));
+	OK(duoshm__cast_publish(&cast->producer, "end", 3));
 }
 
 /*
@@ -229,8 +223,8 @@ static void intent_never_falls_at_a_takeover(void)
 			free(cast);
 		}
 	}
-	CU_ASSERT_EQUAL(torn, 0);
-	CU_ASSERT(lapped > 0);
+	EXPECT(torn, 0);
+	CHECK(lapped > 0);
 }
 
 static void numbers_go_on_after_a_takeover(void)
@@ -240,27 +234,26 @@ static void numbers_go_on_after_a_takeover(void)
 	uint64_t number, length, missed;
 
 	for (uint64_t i = 0; i < 40; i++) {
-		CU_ASSERT_EQUAL(publish(cast, i), 0);
-		CU_ASSERT_EQUAL(next(cast, &number, &missed), 0);
+		EXPECT(publish(cast, i), 0);
+		EXPECT(next(cast, &number, &missed), 0);
 	}
 	/* killed between `last` and `commit`: that message never was, its number is free */
 	struct duoshm__cast_producer before = cast->producer;
-	CU_ASSERT_EQUAL(publish(cast, 99), 0);
+	EXPECT(publish(cast, 99), 0);
 	duoshm__store64(&cast->indices.commit, before.commit);
-	CU_ASSERT_EQUAL(next(cast, &number, &missed), DUOSHM_ERR_TIMEOUT);
-	CU_ASSERT_EQUAL(
-		duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY), 0);
-	CU_ASSERT_EQUAL(cast->producer.sequence, 40);
+	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_TIMEOUT);
+	EXPECT(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY), 0);
+	EXPECT(cast->producer.sequence, 40);
 	/* a reader that comes at that moment expects it, too */
 	struct duoshm__cast_reader late;
-	CU_ASSERT_EQUAL(duoshm__cast_read(&late, &cast->indices, cast->data, CAPACITY), 0);
-	CU_ASSERT(late.counting);
-	CU_ASSERT_EQUAL(late.expected, 40);
+	EXPECT(duoshm__cast_read(&late, &cast->indices, cast->data, CAPACITY), 0);
+	CHECK(late.counting);
+	EXPECT(late.expected, 40);
 	/* killed before `last` */
 	die_amid_a_message(cast, 5);
-	CU_ASSERT_EQUAL(duoshm__cast_next(&cast->reader, got, sizeof(got), &length, &missed), 0);
-	CU_ASSERT_EQUAL(missed, 0);
-	CU_ASSERT_EQUAL(length, 3);
+	EXPECT(duoshm__cast_next(&cast->reader, got, sizeof(got), &length, &missed), 0);
+	EXPECT(missed, 0);
+	EXPECT(length, 3);
 	free(cast);
 }
 
@@ -290,7 +283,7 @@ static void got_and_missed_is_all(void)
 	uint64_t got = 0, missed_all = 0, expected = 0, number, missed;
 	bool order = true, over;
 
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, publish_all, &race), 0);
+	OK(pthread_create(&thread, NULL, publish_all, &race));
 	do {
 		over = duoshm__load32_acquire(&race.over) != 0;
 		while (next(race.cast, &number, &missed) == 0) {
@@ -300,9 +293,9 @@ static void got_and_missed_is_all(void)
 			got++;
 		}
 	} while (!over);
-	CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
-	CU_ASSERT(order);
-	CU_ASSERT_EQUAL(got + missed_all, race.messages);
+	EXPECT(pthread_join(thread, NULL), 0);
+	CHECK(order);
+	EXPECT(got + missed_all, race.messages);
 	free(race.cast);
 }
 
@@ -316,22 +309,22 @@ static void indices_without_sense_are_corrupt(void)
 	for (uint64_t i = 0; i < 100; i++)
 		(void)publish(cast, i);
 	uint64_t commit = cast->producer.commit;
-	CU_ASSERT_EQUAL(duoshm__cast_read(&cast->reader, &cast->indices, cast->data, CAPACITY), 0);
+	EXPECT(duoshm__cast_read(&cast->reader, &cast->indices, cast->data, CAPACITY), 0);
 	duoshm__store64(&cast->indices.commit, commit - 8);
-	CU_ASSERT_EQUAL(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
+	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
 	duoshm__store64(&cast->indices.commit, commit + 3);
-	CU_ASSERT_EQUAL(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
+	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
 	/* lapped, but where to is not ahead */
 	duoshm__store64(&cast->indices.commit, commit + 8 * CAPACITY);
-	CU_ASSERT_EQUAL(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
+	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
 	duoshm__store64(&cast->indices.last, commit + 4);
-	CU_ASSERT_EQUAL(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
-	CU_ASSERT_EQUAL(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY),
+	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
+	EXPECT(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY),
 		DUOSHM_ERR_CORRUPT);
 	duoshm__store64(&cast->indices.commit, commit);
 	duoshm__store64(&cast->indices.last, commit);
 	duoshm__store64(&cast->indices.intent, commit - 8);
-	CU_ASSERT_EQUAL(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY),
+	EXPECT(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY),
 		DUOSHM_ERR_CORRUPT);
 	free(cast);
 }
@@ -346,8 +339,7 @@ static void a_record_without_sense_is_corrupt(void)
 		uint64_t length, missed;
 		(void)duoshm__cast_publish(&cast->producer, got, 32);
 		memcpy(cast->data + 8, &lengths[i], 8);
-		CU_ASSERT_EQUAL(
-			duoshm__cast_next(&cast->reader, got, sizeof(got), &length, &missed),
+		EXPECT(duoshm__cast_next(&cast->reader, got, sizeof(got), &length, &missed),
 			DUOSHM_ERR_CORRUPT);
 		free(cast);
 	}
@@ -355,10 +347,10 @@ static void a_record_without_sense_is_corrupt(void)
 	struct cast *cast = new_cast();
 	uint64_t number, missed;
 	(void)publish(cast, 0);
-	CU_ASSERT_EQUAL(next(cast, &number, &missed), 0);
+	EXPECT(next(cast, &number, &missed), 0);
 	cast->producer.sequence = 0;
 	(void)publish(cast, 1);
-	CU_ASSERT_EQUAL(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
+	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
 	free(cast);
 }
 
@@ -389,8 +381,8 @@ static void random_bytes_do_no_harm(void)
 	}
 	for (size_t i = LONGEST; i < sizeof(got); i++)
 		inside = inside && got[i] == 0x5a;
-	CU_ASSERT(inside);
-	CU_ASSERT(guarded(cast));
+	CHECK(inside);
+	CHECK(guarded(cast));
 	free(cast);
 }
 

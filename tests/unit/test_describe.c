@@ -14,7 +14,7 @@ static int read_text(const char *text)
 {
 	FILE *file = fopen(harness_path("device.ini"), "w");
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	CHECK_FATAL(file != NULL);
 	fputs(text, file);
 	fclose(file);
 	duoshm__setup_free(&setup);
@@ -47,19 +47,19 @@ static void keys(void)
 
 	duoshm__setup_init(&setup);
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		CU_ASSERT_EQUAL(duoshm__setup_set(&setup, all[i].key, all[i].right), 0);
+		EXPECT(duoshm__setup_set(&setup, all[i].key, all[i].right), 0);
 		if (all[i].wrong)
-			CU_ASSERT_EQUAL(duoshm__setup_set(&setup, all[i].key, all[i].wrong),
+			EXPECT(duoshm__setup_set(&setup, all[i].key, all[i].wrong),
 				DUOSHM_ERR_INVALID);
 	}
-	CU_ASSERT_EQUAL(duoshm__setup_set(&setup, "colour", "red"), DUOSHM_ERR_INVALID);
-	CU_ASSERT_STRING_EQUAL(setup.name, "scope0");
-	CU_ASSERT_EQUAL(setup.period_s, 3);
-	CU_ASSERT_EQUAL(setup.bits, 1);
-	CU_ASSERT_EQUAL(setup.rate_hz, 1);
-	CU_ASSERT_EQUAL(setup.seed, 42);
-	CU_ASSERT(setup.start_now && setup.fast && setup.once);
-	CU_ASSERT_EQUAL(setup.mode, 0666);
+	EXPECT(duoshm__setup_set(&setup, "colour", "red"), DUOSHM_ERR_INVALID);
+	EXPECT_TEXT(setup.name, "scope0");
+	CHECK(setup.period_s == 3);
+	EXPECT(setup.bits, 1);
+	CHECK(setup.rate_hz == 1);
+	EXPECT(setup.seed, 42);
+	CHECK(setup.start_now && setup.fast && setup.once);
+	EXPECT(setup.mode, 0666);
 }
 
 #ifdef HAVE_INIH
@@ -67,25 +67,23 @@ static void a_whole_file(void)
 {
 	const struct duoshm__register_setup *reg;
 
-	CU_ASSERT_EQUAL_FATAL(
-		read_text("; a plant\n[device]\nname = plant\nrate = 20Hz\n\n"
-			  "[register TEMP]\nunit = degC\nwave = triangle:period=60s:amp=20degC\n"
-			  "low = -40\nhigh = 120degC\nhihi = 38\nprecision = 1\n"
-			  "[register SETPOINT]\naccess = rw\nvalue = 21.5\n"
-			  "[register DOOR]\ntype = boolean\nvalue = off\n"),
-		0);
-	CU_ASSERT_EQUAL(duoshm__setup_check(&setup, "device.ini"), 0);
-	CU_ASSERT_STRING_EQUAL(setup.name, "plant");
-	CU_ASSERT_EQUAL(setup.rate_hz, 20);
-	CU_ASSERT_EQUAL_FATAL(setup.registers, 3);
+	OK(read_text("; a plant\n[device]\nname = plant\nrate = 20Hz\n\n"
+		     "[register TEMP]\nunit = degC\nwave = triangle:period=60s:amp=20degC\n"
+		     "low = -40\nhigh = 120degC\nhihi = 38\nprecision = 1\n"
+		     "[register SETPOINT]\naccess = rw\nvalue = 21.5\n"
+		     "[register DOOR]\ntype = boolean\nvalue = off\n"));
+	EXPECT(duoshm__setup_check(&setup, "device.ini"), 0);
+	EXPECT_TEXT(setup.name, "plant");
+	CHECK(setup.rate_hz == 20);
+	EXPECT_FATAL(setup.registers, 3);
 	reg = &setup.reg[0];
-	CU_ASSERT_STRING_EQUAL(reg->about.name, "TEMP");
-	CU_ASSERT_STRING_EQUAL(reg->about.unit, "degC");
-	CU_ASSERT(reg->about.low == -40 && reg->about.high == 120 && reg->about.hihi == 38);
-	CU_ASSERT(isnan(reg->about.lolo) && isnan(reg->about.high_alarm));
-	CU_ASSERT_EQUAL(reg->about.precision, 1);
-	CU_ASSERT(!reg->about.writable && setup.reg[1].about.writable);
-	CU_ASSERT_EQUAL(setup.reg[2].about.type, DUOSHM_TYPE_BOOLEAN);
+	EXPECT_TEXT(reg->about.name, "TEMP");
+	EXPECT_TEXT(reg->about.unit, "degC");
+	CHECK(reg->about.low == -40 && reg->about.high == 120 && reg->about.hihi == 38);
+	CHECK(isnan(reg->about.lolo) && isnan(reg->about.high_alarm));
+	EXPECT(reg->about.precision, 1);
+	CHECK(!reg->about.writable && setup.reg[1].about.writable);
+	EXPECT(setup.reg[2].about.type, DUOSHM_TYPE_BOOLEAN);
 	duoshm__setup_free(&setup);
 }
 
@@ -107,8 +105,8 @@ static void errors_name_their_line(void)
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-		CU_ASSERT_EQUAL(read_text(wrong[i].text), DUOSHM_ERR_INVALID);
-		CU_ASSERT_PTR_NOT_NULL(strstr(duoshm_failure()->cause, wrong[i].where));
+		EXPECT(read_text(wrong[i].text), DUOSHM_ERR_INVALID);
+		EXPECT_PART(duoshm_failure()->cause, wrong[i].where);
 	}
 	duoshm__setup_free(&setup);
 }
@@ -129,9 +127,9 @@ static void senseless_together(void)
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-		CU_ASSERT_EQUAL(read_text(wrong[i].text), 0);
-		CU_ASSERT_EQUAL(duoshm__setup_check(&setup, "device.ini"), DUOSHM_ERR_INVALID);
-		CU_ASSERT_PTR_NOT_NULL(strstr(duoshm_failure()->cause, wrong[i].why));
+		EXPECT(read_text(wrong[i].text), 0);
+		EXPECT(duoshm__setup_check(&setup, "device.ini"), DUOSHM_ERR_INVALID);
+		EXPECT_PART(duoshm_failure()->cause, wrong[i].why);
 	}
 	duoshm__setup_free(&setup);
 }
@@ -141,16 +139,15 @@ static void long_lines_and_missing_files(void)
 	char text[400] = "[device]\nreplay = ";
 
 	memset(text + strlen(text), 'x', 300);
-	CU_ASSERT_EQUAL(read_text(text), DUOSHM_ERR_INVALID);
-	CU_ASSERT_PTR_NOT_NULL(strstr(duoshm_failure()->cause, "device.ini:2: is longer"));
-	CU_ASSERT_EQUAL(
-		duoshm__setup_read(&setup, harness_path("missing.ini")), DUOSHM_ERR_NOT_FOUND);
+	EXPECT(read_text(text), DUOSHM_ERR_INVALID);
+	EXPECT_PART(duoshm_failure()->cause, "device.ini:2: is longer");
+	EXPECT(duoshm__setup_read(&setup, harness_path("missing.ini")), DUOSHM_ERR_NOT_FOUND);
 	duoshm__setup_free(&setup);
 }
 #else
 static void without_inih(void)
 {
-	CU_ASSERT_EQUAL(read_text("[device]\n"), DUOSHM_ERR_UNSUPPORTED);
+	EXPECT(read_text("[device]\n"), DUOSHM_ERR_UNSUPPORTED);
 }
 #endif
 

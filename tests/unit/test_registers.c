@@ -42,17 +42,17 @@ static void alarms(void)
 	};
 	struct duoshm__registers r = {0};
 
-	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &volt), 0);
-	CU_ASSERT_EQUAL(r.value[0].alarm, DUOSHM_ALARM_UDF);
-	CU_ASSERT_EQUAL(r.value[0].severity, DUOSHM_INVALID);
+	EXPECT(duoshm__registers_add(&r, &volt), 0);
+	EXPECT(r.value[0].alarm, DUOSHM_ALARM_UDF);
+	EXPECT(r.value[0].severity, DUOSHM_INVALID);
 	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
 		duoshm__registers_number(&r, 0, levels[i].value, 5, 100, 200);
-		CU_ASSERT_EQUAL(r.value[0].severity, levels[i].severity);
-		CU_ASSERT_EQUAL(r.value[0].alarm, levels[i].alarm);
-		CU_ASSERT_EQUAL(r.value[0].sequence, i + 1);
+		EXPECT(r.value[0].severity, levels[i].severity);
+		EXPECT(r.value[0].alarm, levels[i].alarm);
+		EXPECT(r.value[0].sequence, i + 1);
 	}
-	CU_ASSERT_EQUAL(r.value[0].t_sample_ns, 100);
-	CU_ASSERT_EQUAL(r.value[0].t_update_ns, 200);
+	EXPECT(r.value[0].t_sample_ns, 100);
+	EXPECT(r.value[0].t_update_ns, 200);
 }
 
 static void finding(void)
@@ -61,11 +61,11 @@ static void finding(void)
 	struct duoshm_register other = volt;
 
 	strcpy(other.name, "OTHER");
-	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &volt), 0);
-	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &other), 1);
-	CU_ASSERT_EQUAL(duoshm__registers_add(&r, &volt), DUOSHM_ERR_INVALID);
-	CU_ASSERT_EQUAL(duoshm__registers_find(&r, "other"), 1);
-	CU_ASSERT_EQUAL(duoshm__registers_find(&r, "OTHE"), DUOSHM_ERR_NOT_FOUND);
+	EXPECT(duoshm__registers_add(&r, &volt), 0);
+	EXPECT(duoshm__registers_add(&r, &other), 1);
+	EXPECT(duoshm__registers_add(&r, &volt), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm__registers_find(&r, "other"), 1);
+	EXPECT(duoshm__registers_find(&r, "OTHE"), DUOSHM_ERR_NOT_FOUND);
 }
 
 static void parsing(void)
@@ -74,25 +74,25 @@ static void parsing(void)
 	struct duoshm_value value = {0};
 	char text[64];
 
-	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "500mV", &value), 0);
-	CU_ASSERT_EQUAL(value.real, 0.5);
+	EXPECT(duoshm__value_parse(&about, "500mV", &value), 0);
+	CHECK(value.real == 0.5);
 	duoshm__value_text(&about, &value, text, sizeof text);
-	CU_ASSERT_STRING_EQUAL(text, "0.5 V");
-	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "10.5", &value), DUOSHM_ERR_INVALID);
-	CU_ASSERT_PTR_NOT_NULL(strstr(duoshm_failure()->cause, "VOLT: 10.5 is beyond its limits"));
-	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "on", &value), DUOSHM_ERR_INVALID);
-	CU_ASSERT_EQUAL(value.real, 0.5); /* untouched */
+	EXPECT_TEXT(text, "0.5 V");
+	EXPECT(duoshm__value_parse(&about, "10.5", &value), DUOSHM_ERR_INVALID);
+	EXPECT_PART(duoshm_failure()->cause, "VOLT: 10.5 is beyond its limits");
+	EXPECT(duoshm__value_parse(&about, "on", &value), DUOSHM_ERR_INVALID);
+	CHECK(value.real == 0.5); /* untouched */
 	about.type = DUOSHM_TYPE_BOOLEAN;
-	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "ON", &value), 0);
-	CU_ASSERT_EQUAL(value.integer, 1);
-	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "2", &value), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm__value_parse(&about, "ON", &value), 0);
+	EXPECT(value.integer, 1);
+	EXPECT(duoshm__value_parse(&about, "2", &value), DUOSHM_ERR_INVALID);
 	about.type = DUOSHM_TYPE_INTEGER;
-	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "-7", &value), 0);
-	CU_ASSERT_EQUAL(value.integer, -7);
-	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "11", &value), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm__value_parse(&about, "-7", &value), 0);
+	EXPECT(value.integer, -7);
+	EXPECT(duoshm__value_parse(&about, "11", &value), DUOSHM_ERR_INVALID);
 	about.type = DUOSHM_TYPE_TEXT;
-	CU_ASSERT_EQUAL(duoshm__value_parse(&about, "any thing", &value), 0);
-	CU_ASSERT_STRING_EQUAL(value.text, "any thing");
+	EXPECT(duoshm__value_parse(&about, "any thing", &value), 0);
+	EXPECT_TEXT(value.text, "any thing");
 }
 
 static void rows_keep_everything(void)
@@ -111,20 +111,20 @@ static void rows_keep_everything(void)
 
 	duoshm__row_encode(&value, &row);
 	duoshm__row_decode(&row, DUOSHM_TYPE_TEXT, &back);
-	CU_ASSERT_EQUAL(back.type, value.type);
-	CU_ASSERT_EQUAL(back.real, value.real);
-	CU_ASSERT_EQUAL(back.integer, value.integer);
-	CU_ASSERT_STRING_EQUAL(back.text, value.text);
-	CU_ASSERT_EQUAL(back.sequence, value.sequence);
-	CU_ASSERT_EQUAL(back.t_sample_ns, value.t_sample_ns);
-	CU_ASSERT_EQUAL(back.t_update_ns, value.t_update_ns);
-	CU_ASSERT_EQUAL(back.severity, value.severity);
-	CU_ASSERT_EQUAL(back.alarm, value.alarm);
+	EXPECT(back.type, value.type);
+	CHECK(back.real == value.real);
+	EXPECT(back.integer, value.integer);
+	EXPECT_TEXT(back.text, value.text);
+	EXPECT(back.sequence, value.sequence);
+	EXPECT(back.t_sample_ns, value.t_sample_ns);
+	EXPECT(back.t_update_ns, value.t_update_ns);
+	EXPECT(back.severity, value.severity);
+	EXPECT(back.alarm, value.alarm);
 	/* a row of another process may hold anything */
 	memset(&row, 0xff, sizeof row);
 	duoshm__row_decode(&row, DUOSHM_TYPE_TEXT, &back);
-	CU_ASSERT_EQUAL(strlen(back.text), 63);
-	CU_ASSERT(back.severity <= DUOSHM_INVALID && back.alarm <= DUOSHM_ALARM_UDF);
+	EXPECT(strlen(back.text), 63);
+	CHECK(back.severity <= DUOSHM_INVALID && back.alarm <= DUOSHM_ALARM_UDF);
 }
 
 #define ROWS 40
@@ -184,11 +184,11 @@ static void snapshots_are_of_one_moment(void)
 			continue;
 		}
 		torn += torn_words(rows);
-		CU_ASSERT(rows[0].word[0] >= last); /* never back in time */
+		CHECK(rows[0].word[0] >= last); /* never back in time */
 		last = rows[0].word[0];
 	}
-	CU_ASSERT_EQUAL(torn, 0);
-	CU_ASSERT(busy < (size_t)reads / 2);
+	EXPECT(torn, 0);
+	CHECK(busy < (size_t)reads / 2);
 	harness_kill(writer);
 	drop_table(table);
 }
@@ -205,8 +205,8 @@ static void a_stopped_writer_blocks_nobody(void)
 		while (duoshm__load32(&table->latch) < 100)
 			duoshm__relax();
 		harness_stop(writer);
-		CU_ASSERT_EQUAL(duoshm__table_read(table, ROWS, 0, ROWS, rows), 0);
-		CU_ASSERT_EQUAL(torn_words(rows), 0);
+		EXPECT(duoshm__table_read(table, ROWS, 0, ROWS, rows), 0);
+		EXPECT(torn_words(rows), 0);
 		harness_kill(writer);
 		memset(table, 0, duoshm__table_bytes(ROWS - DUOSHM__EXTRA_ROWS));
 	}

@@ -15,8 +15,8 @@ static void write_file(const char *stem, const void *bytes, size_t length)
 {
 	FILE *file = fopen(harness_path(stem), "wb");
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	CU_ASSERT_EQUAL(fwrite(bytes, 1, length, file), length);
+	CHECK_FATAL(file != NULL);
+	EXPECT(fwrite(bytes, 1, length, file), length);
 	fclose(file);
 }
 
@@ -34,9 +34,9 @@ static int open_it(const char *stem, unsigned bits, double rate)
 /* The file is refused, and the cause holds both its name and `why`. */
 static void refused(const char *stem, int code, const char *why)
 {
-	CU_ASSERT_EQUAL(open_it(stem, 0, 0), code);
-	CU_ASSERT_PTR_NULL(replay);
-	CU_ASSERT_PTR_NOT_NULL(strstr(duoshm_failure()->cause, why));
+	EXPECT(open_it(stem, 0, 0), code);
+	CHECK(replay == NULL);
+	EXPECT_PART(duoshm_failure()->cause, why);
 }
 
 /* ---- CSV ---- */
@@ -47,21 +47,21 @@ static void csv_plain(void)
 	double samples[8];
 
 	write_text("plain.csv", "1,2\n3,4.5\n-1e-3,0x10\n");
-	CU_ASSERT_EQUAL_FATAL(open_it("plain.csv", 0, 0), 0);
+	OK(open_it("plain.csv", 0, 0));
 	format = duoshm__replay_format(replay);
-	CU_ASSERT_EQUAL(format->channels, 2);
-	CU_ASSERT_EQUAL(format->total_frames, 3);
-	CU_ASSERT_EQUAL(format->sample_type, DUOSHM_SAMPLE_REAL64);
-	CU_ASSERT_EQUAL(format->rate_hz, 10);
-	CU_ASSERT_STRING_EQUAL(format->names[1], "CH2");
-	CU_ASSERT_STRING_EQUAL(format->source, "csv");
-	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 2), 2);
-	CU_ASSERT(samples[0] == 1 && samples[1] == 2 && samples[2] == 3 && samples[3] == 4.5);
-	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 2), 1);
-	CU_ASSERT(samples[0] == -1e-3 && samples[1] == 16);
-	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 2), 0);
-	CU_ASSERT_EQUAL(duoshm__replay_rewind(replay), 0);
-	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 4), 3);
+	EXPECT(format->channels, 2);
+	EXPECT(format->total_frames, 3);
+	EXPECT(format->sample_type, DUOSHM_SAMPLE_REAL64);
+	CHECK(format->rate_hz == 10);
+	EXPECT_TEXT(format->names[1], "CH2");
+	EXPECT_TEXT(format->source, "csv");
+	EXPECT(duoshm__replay_read(replay, samples, 2), 2);
+	CHECK(samples[0] == 1 && samples[1] == 2 && samples[2] == 3 && samples[3] == 4.5);
+	EXPECT(duoshm__replay_read(replay, samples, 2), 1);
+	CHECK(samples[0] == -1e-3 && samples[1] == 16);
+	EXPECT(duoshm__replay_read(replay, samples, 2), 0);
+	EXPECT(duoshm__replay_rewind(replay), 0);
+	EXPECT(duoshm__replay_read(replay, samples, 4), 3);
 	duoshm__replay_close(replay);
 }
 
@@ -73,18 +73,18 @@ static void csv_named(void)
 	write_text("named.csv", "\357\273\277# a recording\r\n\r\n"
 				"time_ms;frame;VOLT (V);\"TEMP [degC]\"\r\n"
 				"0.0;0;1.5;20\r\n0.5;1;-1.5;21\r\n1.0;2;1.5;22\r\n");
-	CU_ASSERT_EQUAL_FATAL(open_it("named.csv", 0, 0), 0);
+	OK(open_it("named.csv", 0, 0));
 	format = duoshm__replay_format(replay);
-	CU_ASSERT_EQUAL(format->channels, 2);
-	CU_ASSERT_EQUAL(format->rate_hz, 2000);
-	CU_ASSERT_STRING_EQUAL(format->names[0], "VOLT");
-	CU_ASSERT_STRING_EQUAL(format->names[1], "TEMP");
-	CU_ASSERT_STRING_EQUAL(format->unit, "V");
-	CU_ASSERT_EQUAL(duoshm__replay_read(replay, samples, 2), 2);
-	CU_ASSERT(samples[0] == 1.5 && samples[1] == 20 && samples[2] == -1.5);
+	EXPECT(format->channels, 2);
+	CHECK(format->rate_hz == 2000);
+	EXPECT_TEXT(format->names[0], "VOLT");
+	EXPECT_TEXT(format->names[1], "TEMP");
+	EXPECT_TEXT(format->unit, "V");
+	EXPECT(duoshm__replay_read(replay, samples, 2), 2);
+	CHECK(samples[0] == 1.5 && samples[1] == 20 && samples[2] == -1.5);
 	duoshm__replay_close(replay);
-	CU_ASSERT_EQUAL_FATAL(open_it("named.csv", 0, 44100), 0);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->rate_hz, 44100);
+	OK(open_it("named.csv", 0, 44100));
+	CHECK(duoshm__replay_format(replay)->rate_hz == 44100);
 	duoshm__replay_close(replay);
 }
 
@@ -115,9 +115,8 @@ static void files_refused(void)
 	refused("missing.wav", DUOSHM_ERR_NOT_FOUND, "missing.wav");
 	write_file("zeros.csv", "1,2\n\0\0\0", 7);
 	refused("zeros.csv", DUOSHM_ERR_INVALID, "neither a sound file nor CSV");
-	CU_ASSERT_EQUAL(
-		duoshm__replay_open(harness_scratch_dir(), 0, 0, &replay), DUOSHM_ERR_INVALID);
-	CU_ASSERT_PTR_NOT_NULL(strstr(duoshm_failure()->cause, "not a regular file"));
+	EXPECT(duoshm__replay_open(harness_scratch_dir(), 0, 0, &replay), DUOSHM_ERR_INVALID);
+	EXPECT_PART(duoshm_failure()->cause, "not a regular file");
 }
 
 /* ---- WAV ---- */
@@ -161,25 +160,25 @@ static void wav_integers(void)
 	int32_t out[8] = {0};
 
 	write_file("pcm16.wav", wav, make_wav(wav, 1, 2, 16, samples, 12, 12));
-	CU_ASSERT_EQUAL_FATAL(open_it("pcm16.wav", 0, 0), 0);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->channels, 2);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 16);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->rate_hz, 44100);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->total_frames, 3);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->sample_type, DUOSHM_SAMPLE_INT32);
-	CU_ASSERT_EQUAL(duoshm__replay_read(replay, out, 4), 3);
-	CU_ASSERT_EQUAL(out[0], INT32_MIN);
-	CU_ASSERT_EQUAL(out[1], 0x7fff0000);
-	CU_ASSERT_EQUAL(out[2], 0x00010000);
-	CU_ASSERT_EQUAL(out[3], -0x10000);
-	CU_ASSERT_EQUAL(out[4], 0x12340000);
+	OK(open_it("pcm16.wav", 0, 0));
+	EXPECT(duoshm__replay_format(replay)->channels, 2);
+	EXPECT(duoshm__replay_format(replay)->bits, 16);
+	CHECK(duoshm__replay_format(replay)->rate_hz == 44100);
+	EXPECT(duoshm__replay_format(replay)->total_frames, 3);
+	EXPECT(duoshm__replay_format(replay)->sample_type, DUOSHM_SAMPLE_INT32);
+	EXPECT(duoshm__replay_read(replay, out, 4), 3);
+	EXPECT(out[0], INT32_MIN);
+	EXPECT(out[1], 0x7fff0000);
+	EXPECT(out[2], 0x00010000);
+	EXPECT(out[3], -0x10000);
+	EXPECT(out[4], 0x12340000);
 	duoshm__replay_close(replay);
 
 	write_file("pcm24.wav", wav, make_wav(wav, 1, 1, 24, samples, 12, 12));
-	CU_ASSERT_EQUAL_FATAL(open_it("pcm24.wav", 0, 0), 0);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 24);
-	CU_ASSERT_EQUAL(duoshm__replay_read(replay, out, 1), 1);
-	CU_ASSERT_EQUAL(out[0], INT32_MIN + (int32_t)0x7f800000); /* 0xff8000 << 8 */
+	OK(open_it("pcm24.wav", 0, 0));
+	EXPECT(duoshm__replay_format(replay)->bits, 24);
+	EXPECT(duoshm__replay_read(replay, out, 1), 1);
+	EXPECT(out[0], INT32_MIN + (int32_t)0x7f800000); /* 0xff8000 << 8 */
 	duoshm__replay_close(replay);
 }
 
@@ -189,12 +188,12 @@ static void wav_reals(void)
 	double out[4] = {0};
 
 	write_file("float.wav", wav, make_wav(wav, 3, 1, 32, samples, 16, 16));
-	CU_ASSERT_EQUAL_FATAL(open_it("float.wav", 0, 0), 0);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 32);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->sample_type, DUOSHM_SAMPLE_REAL64);
-	CU_ASSERT_EQUAL(duoshm__replay_read(replay, out, 4), 4);
+	OK(open_it("float.wav", 0, 0));
+	EXPECT(duoshm__replay_format(replay)->bits, 32);
+	EXPECT(duoshm__replay_format(replay)->sample_type, DUOSHM_SAMPLE_REAL64);
+	EXPECT(duoshm__replay_read(replay, out, 4), 4);
 	for (int i = 0; i < 4; i++)
-		CU_ASSERT_EQUAL(out[i], (double)samples[i]);
+		CHECK(out[i] == (double)samples[i]);
 	duoshm__replay_close(replay);
 }
 
@@ -206,15 +205,15 @@ static void fewer_bits(void)
 	int32_t out[9] = {0};
 
 	write_file("less.wav", wav, make_wav(wav, 1, 1, 16, samples, 18, 18));
-	CU_ASSERT_EQUAL_FATAL(open_it("less.wav", 8, 0), 0);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 8);
-	CU_ASSERT_EQUAL(duoshm__replay_read(replay, out, 9), 9);
+	OK(open_it("less.wav", 8, 0));
+	EXPECT(duoshm__replay_format(replay)->bits, 8);
+	EXPECT(duoshm__replay_read(replay, out, 9), 9);
 	for (int i = 0; i < 9; i++)
-		CU_ASSERT_EQUAL(out[i], wanted[i] * (INT32_C(1) << 24));
+		EXPECT(out[i], wanted[i] * (INT32_C(1) << 24));
 	duoshm__replay_close(replay);
 	/* more bits than there are change nothing */
-	CU_ASSERT_EQUAL_FATAL(open_it("less.wav", 24, 0), 0);
-	CU_ASSERT_EQUAL(duoshm__replay_format(replay)->bits, 16);
+	OK(open_it("less.wav", 24, 0));
+	EXPECT(duoshm__replay_format(replay)->bits, 16);
 	duoshm__replay_close(replay);
 }
 

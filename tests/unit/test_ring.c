@@ -26,14 +26,12 @@ static struct pair *ring_at(uint64_t start)
 {
 	struct pair *pair = aligned_alloc(64, (sizeof(*pair) + 63) & ~(size_t)63);
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(pair);
+	CHECK_FATAL(pair != NULL);
 	memset(pair, 0x5a, sizeof(*pair));
 	memset(pair->data + start % CAPACITY, 0, 8);
 	duoshm__store64(&pair->tail, start);
-	CU_ASSERT_EQUAL_FATAL(
-		duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail), 0);
-	CU_ASSERT_EQUAL_FATAL(
-		duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail), 0);
+	OK(duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail));
+	OK(duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail));
 	return pair;
 }
 
@@ -110,7 +108,7 @@ static void every_length_fits_at_every_place(void)
 		all = all && guarded(pair);
 		free(pair);
 	}
-	CU_ASSERT(all);
+	CHECK(all);
 }
 
 static void indices_pass_the_end_of_64_bits(void)
@@ -120,8 +118,8 @@ static void indices_pass_the_end_of_64_bits(void)
 
 	for (uint64_t number = 0; number < 100; number++)
 		all = all && send(pair, number, number) == 0 && receives(pair, number, number);
-	CU_ASSERT(all);
-	CU_ASSERT(duoshm__load64(&pair->tail) < 16384);
+	CHECK(all);
+	CHECK(duoshm__load64(&pair->tail) < 16384);
 	free(pair);
 }
 
@@ -131,22 +129,21 @@ static void what_does_not_fit_is_told(void)
 	void *room;
 	uint64_t sent = 0, got = 0;
 
-	CU_ASSERT_EQUAL(
-		duoshm__ring_reserve(&pair->producer, duoshm__ring_longest(CAPACITY) + 1, &room),
+	EXPECT(duoshm__ring_reserve(&pair->producer, duoshm__ring_longest(CAPACITY) + 1, &room),
 		DUOSHM_ERR_TOO_LONG);
 	while (send(pair, sent, 24) == 0)
 		sent++;
 	/* all but the word that is to be 0 and the rest of a record */
-	CU_ASSERT_EQUAL(sent, (CAPACITY - 8) / 32);
-	CU_ASSERT_EQUAL(send(pair, sent, 24), DUOSHM_ERR_TIMEOUT);
-	CU_ASSERT_FALSE(duoshm__ring_moved(&pair->producer));
-	CU_ASSERT(receives(pair, got++, 24));
-	CU_ASSERT(duoshm__ring_moved(&pair->producer));
-	CU_ASSERT_EQUAL(send(pair, sent++, 24), 0);
+	EXPECT(sent, (CAPACITY - 8) / 32);
+	EXPECT(send(pair, sent, 24), DUOSHM_ERR_TIMEOUT);
+	CHECK(!duoshm__ring_moved(&pair->producer));
+	CHECK(receives(pair, got++, 24));
+	CHECK(duoshm__ring_moved(&pair->producer));
+	EXPECT(send(pair, sent++, 24), 0);
 	while (got < sent && receives(pair, got, 24))
 		got++;
-	CU_ASSERT_EQUAL(got, sent);
-	CU_ASSERT(empty(pair));
+	EXPECT(got, sent);
+	CHECK(empty(pair));
 	free(pair);
 }
 
@@ -173,9 +170,9 @@ static void a_random_walk_agrees_with_a_ledger(void)
 			all = all && empty(pair);
 		}
 	}
-	CU_ASSERT(all);
-	CU_ASSERT(sent > 1000);
-	CU_ASSERT(guarded(pair));
+	CHECK(all);
+	CHECK(sent > 1000);
+	CHECK(guarded(pair));
 	free(pair);
 }
 
@@ -186,14 +183,14 @@ static void a_batch_is_published_by_one_commit(void)
 		struct pair *pair = ring_at(start);
 		bool hidden = true;
 		for (uint64_t number = 0; number < 5; number++) {
-			CU_ASSERT_EQUAL(stage(pair, number, 20 + number), 0);
+			EXPECT(stage(pair, number, 20 + number), 0);
 			hidden = hidden && empty(pair);
 		}
-		CU_ASSERT(hidden);
+		CHECK(hidden);
 		duoshm__ring_publish(&pair->producer);
 		for (uint64_t number = 0; number < 5; number++)
-			CU_ASSERT(receives(pair, number, 20 + number));
-		CU_ASSERT(empty(pair));
+			CHECK(receives(pair, number, 20 + number));
+		CHECK(empty(pair));
 		free(pair);
 	}
 }
@@ -203,19 +200,19 @@ static void less_than_reserved_may_be_staged(void)
 	struct pair *pair = ring_at(64);
 	void *room, *again;
 
-	CU_ASSERT_EQUAL(duoshm__ring_stage(&pair->producer, 0), DUOSHM_ERR_INVALID);
-	CU_ASSERT_EQUAL(duoshm__ring_reserve(&pair->producer, 100, &room), 0);
-	CU_ASSERT_EQUAL((uintptr_t)room % 8, 0);
-	CU_ASSERT_EQUAL(duoshm__ring_reserve(&pair->producer, 1, &again), DUOSHM_ERR_INVALID);
-	CU_ASSERT_EQUAL(duoshm__ring_stage(&pair->producer, 101), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm__ring_stage(&pair->producer, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm__ring_reserve(&pair->producer, 100, &room), 0);
+	EXPECT((uintptr_t)room % 8, 0);
+	EXPECT(duoshm__ring_reserve(&pair->producer, 1, &again), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm__ring_stage(&pair->producer, 101), DUOSHM_ERR_INVALID);
 	memset(room, 0xff, 100);
 	((unsigned char *)room)[0] = pattern(9, 0);
-	CU_ASSERT_EQUAL(duoshm__ring_stage(&pair->producer, 1), 0);
+	EXPECT(duoshm__ring_stage(&pair->producer, 1), 0);
 	duoshm__ring_publish(&pair->producer);
-	CU_ASSERT_EQUAL(send(pair, 10, 3), 0);
-	CU_ASSERT(receives(pair, 9, 1));
-	CU_ASSERT(receives(pair, 10, 3));
-	CU_ASSERT(empty(pair));
+	EXPECT(send(pair, 10, 3), 0);
+	CHECK(receives(pair, 9, 1));
+	CHECK(receives(pair, 10, 3));
+	CHECK(empty(pair));
 	free(pair);
 }
 
@@ -242,7 +239,7 @@ static void old_payload_is_never_taken_for_a_header(void)
 		all = all && empty(pair);
 		all = all && send(pair, 1, 0) == 0 && receives(pair, 1, 0) && empty(pair);
 	}
-	CU_ASSERT(all);
+	CHECK(all);
 	free(pair);
 }
 
@@ -252,20 +249,18 @@ static void a_producer_takes_over_what_was_committed(void)
 	for (uint64_t start = 0; start < CAPACITY; start += 8) {
 		struct pair *pair = ring_at(start);
 		void *room;
-		CU_ASSERT_EQUAL(send(pair, 0, 100), 0);
-		CU_ASSERT_EQUAL(send(pair, 1, 0), 0);
-		CU_ASSERT_EQUAL(stage(pair, 77, 60), 0);
-		CU_ASSERT_EQUAL(stage(pair, 78, 60), 0);
-		CU_ASSERT_EQUAL(duoshm__ring_reserve(&pair->producer, 50, &room), 0);
+		EXPECT(send(pair, 0, 100), 0);
+		EXPECT(send(pair, 1, 0), 0);
+		EXPECT(stage(pair, 77, 60), 0);
+		EXPECT(stage(pair, 78, 60), 0);
+		EXPECT(duoshm__ring_reserve(&pair->producer, 50, &room), 0);
 		memset(room, 0xee, 50);
-		CU_ASSERT_EQUAL(
-			duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail),
-			0);
-		CU_ASSERT_EQUAL(send(pair, 2, 200), 0);
-		CU_ASSERT(receives(pair, 0, 100));
-		CU_ASSERT(receives(pair, 1, 0));
-		CU_ASSERT(receives(pair, 2, 200));
-		CU_ASSERT(empty(pair));
+		EXPECT(duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail), 0);
+		EXPECT(send(pair, 2, 200), 0);
+		CHECK(receives(pair, 0, 100));
+		CHECK(receives(pair, 1, 0));
+		CHECK(receives(pair, 2, 200));
+		CHECK(empty(pair));
 		free(pair);
 	}
 }
@@ -278,13 +273,12 @@ static void a_producer_takes_over_a_full_ring(void)
 	/* 127 words: all but the one that is to be 0 */
 	while (send(pair, sent, 0) == 0)
 		sent++;
-	CU_ASSERT_EQUAL(sent, CAPACITY / 8 - 1);
-	CU_ASSERT_EQUAL(
-		duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail), 0);
-	CU_ASSERT_EQUAL(send(pair, sent, 0), DUOSHM_ERR_TIMEOUT);
+	EXPECT(sent, CAPACITY / 8 - 1);
+	EXPECT(duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail), 0);
+	EXPECT(send(pair, sent, 0), DUOSHM_ERR_TIMEOUT);
 	while (receives(pair, got, 0))
 		got++;
-	CU_ASSERT_EQUAL(got, sent);
+	EXPECT(got, sent);
 	free(pair);
 }
 
@@ -295,14 +289,13 @@ static void a_consumer_takes_over_what_was_not_released(void)
 	uint64_t length;
 
 	for (uint64_t number = 0; number < 3; number++)
-		CU_ASSERT_EQUAL(send(pair, number, 30), 0);
-	CU_ASSERT(receives(pair, 0, 30));
-	CU_ASSERT_EQUAL(duoshm__ring_peek(&pair->consumer, &message, &length), 0);
-	CU_ASSERT_EQUAL(
-		duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail), 0);
-	CU_ASSERT(receives(pair, 1, 30));
-	CU_ASSERT(receives(pair, 2, 30));
-	CU_ASSERT(empty(pair));
+		EXPECT(send(pair, number, 30), 0);
+	CHECK(receives(pair, 0, 30));
+	EXPECT(duoshm__ring_peek(&pair->consumer, &message, &length), 0);
+	EXPECT(duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail), 0);
+	CHECK(receives(pair, 1, 30));
+	CHECK(receives(pair, 2, 30));
+	CHECK(empty(pair));
 	free(pair);
 }
 
@@ -325,10 +318,8 @@ static void hostile_headers_are_corrupt(void)
 		for (size_t at = 0; at < CAPACITY && words[i] != RIGHT_PAD; at += 8)
 			memcpy(pair->data + at, &(uint64_t){1}, 8);
 		memcpy(pair->data + CAPACITY - 112, &words[i], 8);
-		CU_ASSERT_EQUAL(
-			duoshm__ring_peek(&pair->consumer, &message, &length), DUOSHM_ERR_CORRUPT);
-		CU_ASSERT_EQUAL(
-			duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail),
+		EXPECT(duoshm__ring_peek(&pair->consumer, &message, &length), DUOSHM_ERR_CORRUPT);
+		EXPECT(duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail),
 			DUOSHM_ERR_CORRUPT);
 		free(pair);
 	}
@@ -344,15 +335,14 @@ static void a_hostile_index_is_corrupt(void)
 		while (send(pair, 0, 40) == 0)
 			continue;
 		duoshm__store64(&pair->tail, tails[i]);
-		CU_ASSERT_EQUAL(
-			duoshm__ring_reserve(&pair->producer, 40, &room), DUOSHM_ERR_CORRUPT);
+		EXPECT(duoshm__ring_reserve(&pair->producer, 40, &room), DUOSHM_ERR_CORRUPT);
 		free(pair);
 	}
 	struct pair *pair = ring_at(0);
 	duoshm__store64(&pair->tail, 3);
-	CU_ASSERT_EQUAL(duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail),
+	EXPECT(duoshm__ring_consume(&pair->consumer, pair->data, CAPACITY, &pair->tail),
 		DUOSHM_ERR_CORRUPT);
-	CU_ASSERT_EQUAL(duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail),
+	EXPECT(duoshm__ring_produce(&pair->producer, pair->data, CAPACITY, &pair->tail),
 		DUOSHM_ERR_CORRUPT);
 	free(pair);
 }
@@ -389,8 +379,8 @@ static void random_bytes_do_no_harm(void)
 		}
 		(void)send(pair, 1, seed % 500);
 	}
-	CU_ASSERT(inside);
-	CU_ASSERT(guarded(pair));
+	CHECK(inside);
+	CHECK(guarded(pair));
 	free(pair);
 }
 
