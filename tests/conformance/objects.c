@@ -4,8 +4,7 @@
 
 #include "conformance/conformance.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 /* ---- C1 ------------------------------------------------------------------------------------- */
@@ -291,12 +290,23 @@ static void c3_populate(void)
 
 /* ---- C5 ------------------------------------------------------------------------------------- */
 
+/* Its page is one of the process's, so far as the kernel knows. */
+static bool is_mapped(const void *data)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	return msync((void *)((uintptr_t)data & ~(page - 1)), 1, MS_ASYNC) == 0;
+}
+
 static void c5_closing_never_removes(void)
 {
 	struct duoshm_segment *segment = make_segment(ctx, "stays", 64, 0);
+	char *data = duoshm_segment_data(segment);
 
-	strcpy(duoshm_segment_data(segment), "still here");
+	strcpy(data, "still here");
+	CHECK(is_mapped(data));
 	end_segment(segment);
+	CHECK(!is_mapped(data));
 	segment = open_segment(ctx, "stays", 0);
 	EXPECT_TEXT(duoshm_segment_data(segment), "still here");
 	EXPECT(duoshm_free(ctx), DUOSHM_ERR_BUSY);
@@ -311,13 +321,13 @@ static void c5_removing_takes_the_name_away(void)
 	struct duoshm_stat stat = DUOSHM_STAT_INIT;
 
 	EXPECT(duoshm_segment_removed(old), 0);
+	strcpy(duoshm_segment_data(old), "kept until detach");
 	discard(ctx, "gone");
 	EXPECT(duoshm_segment_open(ctx, harness_name("gone"), 0, 0, &new), DUOSHM_ERR_NOT_FOUND);
 	EXPECT(duoshm_remove(ctx, harness_name("gone")), DUOSHM_ERR_NOT_FOUND);
 	EXPECT(duoshm_stat(ctx, harness_name("gone"), &stat), DUOSHM_ERR_NOT_FOUND);
 	EXPECT(duoshm_segment_removed(old), 1);
 	new = make_segment(ctx, "gone", 128, 0);
-	strcpy(duoshm_segment_data(old), "kept until detach");
 	EXPECT(*(char *)duoshm_segment_data(new), 0);
 	EXPECT_TEXT(duoshm_segment_data(old), "kept until detach");
 	EXPECT(duoshm_segment_removed(new), 0);

@@ -4,8 +4,6 @@
 
 #include "conformance/conformance.h"
 
-#include <string.h>
-
 static void c2_dead_creator(void)
 {
 	struct duoshm_segment *segment = NULL;
@@ -204,7 +202,10 @@ static void c11_fork(void)
 	EXPECT(duoshm_segment_open(ctx, harness_name("half"), 0, 0, &early), DUOSHM_ERR_TIMEOUT);
 	EXPECT(duoshm_remove(ctx, harness_name("half")), DUOSHM_ERR_BUSY);
 	EXPECT(duoshm_segment_publish(half), 0);
+	end_segment(open_segment(ctx, "half", 0));
 	EXPECT(duoshm_semaphore_value(semaphore), 1);
+	EXPECT(duoshm_queue_open(ctx, harness_name("queue"), DUOSHM_PRODUCER, 0, &consumer),
+		DUOSHM_ERR_BUSY);
 	OK(duoshm_queue_open(ctx, harness_name("queue"), DUOSHM_CONSUMER, 0, &consumer));
 	EXPECT(duoshm_queue_receive(consumer, &byte, 1, 0), DUOSHM_ERR_TIMEOUT);
 	EXPECT(duoshm_queue_close(consumer), 0);

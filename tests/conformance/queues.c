@@ -4,8 +4,6 @@
 
 #include "conformance/conformance.h"
 
-#include <string.h>
-
 static struct duoshm_queue *make(const char *stem, enum duoshm_role role)
 {
 	struct duoshm_queue *queue = NULL;

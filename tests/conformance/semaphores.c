@@ -4,10 +4,6 @@
 
 #include "conformance/conformance.h"
 
-#include <signal.h>
-#include <string.h>
-#include <time.h>
-
 static struct duoshm_semaphore *make(const char *stem, unsigned value)
 {
 	struct duoshm_semaphore *semaphore = NULL;
@@ -188,6 +184,7 @@ static void c8_units_of_the_dead(void)
 	end_waiter(&other, 0);
 	EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
 	EXPECT(duoshm_semaphore_wait(semaphore, 0, 0), 0);
+	EXPECT(duoshm_semaphore_value(semaphore), 0);
 	end(semaphore);
 }
 

@@ -11,10 +11,7 @@
 #include "core/word.h"
 #include "harness/fixture.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define CAPACITY    4096
 #define LONGEST     600

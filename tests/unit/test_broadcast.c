@@ -8,9 +8,6 @@
 #include "harness/fixture.h"
 #include "queue/broadcast_layout.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #define READERS 6
 
 struct station {

@@ -8,8 +8,6 @@
 #include "queue/broadcast_ring.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define CAPACITY 1024u
 #define LONGEST  (CAPACITY / 8)

@@ -6,7 +6,6 @@
 #include "harness/harness.h"
 
 #include <math.h>
-#include <string.h>
 
 static struct duoshm__setup setup;
 

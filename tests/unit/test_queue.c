@@ -8,10 +8,6 @@
 #include "harness/fixture.h"
 #include "queue/queue_layout.h"
 
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-
 /* A queue with both ends in this process. */
 struct pipe_ends {
 	struct duoshm *ctx;

@@ -6,8 +6,6 @@
 #include "harness/harness.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #ifndef MAP_ANONYMOUS

@@ -6,8 +6,6 @@
 #include "harness/harness.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 static struct duoshm__replay *replay;
 

@@ -7,9 +7,6 @@
 #include "duoshm.h"
 #include "queue/ring.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #define CAPACITY  1024u
 #define RIGHT_PAD ((uint64_t)104 << 8 | 3) /* of a record 112 bytes before the end */
 

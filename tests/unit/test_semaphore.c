@@ -9,7 +9,6 @@
 #include "unit/sleepers.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 static struct duoshm *ctx;

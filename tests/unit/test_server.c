@@ -11,10 +11,6 @@
 #include "duoshm/device.h"
 #include "harness/fixture.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-
 static struct duoshm *ctx, *of_parent;
 static struct duoshm__setup setup;
 static struct duoshm__server *server;

@@ -8,7 +8,6 @@
 #include "harness/harness.h"
 
 #include <math.h>
-#include <string.h>
 
 #define RATE 100.0 /* with a period of 1 s, frame 25 is a quarter of it */
 
