@@ -20,24 +20,33 @@ struct cast {
 	struct duoshm__cast_reader reader;
 };
 
-static struct cast *new_cast(void)
-{
-	struct cast *cast = aligned_alloc(64, (sizeof(*cast) + 63) & ~(size_t)63);
+static struct cast cast;
 
-	CHECK_FATAL(cast != NULL);
-	memset(cast, 0, sizeof(*cast));
-	memset(cast->data, 0x5a, sizeof(cast->data));
-	memset(cast->data, 0, 16);
-	memset(cast->guard, 0x5a, sizeof(cast->guard));
-	OK(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY));
-	OK(duoshm__cast_read(&cast->reader, &cast->indices, cast->data, CAPACITY));
-	return cast;
+static int take_over(void)
+{
+	return duoshm__cast_produce(&cast.producer, &cast.indices, cast.data, CAPACITY);
 }
 
-static bool guarded(const struct cast *cast)
+static int read_from_here(struct duoshm__cast_reader *reader)
 {
-	for (size_t i = 0; i < sizeof(cast->guard); i++) {
-		if (cast->guard[i] != 0x5a)
+	return duoshm__cast_read(reader, &cast.indices, cast.data, CAPACITY);
+}
+
+/* A ring that is new but for what its memory held before. */
+static void new_cast(void)
+{
+	memset(&cast, 0, sizeof(cast));
+	memset(cast.data, 0x5a, sizeof(cast.data));
+	memset(cast.data, 0, 16);
+	memset(cast.guard, 0x5a, sizeof(cast.guard));
+	OK(take_over());
+	OK(read_from_here(&cast.reader));
+}
+
+static bool guarded(void)
+{
+	for (size_t i = 0; i < sizeof(cast.guard); i++) {
+		if (cast.guard[i] != 0x5a)
 			return false;
 	}
 	return true;
@@ -53,12 +62,12 @@ static size_t make(uint64_t number, unsigned char message[LONGEST])
 	return length;
 }
 
-static int publish(struct cast *cast, uint64_t number)
+static int publish(uint64_t number)
 {
 	unsigned char message[LONGEST];
 	size_t length = make(number, message);
 
-	return duoshm__cast_publish(&cast->producer, message, length);
+	return duoshm__cast_publish(&cast.producer, message, length);
 }
 
 static bool whole(uint64_t number, const unsigned char *got, uint64_t length)
@@ -68,11 +77,11 @@ static bool whole(uint64_t number, const unsigned char *got, uint64_t length)
 	return length == make(number, message) && memcmp(got, message, (size_t)length) == 0;
 }
 
-static int next(struct cast *cast, uint64_t *number, uint64_t *missed)
+static int next(uint64_t *number, uint64_t *missed)
 {
 	unsigned char got[LONGEST];
 	uint64_t length;
-	int result = duoshm__cast_next(&cast->reader, got, sizeof(got), &length, missed);
+	int result = duoshm__cast_next(&cast.reader, got, sizeof(got), &length, missed);
 
 	if (result != 0)
 		return result;
@@ -83,24 +92,21 @@ static int next(struct cast *cast, uint64_t *number, uint64_t *missed)
 
 static void messages_come_in_order_and_whole(void)
 {
-	struct cast *cast = new_cast();
 	uint64_t number, missed;
 	bool all = true;
 
-	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_TIMEOUT);
+	EXPECT(next(&number, &missed), DUOSHM_ERR_TIMEOUT);
 	for (uint64_t i = 0; i < 2000; i++) {
-		all = all && publish(cast, i) == 0 && duoshm__cast_waiting(&cast->reader);
-		all = all && next(cast, &number, &missed) == 0 && number == i && missed == 0;
-		all = all && !duoshm__cast_waiting(&cast->reader);
+		all = all && publish(i) == 0 && duoshm__cast_waiting(&cast.reader);
+		all = all && next(&number, &missed) == 0 && number == i && missed == 0;
+		all = all && !duoshm__cast_waiting(&cast.reader);
 	}
 	CHECK(all);
-	CHECK(guarded(cast));
-	free(cast);
+	CHECK(guarded());
 }
 
 static void lengths_from_nothing_to_the_longest(void)
 {
-	struct cast *cast = new_cast();
 	unsigned char out[LONGEST + 1], in[LONGEST + 1];
 	uint64_t length, missed;
 	bool all = true;
@@ -108,88 +114,81 @@ static void lengths_from_nothing_to_the_longest(void)
 	memset(out, 0x77, sizeof(out));
 	for (int round = 0; round < 9; round++) {
 		for (size_t i = 0; i <= LONGEST; i++) {
-			all = all && duoshm__cast_publish(&cast->producer, out, i) == 0;
+			all = all && duoshm__cast_publish(&cast.producer, out, i) == 0;
 			all = all && duoshm__cast_next(
-					     &cast->reader, in, sizeof(in), &length, &missed) == 0;
+					     &cast.reader, in, sizeof(in), &length, &missed) == 0;
 			all = all && length == i && memcmp(in, out, i) == 0;
 		}
 	}
 	CHECK(all);
-	EXPECT(duoshm__cast_publish(&cast->producer, out, LONGEST + 1), DUOSHM_ERR_TOO_LONG);
-	free(cast);
+	EXPECT(duoshm__cast_publish(&cast.producer, out, LONGEST + 1), DUOSHM_ERR_TOO_LONG);
 }
 
 static void a_slow_reader_learns_what_it_missed(void)
 {
-	struct cast *cast = new_cast();
 	uint64_t number, missed, expected = 0;
 
 	for (uint64_t i = 0; i < 5000; i++) {
-		EXPECT(publish(cast, i), 0);
+		EXPECT(publish(i), 0);
 		if (i % 97 != 0)
 			continue;
-		while (next(cast, &number, &missed) == 0) {
+		while (next(&number, &missed) == 0) {
 			EXPECT(number, expected + missed);
 			expected = number + 1;
 		}
 		EXPECT(expected, i + 1);
 	}
-	free(cast);
 }
 
 static void a_new_reader_begins_with_what_comes(void)
 {
-	struct cast *cast = new_cast();
 	struct duoshm__cast_reader late;
 	unsigned char got[LONGEST];
 	uint64_t length, missed;
 
 	for (uint64_t i = 0; i < 3; i++)
-		EXPECT(publish(cast, i), 0);
-	EXPECT(duoshm__cast_read(&late, &cast->indices, cast->data, CAPACITY), 0);
+		EXPECT(publish(i), 0);
+	EXPECT(read_from_here(&late), 0);
 	EXPECT(duoshm__cast_next(&late, got, sizeof(got), &length, &missed), DUOSHM_ERR_TIMEOUT);
 	/* and knows from then on what it misses, though it has read nothing yet */
 	for (uint64_t i = 3; i < 203; i++)
-		EXPECT(publish(cast, i), 0);
+		EXPECT(publish(i), 0);
 	EXPECT(duoshm__cast_next(&late, got, sizeof(got), &length, &missed), 0);
 	CHECK(whole(202, got, length));
 	EXPECT(missed, 199);
-	free(cast);
 }
 
 static void too_long_for_the_buffer_is_skipped(void)
 {
-	struct cast *cast = new_cast();
 	unsigned char got[LONGEST];
 	uint64_t length = 4711, missed = 4711;
 
-	EXPECT(duoshm__cast_publish(&cast->producer, "0123456789", 10), 0);
-	EXPECT(duoshm__cast_publish(&cast->producer, "abc", 3), 0);
-	EXPECT(duoshm__cast_next(&cast->reader, got, 9, &length, &missed), DUOSHM_ERR_TOO_LONG);
+	EXPECT(duoshm__cast_publish(&cast.producer, "0123456789", 10), 0);
+	EXPECT(duoshm__cast_publish(&cast.producer, "abc", 3), 0);
+	EXPECT(duoshm__cast_next(&cast.reader, got, 9, &length, &missed), DUOSHM_ERR_TOO_LONG);
 	EXPECT(length, 4711);
 	EXPECT(missed, 4711);
-	EXPECT(duoshm__cast_next(&cast->reader, got, 9, &length, &missed), 0);
+	EXPECT(duoshm__cast_next(&cast.reader, got, 9, &length, &missed), 0);
 	EXPECT(length, 3);
 	EXPECT(missed, 0);
 	CHECK(memcmp(got, "abc", 3) == 0);
-	free(cast);
 }
 
 /*
  * The producer dies in the middle of its longest message, of which it wrote the number (one store) and `bytes`: the
  * indices and the ring are as they are at that point. The next one takes over and publishes a short message.
  */
-static void die_amid_a_message(struct cast *cast, size_t bytes)
+static void die_amid_a_message(size_t bytes)
 {
-	struct duoshm__cast_producer *p = &cast->producer;
+	struct duoshm__cast_producer *p = &cast.producer;
 	uint64_t end = p->commit + 16 + LONGEST;
 
-	duoshm__store64(&cast->indices.intent, p->intent > end ? p->intent : end);
-	memcpy(cast->data + p->commit % CAPACITY, &p->sequence, 8);
+	duoshm__store64(&cast.indices.intent, p->intent > end ? p->intent : end);
+	memcpy(cast.data + p->commit % CAPACITY, &p->sequence, 8);
 	for (size_t i = 8; i < 8 + bytes; i++)
-		cast->data[(p->commit + i) % CAPACITY] = 0xdd;
-	OK(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY));
-	OK(duoshm__cast_publish(&cast->producer, "end", 3));
+		cast.data[(p->commit + i) % CAPACITY] = 0xdd;
+	OK(take_over());
+	OK(duoshm__cast_publish(&cast.producer, "end", 3));
 }
 
 /*
@@ -202,23 +201,22 @@ static void intent_never_falls_at_a_takeover(void)
 
 	for (uint64_t count = 8; count < 200; count++) {
 		for (uint64_t behind = 1; behind <= count && behind < 20; behind++) {
-			struct cast *cast = new_cast();
+			new_cast();
 			struct duoshm__cast_reader stand;
 			unsigned char got[LONGEST];
 			uint64_t length, missed, number;
 			for (uint64_t i = 0; i < count - behind; i++)
-				(void)publish(cast, i);
-			(void)duoshm__cast_read(&stand, &cast->indices, cast->data, CAPACITY);
+				(void)publish(i);
+			(void)read_from_here(&stand);
 			for (uint64_t i = count - behind; i < count; i++)
-				(void)publish(cast, i);
-			die_amid_a_message(cast, 8 + LONGEST);
+				(void)publish(i);
+			die_amid_a_message(8 + LONGEST);
 			int result = duoshm__cast_next(&stand, got, sizeof(got), &length, &missed);
 			memcpy(&number, got, 8);
 			if (result == 0 && length == 3 && memcmp(got, "end", 3) == 0)
 				lapped++;
 			else if (result != 0 || !whole(number, got, length))
 				torn++;
-			free(cast);
 		}
 	}
 	EXPECT(torn, 0);
@@ -227,38 +225,35 @@ static void intent_never_falls_at_a_takeover(void)
 
 static void numbers_go_on_after_a_takeover(void)
 {
-	struct cast *cast = new_cast();
 	unsigned char got[LONGEST];
 	uint64_t number, length, missed;
 
 	for (uint64_t i = 0; i < 40; i++) {
-		EXPECT(publish(cast, i), 0);
-		EXPECT(next(cast, &number, &missed), 0);
+		EXPECT(publish(i), 0);
+		EXPECT(next(&number, &missed), 0);
 	}
 	/* killed between `last` and `commit`: that message never was, its number is free */
-	struct duoshm__cast_producer before = cast->producer;
-	EXPECT(publish(cast, 99), 0);
-	duoshm__store64(&cast->indices.commit, before.commit);
-	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_TIMEOUT);
-	EXPECT(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY), 0);
-	EXPECT(cast->producer.sequence, 40);
+	struct duoshm__cast_producer before = cast.producer;
+	EXPECT(publish(99), 0);
+	duoshm__store64(&cast.indices.commit, before.commit);
+	EXPECT(next(&number, &missed), DUOSHM_ERR_TIMEOUT);
+	EXPECT(take_over(), 0);
+	EXPECT(cast.producer.sequence, 40);
 	/* a reader that comes at that moment expects it, too */
 	struct duoshm__cast_reader late;
-	EXPECT(duoshm__cast_read(&late, &cast->indices, cast->data, CAPACITY), 0);
+	EXPECT(read_from_here(&late), 0);
 	CHECK(late.counting);
 	EXPECT(late.expected, 40);
 	/* killed before `last` */
-	die_amid_a_message(cast, 5);
-	EXPECT(duoshm__cast_next(&cast->reader, got, sizeof(got), &length, &missed), 0);
+	die_amid_a_message(5);
+	EXPECT(duoshm__cast_next(&cast.reader, got, sizeof(got), &length, &missed), 0);
 	EXPECT(missed, 0);
 	EXPECT(length, 3);
-	free(cast);
 }
 
 /* ---- two threads ------------------------------------------------------------------------------------ */
 
 struct race {
-	struct cast *cast;
 	uint64_t messages;
 	struct duoshm__word32 over;
 };
@@ -268,15 +263,14 @@ static void *publish_all(void *arg)
 	struct race *race = arg;
 
 	for (uint64_t i = 0; i < race->messages; i++)
-		(void)publish(race->cast, i);
+		(void)publish(i);
 	duoshm__store32_release(&race->over, 1);
 	return NULL;
 }
 
 static void got_and_missed_is_all(void)
 {
-	struct race race = {
-		.cast = new_cast(), .messages = (uint64_t)harness_scale(20000, 300000, 10000000)};
+	struct race race = {.messages = (uint64_t)harness_scale(20000, 300000, 10000000)};
 	pthread_t thread;
 	uint64_t got = 0, missed_all = 0, expected = 0, number, missed;
 	bool order = true, over;
@@ -284,7 +278,7 @@ static void got_and_missed_is_all(void)
 	OK(pthread_create(&thread, NULL, publish_all, &race));
 	do {
 		over = duoshm__load32_acquire(&race.over) != 0;
-		while (next(race.cast, &number, &missed) == 0) {
+		while (next(&number, &missed) == 0) {
 			order = order && number == expected + missed;
 			expected = number + 1;
 			missed_all += missed;
@@ -294,37 +288,32 @@ static void got_and_missed_is_all(void)
 	EXPECT(pthread_join(thread, NULL), 0);
 	CHECK(order);
 	EXPECT(got + missed_all, race.messages);
-	free(race.cast);
 }
 
 /* ---- hostile bytes ------------------------------------------------------------------------------------ */
 
 static void indices_without_sense_are_corrupt(void)
 {
-	struct cast *cast = new_cast();
 	uint64_t number, missed;
 
 	for (uint64_t i = 0; i < 100; i++)
-		(void)publish(cast, i);
-	uint64_t commit = cast->producer.commit;
-	EXPECT(duoshm__cast_read(&cast->reader, &cast->indices, cast->data, CAPACITY), 0);
-	duoshm__store64(&cast->indices.commit, commit - 8);
-	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
-	duoshm__store64(&cast->indices.commit, commit + 3);
-	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
+		(void)publish(i);
+	uint64_t commit = cast.producer.commit;
+	EXPECT(read_from_here(&cast.reader), 0);
+	duoshm__store64(&cast.indices.commit, commit - 8);
+	EXPECT(next(&number, &missed), DUOSHM_ERR_CORRUPT);
+	duoshm__store64(&cast.indices.commit, commit + 3);
+	EXPECT(next(&number, &missed), DUOSHM_ERR_CORRUPT);
 	/* lapped, but where to is not ahead */
-	duoshm__store64(&cast->indices.commit, commit + 8 * CAPACITY);
-	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
-	duoshm__store64(&cast->indices.last, commit + 4);
-	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
-	EXPECT(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY),
-		DUOSHM_ERR_CORRUPT);
-	duoshm__store64(&cast->indices.commit, commit);
-	duoshm__store64(&cast->indices.last, commit);
-	duoshm__store64(&cast->indices.intent, commit - 8);
-	EXPECT(duoshm__cast_produce(&cast->producer, &cast->indices, cast->data, CAPACITY),
-		DUOSHM_ERR_CORRUPT);
-	free(cast);
+	duoshm__store64(&cast.indices.commit, commit + 8 * CAPACITY);
+	EXPECT(next(&number, &missed), DUOSHM_ERR_CORRUPT);
+	duoshm__store64(&cast.indices.last, commit + 4);
+	EXPECT(next(&number, &missed), DUOSHM_ERR_CORRUPT);
+	EXPECT(take_over(), DUOSHM_ERR_CORRUPT);
+	duoshm__store64(&cast.indices.commit, commit);
+	duoshm__store64(&cast.indices.last, commit);
+	duoshm__store64(&cast.indices.intent, commit - 8);
+	EXPECT(take_over(), DUOSHM_ERR_CORRUPT);
 }
 
 static void a_record_without_sense_is_corrupt(void)
@@ -332,29 +321,26 @@ static void a_record_without_sense_is_corrupt(void)
 	static const uint64_t lengths[] = {LONGEST + 1, 200, UINT64_MAX, UINT64_MAX - 15, 40};
 
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-		struct cast *cast = new_cast();
+		new_cast();
 		unsigned char got[LONGEST];
 		uint64_t length, missed;
-		(void)duoshm__cast_publish(&cast->producer, got, 32);
-		memcpy(cast->data + 8, &lengths[i], 8);
-		EXPECT(duoshm__cast_next(&cast->reader, got, sizeof(got), &length, &missed),
+		(void)duoshm__cast_publish(&cast.producer, got, 32);
+		memcpy(cast.data + 8, &lengths[i], 8);
+		EXPECT(duoshm__cast_next(&cast.reader, got, sizeof(got), &length, &missed),
 			DUOSHM_ERR_CORRUPT);
-		free(cast);
 	}
 	/* a number that was there before */
-	struct cast *cast = new_cast();
+	new_cast();
 	uint64_t number, missed;
-	(void)publish(cast, 0);
-	EXPECT(next(cast, &number, &missed), 0);
-	cast->producer.sequence = 0;
-	(void)publish(cast, 1);
-	EXPECT(next(cast, &number, &missed), DUOSHM_ERR_CORRUPT);
-	free(cast);
+	(void)publish(0);
+	EXPECT(next(&number, &missed), 0);
+	cast.producer.sequence = 0;
+	(void)publish(1);
+	EXPECT(next(&number, &missed), DUOSHM_ERR_CORRUPT);
 }
 
 static void random_bytes_do_no_harm(void)
 {
-	struct cast *cast = new_cast();
 	unsigned char got[LONGEST + 64];
 	unsigned seed = 5;
 	bool inside = true;
@@ -365,23 +351,21 @@ static void random_bytes_do_no_harm(void)
 		for (size_t i = 0; i < 16; i++) {
 			seed = seed * 1664525u + 1013904223u;
 			uint64_t word = seed % 2 == 0 ? (seed >> 8) % 256 : (uint64_t)seed << 20;
-			memcpy(cast->data + seed / 8 % (CAPACITY / 8) * 8, &word, 8);
+			memcpy(cast.data + seed / 8 % (CAPACITY / 8) * 8, &word, 8);
 		}
-		base = seed % 3 == 0 ? cast->reader.position : (uint64_t)(seed >> 3) * 8;
-		duoshm__store64(&cast->indices.last, base);
-		duoshm__store64(&cast->indices.commit, base + (seed >> 5) % 40 * 8);
-		duoshm__store64(&cast->indices.intent, base + (seed >> 9) % 200 * 8);
+		base = seed % 3 == 0 ? cast.reader.position : (uint64_t)(seed >> 3) * 8;
+		duoshm__store64(&cast.indices.last, base);
+		duoshm__store64(&cast.indices.commit, base + (seed >> 5) % 40 * 8);
+		duoshm__store64(&cast.indices.intent, base + (seed >> 9) % 200 * 8);
 		if (seed % 5 == 0)
-			(void)duoshm__cast_read(
-				&cast->reader, &cast->indices, cast->data, CAPACITY);
-		if (duoshm__cast_next(&cast->reader, got, LONGEST, &length, &missed) == 0)
+			(void)read_from_here(&cast.reader);
+		if (duoshm__cast_next(&cast.reader, got, LONGEST, &length, &missed) == 0)
 			inside = inside && length <= LONGEST;
 	}
 	for (size_t i = LONGEST; i < sizeof(got); i++)
 		inside = inside && got[i] == 0x5a;
 	CHECK(inside);
-	CHECK(guarded(cast));
-	free(cast);
+	CHECK(guarded());
 }
 
 int main(int argc, char **argv)
@@ -401,5 +385,6 @@ int main(int argc, char **argv)
 		{NULL, NULL},
 	};
 
+	harness_around(new_cast, NULL);
 	return harness_run(argc, argv, "broadcast ring", cases);
 }
