@@ -19,6 +19,7 @@
 #include "duoshm.h"
 
 #include <stdbool.h>
+#include <time.h>
 
 #define DUOSHM__NATIVE_SIZE 96
 
@@ -60,6 +61,13 @@ struct duoshm__claim {
 	int64_t since_ns;    /* it began then, real time */
 	uint64_t generation; /* stands, if anything does, at this byte offset of the segment: */
 	size_t generation_offset;
+};
+
+/* Whose is what stands under a name that a dead creator claimed? */
+enum duoshm__whose {
+	DUOSHM__ABSENT,
+	DUOSHM__OURS,  /* it agrees with the claim */
+	DUOSHM__OTHERS /* it does not, or we may not look */
 };
 
 /* One object that the kernel knows, for list. */
@@ -138,24 +146,20 @@ struct duoshm__backend {
 	int (*list)(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why);
 };
 
+#if defined __GNUC__
+#define DUOSHM__FORMAT(a, b) __attribute__((format(printf, a, b)))
+#else
+#define DUOSHM__FORMAT(a, b)
+#endif
+
 /* Fills *why and returns `code`. `call` is a printf format for the native call with its arguments. */
-int duoshm__native_failure(
-	struct duoshm_failure *why, int code, int system_error, const char *call, ...)
-#if defined __GNUC__
-	__attribute__((format(printf, 4, 5)))
-#endif
-	;
-/* Adds the cause or cure in words, printf formats; to be called after duoshm__native_failure. */
-void duoshm__native_cause(struct duoshm_failure *why, const char *format, ...)
-#if defined __GNUC__
-	__attribute__((format(printf, 2, 3)))
-#endif
-	;
-void duoshm__native_cure(struct duoshm_failure *why, const char *format, ...)
-#if defined __GNUC__
-	__attribute__((format(printf, 2, 3)))
-#endif
-	;
+int duoshm__native_failure(struct duoshm_failure *why, int code, int system_error, const char *call,
+	...) DUOSHM__FORMAT(4, 5);
+/* Adds the cause or cure in words, printf formats; to be called after duoshm__native_failure. Returns its code. */
+int duoshm__native_cause(struct duoshm_failure *why, const char *format, ...) DUOSHM__FORMAT(2, 3);
+int duoshm__native_cure(struct duoshm_failure *why, const char *format, ...) DUOSHM__FORMAT(2, 3);
+/* INVALID: an object has but `n` bells. */
+int duoshm__no_such_bell(struct duoshm_failure *why, const char *call, unsigned bell, unsigned n);
 /* The mode of bells from that of their segment: who may read and write the segment may use them, both bits. */
 unsigned duoshm__bell_mode(unsigned segment_mode);
 /* Adds a limit to the facts; what does not fit is dropped. */
@@ -164,9 +168,11 @@ void duoshm__limit(struct duoshm_facts *facts, const char *name, const char *uni
 
 /*
  * Waits where the kernel cannot time out: calls `attempt` with growing pauses (20 us doubling to 1 ms) until it
- * returns something other than TIMEOUT, which then is the result, or the time is up, or a signal came (INTERRUPTED).
+ * returns something other than EAGAIN, an errno or 0, which then is the result, or the time is up (EAGAIN), or a
+ * signal came (EINTR).
  */
 int duoshm__native_poll(int (*attempt)(void *arg), void *arg, int64_t timeout_ns);
+struct timespec duoshm__timespec(int64_t ns);
 
 /* The part of a probe that is the same for all: does it with `native`, a name that nobody uses. Fills works, reason, abilities. */
 void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__native *native,

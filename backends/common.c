@@ -26,29 +26,29 @@ static int64_t monotonic_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static int nap(int64_t ns)
+struct timespec duoshm__timespec(int64_t ns)
 {
-	struct timespec pause = {.tv_sec = 0, .tv_nsec = (long)ns};
-
-	return nanosleep(&pause, NULL) == 0 ? 0 : DUOSHM_ERR_INTERRUPTED;
+	return (struct timespec){
+		.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 }
 
 int duoshm__native_poll(int (*attempt)(void *arg), void *arg, int64_t timeout_ns)
 {
 	int64_t pause = PAUSE_FIRST_NS, left;
 	int64_t deadline = timeout_ns > 0 ? monotonic_ns() + timeout_ns : 0;
+	struct timespec nap;
 	int result;
 
 	for (;;) {
 		result = attempt(arg);
-		if (result != DUOSHM_ERR_TIMEOUT || timeout_ns <= 0)
+		if (result != EAGAIN || timeout_ns <= 0)
 			return result;
 		left = deadline - monotonic_ns();
 		if (left <= 0)
-			return DUOSHM_ERR_TIMEOUT;
-		result = nap(left < pause ? left : pause);
-		if (result < 0)
-			return result;
+			return EAGAIN;
+		nap = duoshm__timespec(left < pause ? left : pause);
+		if (nanosleep(&nap, NULL) != 0)
+			return EINTR;
 		pause = pause * 2 < PAUSE_LAST_NS ? pause * 2 : PAUSE_LAST_NS;
 	}
 }
@@ -69,9 +69,8 @@ static int trial_memory(const struct duoshm__backend *backend, const struct duos
 	if (result < 0)
 		return result;
 	if (memcmp(seen.address, made->address, TRIAL_SIZE) != 0) {
-		result = duoshm__native_failure(
-			why, DUOSHM_ERR_SYSTEM, 0, "attach(%s)", native->text);
-		duoshm__native_cause(why, "a second attachment shows other memory");
+		duoshm__native_failure(why, DUOSHM_ERR_SYSTEM, 0, "attach(%s)", native->text);
+		result = duoshm__native_cause(why, "a second attachment shows other memory");
 		backend->detach(&seen, &(struct duoshm_failure){0});
 		return result;
 	}

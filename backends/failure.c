@@ -28,22 +28,30 @@ int duoshm__native_failure(
 	return code;
 }
 
-void duoshm__native_cause(struct duoshm_failure *why, const char *format, ...)
+int duoshm__native_cause(struct duoshm_failure *why, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(why->cause, sizeof why->cause, format, arguments);
 	va_end(arguments);
+	return why->code;
 }
 
-void duoshm__native_cure(struct duoshm_failure *why, const char *format, ...)
+int duoshm__native_cure(struct duoshm_failure *why, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(why->cure, sizeof why->cure, format, arguments);
 	va_end(arguments);
+	return why->code;
+}
+
+int duoshm__no_such_bell(struct duoshm_failure *why, const char *call, unsigned bell, unsigned n)
+{
+	duoshm__native_failure(why, DUOSHM_ERR_INVALID, 0, "%s(bell %u)", call, bell);
+	return duoshm__native_cause(why, "there is no bell %u, only %u", bell, n);
 }
 
 /*

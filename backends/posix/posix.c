@@ -54,9 +54,9 @@ static int reap(const struct duoshm__native *native, const struct duoshm__claim 
 	int result = whose < 0 ? whose : 0;
 
 	/* Without a segment their name, 60 random bits, still says whose the semaphores are. */
-	if (whose == DUOSHM__POSIX_OURS || whose == DUOSHM__POSIX_ABSENT)
+	if (whose == DUOSHM__OURS || whose == DUOSHM__ABSENT)
 		result = duoshm__posix_remove_bells(native, claim->n_bells, why);
-	if (result == 0 && whose == DUOSHM__POSIX_OURS)
+	if (result == 0 && whose == DUOSHM__OURS)
 		result = duoshm__posix_remove_segment(native, why);
 	return result;
 }

@@ -41,12 +41,7 @@ int duoshm__posix_detach(const struct duoshm__map *map, struct duoshm_failure *w
 int duoshm__posix_stat(const struct duoshm__native *native, struct duoshm__native_stat *out,
 	struct duoshm_failure *why);
 int duoshm__posix_remove_segment(const struct duoshm__native *native, struct duoshm_failure *why);
-/* Whose is the segment under this name? One of enum duoshm__posix_whose, or a failure. */
-enum duoshm__posix_whose {
-	DUOSHM__POSIX_ABSENT,
-	DUOSHM__POSIX_OURS,  /* it agrees with the claim */
-	DUOSHM__POSIX_OTHERS /* it does not, or we may not look */
-};
+/* Whose is the segment under this name? One of enum duoshm__whose, or a failure. */
 int duoshm__posix_judge_segment(const struct duoshm__native *native,
 	const struct duoshm__claim *claim, struct duoshm_failure *why);
 
@@ -64,6 +59,8 @@ int duoshm__posix_remove_bells(
 
 /* posix_limits.c */
 void duoshm__posix_limits(struct duoshm_facts *facts);
+/* A limit of getrlimit; -1: not known, INT64_MAX: none. */
+int64_t duoshm__posix_resource(int which);
 /* False: a segment of `size` bytes is larger than the room on its file system, or than the memory available. */
 bool duoshm__posix_has_room(size_t size);
 /*

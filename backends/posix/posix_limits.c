@@ -85,28 +85,15 @@ bool duoshm__posix_has_room(size_t size)
 	return size <= (uint64_t)memory_available();
 }
 
-/* -1: not known, INT64_MAX: none. */
-static int64_t bounded(int failed, const struct rlimit *limit)
+int64_t duoshm__posix_resource(int which)
 {
-	if (failed)
+	struct rlimit limit;
+
+	if (getrlimit(which, &limit) != 0)
 		return -1;
-	return limit->rlim_cur == RLIM_INFINITY || (uintmax_t)limit->rlim_cur > INT64_MAX
+	return limit.rlim_cur == RLIM_INFINITY || (uintmax_t)limit.rlim_cur > INT64_MAX
 		       ? INT64_MAX
-		       : (int64_t)limit->rlim_cur;
-}
-
-static int64_t file_size_limit(void)
-{
-	struct rlimit limit;
-
-	return bounded(getrlimit(RLIMIT_FSIZE, &limit), &limit);
-}
-
-static int64_t descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	return bounded(getrlimit(RLIMIT_NOFILE, &limit), &limit);
+		       : (int64_t)limit.rlim_cur;
 }
 
 void duoshm__posix_limits(struct duoshm_facts *facts)
@@ -120,8 +107,10 @@ void duoshm__posix_limits(struct duoshm_facts *facts)
 		duoshm__limit(
 			facts, "files", "files", "statvfs(" PLACE ")", room.files, room.files_used);
 	}
-	duoshm__limit(facts, "file size", "bytes", "RLIMIT_FSIZE", file_size_limit(), -1);
-	duoshm__limit(facts, "descriptors", "files", "RLIMIT_NOFILE", descriptor_limit(), -1);
+	duoshm__limit(facts, "file size", "bytes", "RLIMIT_FSIZE",
+		duoshm__posix_resource(RLIMIT_FSIZE), -1);
+	duoshm__limit(facts, "descriptors", "files", "RLIMIT_NOFILE",
+		duoshm__posix_resource(RLIMIT_NOFILE), -1);
 	duoshm__limit(facts, "semaphores", "semaphores", "_SC_SEM_NSEMS_MAX",
 		semaphores < 0 ? INT64_MAX : semaphores, -1);
 	duoshm__limit(facts, "semaphore value", "units", "SEM_VALUE_MAX", SEM_VALUE_MAX, -1);
@@ -139,7 +128,7 @@ static int no_descriptor(struct duoshm_failure *why)
 	} else {
 		duoshm__native_cause(why,
 			"RLIMIT_NOFILE is %lld and all descriptors of the process are in use",
-			(long long)descriptor_limit());
+			(long long)duoshm__posix_resource(RLIMIT_NOFILE));
 		duoshm__native_cure(why, "raise it: ulimit -n, or close what is not needed");
 	}
 	return why->code;
@@ -173,16 +162,14 @@ int duoshm__posix_blame_segment(struct duoshm_failure *why, size_t size)
 		return no_descriptor(why);
 	if (why->system_error == EFBIG) {
 		duoshm__native_cause(why, "RLIMIT_FSIZE is %lld bytes and %zu are asked for",
-			(long long)file_size_limit(), size);
-		duoshm__native_cure(why, "raise it: ulimit -f");
-		return why->code;
+			(long long)duoshm__posix_resource(RLIMIT_FSIZE), size);
+		return duoshm__native_cure(why, "raise it: ulimit -f");
 	}
 	if (why->system_error == ENOSPC && get_room(&room))
 		return no_room(why, &room, bytes);
 	duoshm__native_cause(why, "the system has no memory for %zu bytes more: %s", size,
 		strerror(why->system_error));
-	duoshm__native_cure(why, "free memory, or ask for less");
-	return why->code;
+	return duoshm__native_cure(why, "free memory, or ask for less");
 }
 
 int duoshm__posix_blame_bell(struct duoshm_failure *why)
@@ -194,18 +181,17 @@ int duoshm__posix_blame_bell(struct duoshm_failure *why)
 		duoshm__native_cause(why,
 			"a process can have %ld named semaphores open, or its %lld file "
 			"descriptors are in use",
-			semaphores, (long long)descriptor_limit());
-		duoshm__native_cure(why, "close objects that are not needed, or raise ulimit -n");
-		return why->code;
+			semaphores, (long long)duoshm__posix_resource(RLIMIT_NOFILE));
+		return duoshm__native_cure(
+			why, "close objects that are not needed, or raise ulimit -n");
 	}
 	if (why->system_error == EMFILE || why->system_error == ENFILE)
 		return no_descriptor(why);
 	if (why->system_error == ENOSPC && !get_room(&room)) {
 		why->code = DUOSHM_ERR_LIMIT;
 		duoshm__native_cause(why, "the system's count of named semaphores is reached");
-		duoshm__native_cure(why,
+		return duoshm__native_cure(why,
 			"raise it: sysctl kern.posix.sem.max (macOS), kern.posix.semmax (NetBSD)");
-		return why->code;
 	}
 	return duoshm__posix_blame_segment(why, sizeof(sem_t));
 }

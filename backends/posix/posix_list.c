@@ -95,9 +95,9 @@ static int walk(
 	if (directory == NULL) {
 		duoshm__native_failure(
 			why, DUOSHM_ERR_UNSUPPORTED, errno, "opendir(\"%s\")", place->directory);
-		duoshm__native_cause(why, "%s, where shared memory is kept, cannot be read: %s",
-			place->directory, strerror(why->system_error));
-		return DUOSHM_ERR_UNSUPPORTED;
+		return duoshm__native_cause(why,
+			"%s, where shared memory is kept, cannot be read: %s", place->directory,
+			strerror(why->system_error));
 	}
 	while (result == 0 && (entry = readdir(directory)) != NULL)
 		if (belongs(entry->d_name, place) &&
@@ -115,8 +115,7 @@ int duoshm__posix_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *
 	if (places[0].directory == NULL) {
 		duoshm__native_failure(why, DUOSHM_ERR_UNSUPPORTED, 0, "list");
 		duoshm__native_cause(why, "this system does not show the names of POSIX objects");
-		duoshm__native_cure(why, "objects of this library stand in the registry");
-		return DUOSHM_ERR_UNSUPPORTED;
+		return duoshm__native_cure(why, "objects of this library stand in the registry");
 	}
 	for (place = places; result == 0 && place->directory != NULL; place++)
 		result = walk(place, fn, arg, why);

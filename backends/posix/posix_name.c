@@ -40,8 +40,7 @@ int duoshm__posix_derive(const struct duoshm__naming *naming, unsigned attempt,
 		duoshm__native_failure(why, DUOSHM_ERR_COLLISION, 0, "shm_open(\"...%s\")", tag);
 		duoshm__native_cause(
 			why, "the random name of \"%s\" is taken by another object", naming->name);
-		duoshm__native_cure(why, "try again: the next name is another one");
-		return DUOSHM_ERR_COLLISION;
+		return duoshm__native_cure(why, "try again: the next name is another one");
 	}
 	if (PREFIX_SIZE + strlen(naming->name) + 1 + TAG_SIZE <= DUOSHM_SHM_NAME_MAX)
 		snprintf(out->text, sizeof out->text, PREFIX "%.*s.%s", DUOSHM_NAME_MAX,

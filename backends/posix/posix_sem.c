@@ -33,11 +33,10 @@ static int gone(const char *name, int system_error, struct duoshm_failure *why)
 {
 	duoshm__native_failure(
 		why, DUOSHM_ERR_NOT_FOUND, system_error, "sem_open(\"%s\", 0)", name);
-	duoshm__native_cause(why,
+	return duoshm__native_cause(why,
 		system_error == ENOENT ? "there is no semaphore with name %s"
 				       : "the semaphore %s is not built yet",
 		name);
-	return DUOSHM_ERR_NOT_FOUND;
 }
 
 static int fail_open(
@@ -56,48 +55,6 @@ static void close_first(struct duoshm__bells *bells, unsigned n)
 	while (n-- > 0)
 		sem_close(bells->semaphore[n]);
 	free(bells);
-}
-
-static sem_t *make_one(const char *name, unsigned mode)
-{
-	sem_t *semaphore;
-
-	do
-		semaphore = sem_open(name, O_CREAT | O_EXCL, (mode_t)mode, 0u);
-	while (semaphore == SEM_FAILED && errno == EINTR);
-	return semaphore;
-}
-
-int duoshm__posix_bells_create(struct duoshm__native *native, unsigned n, unsigned mode,
-	struct duoshm__bells **out, struct duoshm_failure *why)
-{
-	struct duoshm__bells *bells = malloc(sizeof *bells);
-	char name[DUOSHM__NATIVE_SIZE];
-	unsigned i;
-	int saved;
-
-	if (bells == NULL)
-		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
-	bells->n = n;
-	for (i = 0; i < n; i++) {
-		duoshm__posix_bell_name(native, i, name);
-		bells->semaphore[i] = make_one(name, duoshm__bell_mode(mode));
-		if (bells->semaphore[i] == SEM_FAILED)
-			goto unlink_them;
-	}
-	native->bells_id = -1;
-	*out = bells;
-	return 0;
-
-unlink_them:
-	saved = errno;
-	fail_open(saved, name, "O_CREAT | O_EXCL", why);
-	close_first(bells, i);
-	while (i-- > 0) {
-		duoshm__posix_bell_name(native, i, name);
-		sem_unlink(name);
-	}
-	return why->code;
 }
 
 /* False for one that would be SIGBUS to touch, as far as it can be seen. */
@@ -119,18 +76,55 @@ static bool whole(const char *name)
 #endif
 }
 
-static sem_t *open_one(const char *name)
+static sem_t *open_one(const char *name, int flags, unsigned mode)
 {
 	sem_t *semaphore;
 
-	if (!whole(name)) {
+	if (flags == 0 && !whole(name)) {
 		errno = EINVAL;
 		return SEM_FAILED;
 	}
 	do
-		semaphore = sem_open(name, 0);
+		semaphore = sem_open(name, flags, (mode_t)mode, 0u);
 	while (semaphore == SEM_FAILED && errno == EINTR);
 	return semaphore;
+}
+
+/* How many of `n` could be opened: where it is fewer, `name` is the first that could not, and errno says why. */
+static unsigned open_all(struct duoshm__bells *bells, const struct duoshm__native *native,
+	unsigned n, int flags, unsigned mode, char name[DUOSHM__NATIVE_SIZE])
+{
+	unsigned i;
+
+	bells->n = n;
+	for (i = 0; i < n; i++) {
+		duoshm__posix_bell_name(native, i, name);
+		bells->semaphore[i] = open_one(name, flags, mode);
+		if (bells->semaphore[i] == SEM_FAILED)
+			break;
+	}
+	return i;
+}
+
+int duoshm__posix_bells_create(struct duoshm__native *native, unsigned n, unsigned mode,
+	struct duoshm__bells **out, struct duoshm_failure *why)
+{
+	struct duoshm__bells *bells = malloc(sizeof *bells);
+	char name[DUOSHM__NATIVE_SIZE];
+	unsigned made;
+
+	if (bells == NULL)
+		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
+	made = open_all(bells, native, n, O_CREAT | O_EXCL, duoshm__bell_mode(mode), name);
+	if (made < n) {
+		fail_open(errno, name, "O_CREAT | O_EXCL", why);
+		close_first(bells, made);
+		duoshm__posix_remove_bells(native, made, &(struct duoshm_failure){0});
+		return why->code;
+	}
+	native->bells_id = -1;
+	*out = bells;
+	return 0;
 }
 
 int duoshm__posix_bells_open(const struct duoshm__native *native, unsigned n,
@@ -138,27 +132,21 @@ int duoshm__posix_bells_open(const struct duoshm__native *native, unsigned n,
 {
 	struct duoshm__bells *bells = malloc(sizeof *bells);
 	char name[DUOSHM__NATIVE_SIZE];
-	unsigned i;
+	unsigned opened;
 	int saved;
 
 	if (bells == NULL)
 		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
-	bells->n = n;
-	for (i = 0; i < n; i++) {
-		duoshm__posix_bell_name(native, i, name);
-		bells->semaphore[i] = open_one(name);
-		if (bells->semaphore[i] == SEM_FAILED)
-			goto close_them;
+	opened = open_all(bells, native, n, 0, 0, name);
+	if (opened < n) {
+		saved = errno;
+		close_first(bells, opened);
+		if (saved == ENOENT || saved == EINVAL)
+			return gone(name, saved, why);
+		return fail_open(saved, name, "0", why);
 	}
 	*out = bells;
 	return 0;
-
-close_them:
-	saved = errno;
-	close_first(bells, i);
-	if (saved == ENOENT || saved == EINVAL)
-		return gone(name, saved, why);
-	return fail_open(saved, name, "0", why);
 }
 
 void duoshm__posix_bells_close(struct duoshm__bells *bells)
@@ -177,18 +165,10 @@ static int fail_operation(
 	return duoshm__native_failure(why, code, system_error, "%s(bell %u)", call, bell);
 }
 
-static int no_such_bell(
-	const struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
-{
-	duoshm__native_failure(why, DUOSHM_ERR_INVALID, 0, "sem_post(bell %u)", bell);
-	duoshm__native_cause(why, "there is no bell %u, only %u", bell, bells->n);
-	return DUOSHM_ERR_INVALID;
-}
-
 int duoshm__posix_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
 {
 	if (bell >= bells->n)
-		return no_such_bell(bells, bell, why);
+		return duoshm__no_such_bell(why, "sem_post", bell, bells->n);
 	while (sem_post(bells->semaphore[bell]) < 0) {
 		/* Full of rings that nobody took: one more would tell nothing new. */
 		if (errno == EOVERFLOW)
@@ -209,8 +189,7 @@ static int take(sem_t *semaphore)
 /* FreeBSD: the one that takes what is left, not a time of day. */
 static int take_within(sem_t *semaphore, int64_t timeout_ns)
 {
-	struct timespec left = {.tv_sec = (time_t)(timeout_ns / 1000000000),
-		.tv_nsec = (long)(timeout_ns % 1000000000)};
+	struct timespec left = duoshm__timespec(timeout_ns);
 
 	return sem_clockwait_np(semaphore, CLOCK_MONOTONIC, 0, &left, NULL) == 0 ? 0 : errno;
 }
@@ -231,39 +210,21 @@ static int take_within(sem_t *semaphore, int64_t timeout_ns)
 	struct timespec at;
 
 	clock_gettime(WAIT_CLOCK, &at);
-	at.tv_sec += (time_t)(timeout_ns / 1000000000);
-	at.tv_nsec += (long)(timeout_ns % 1000000000);
-	if (at.tv_nsec >= 1000000000) { /* out of range is not refused everywhere */
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
+	/* In range: a tv_nsec out of it is not refused everywhere. */
+	at = duoshm__timespec((int64_t)at.tv_sec * 1000000000 + at.tv_nsec + timeout_ns);
 	return wait_until(semaphore, &at) == 0 ? 0 : errno;
 }
 
 #else
 
-struct attempt {
-	sem_t *semaphore;
-	int system_error;
-};
-
-static int attempt(void *arg)
+static int attempt(void *semaphore)
 {
-	struct attempt *one = arg;
-
-	one->system_error = take(one->semaphore);
-	return one->system_error == 0        ? 0
-	       : one->system_error == EAGAIN ? DUOSHM_ERR_TIMEOUT
-					     : DUOSHM_ERR_SYSTEM;
+	return take(semaphore);
 }
 
 static int take_within(sem_t *semaphore, int64_t timeout_ns)
 {
-	struct attempt one = {.semaphore = semaphore, .system_error = 0};
-
-	if (duoshm__native_poll(attempt, &one, timeout_ns) == DUOSHM_ERR_INTERRUPTED)
-		return EINTR;
-	return one.system_error;
+	return duoshm__native_poll(attempt, semaphore, timeout_ns);
 }
 
 #endif
@@ -274,7 +235,7 @@ int duoshm__posix_wait(
 	int system_error;
 
 	if (bell >= bells->n)
-		return no_such_bell(bells, bell, why);
+		return duoshm__no_such_bell(why, "sem_wait", bell, bells->n);
 	system_error = timeout_ns <= 0 ? take(bells->semaphore[bell])
 				       : take_within(bells->semaphore[bell], timeout_ns);
 	return system_error == 0 ? 0 : fail_operation(system_error, "sem_wait", bell, why);

@@ -28,8 +28,7 @@
 static int gone(const struct duoshm__native *native, struct duoshm_failure *why)
 {
 	duoshm__native_failure(why, DUOSHM_ERR_NOT_FOUND, ENOENT, "shm_open(\"%s\")", native->text);
-	duoshm__native_cause(why, "there is no segment with name %s", native->text);
-	return DUOSHM_ERR_NOT_FOUND;
+	return duoshm__native_cause(why, "there is no segment with name %s", native->text);
 }
 
 static int fail_open(int system_error, const struct duoshm__native *native, const char *flags,
@@ -95,14 +94,13 @@ static int reserve(int fd, size_t size)
 /* Sizes and reserves a new segment; 0, or *call and an errno. */
 static int build(int fd, size_t size, bool *reserved, const char **call)
 {
-	struct rlimit limit;
+	int64_t limit = duoshm__posix_resource(RLIMIT_FSIZE);
 	int result;
 
 	*call = "ftruncate";
 	if ((uint64_t)size > INT64_MAX || (off_t)size < 0)
 		return EFBIG;
-	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-		(uintmax_t)size > (uintmax_t)limit.rlim_cur)
+	if (limit >= 0 && (int64_t)size > limit)
 		return EFBIG;
 	do
 		result = ftruncate(fd, (off_t)size) == 0 ? 0 : errno;
@@ -143,9 +141,8 @@ int duoshm__posix_create(struct duoshm__native *native, size_t size, unsigned mo
 	if (fd < 0 && errno == ENOENT) {
 		duoshm__native_failure(why, DUOSHM_ERR_UNAVAILABLE, ENOENT,
 			"shm_open(\"%s\", O_RDWR | O_CREAT | O_EXCL, 0%o)", native->text, mode);
-		duoshm__native_cause(
+		return duoshm__native_cause(
 			why, "the place where this system keeps shared memory is missing");
-		return DUOSHM_ERR_UNAVAILABLE;
 	}
 	if (fd < 0)
 		return fail_open(errno, native, "O_RDWR | O_CREAT | O_EXCL", why);
@@ -183,8 +180,7 @@ static int map_segment(int fd, const struct duoshm__native *native, bool read_on
 			why, DUOSHM_ERR_SYSTEM, errno, "fstat(\"%s\")", native->text);
 	if (status.st_size <= 0) {
 		gone(native, why);
-		duoshm__native_cause(why, "the segment %s is not built yet", native->text);
-		return DUOSHM_ERR_NOT_FOUND;
+		return duoshm__native_cause(why, "the segment %s is not built yet", native->text);
 	}
 	size = (size_t)status.st_size;
 	if ((uint64_t)status.st_size > SIZE_MAX)
@@ -262,18 +258,18 @@ static int compare_generation(int fd, const struct duoshm__native *native,
 	int result;
 
 	if (fstat(fd, &status) == 0 && status.st_size == 0)
-		return DUOSHM__POSIX_OURS; /* killed before ftruncate; the name alone is 60 random bits */
+		return DUOSHM__OURS; /* killed before ftruncate; the name alone is 60 random bits */
 	result = map_segment(fd, native, true, &map, why);
 	if (result < 0)
 		return result;
-	result = DUOSHM__POSIX_OTHERS;
+	result = DUOSHM__OTHERS;
 	if (map.length >= sizeof generation &&
 		claim->generation_offset <= map.length - sizeof generation) {
 		memcpy(&generation, (char *)map.address + claim->generation_offset,
 			sizeof generation);
 		if (generation == claim->generation ||
 			(generation == 0 && map.length >= claim->size))
-			result = DUOSHM__POSIX_OURS;
+			result = DUOSHM__OURS;
 	}
 	munmap(map.address, map.length);
 	return result;
@@ -285,9 +281,9 @@ int duoshm__posix_judge_segment(const struct duoshm__native *native,
 	int result, fd = open_segment(native, O_RDONLY, 0);
 
 	if (fd < 0 && errno == ENOENT)
-		return DUOSHM__POSIX_ABSENT;
+		return DUOSHM__ABSENT;
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
-		return DUOSHM__POSIX_OTHERS;
+		return DUOSHM__OTHERS;
 	if (fd < 0)
 		return fail_open(errno, native, "O_RDONLY", why);
 	result = compare_generation(fd, native, claim, why);

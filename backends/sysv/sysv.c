@@ -43,7 +43,7 @@ static int reap(const struct duoshm__native *native, const struct duoshm__claim 
 
 	if (whose >= 0)
 		result = duoshm__sysv_reap_bells(native, claim->n_bells, whose, &segment, why);
-	if (result == 0 && whose == DUOSHM__SYSV_OURS)
+	if (result == 0 && whose == DUOSHM__OURS)
 		result = duoshm__sysv_remove_segment(&found, why);
 	return result;
 }

@@ -18,13 +18,28 @@ extern const struct duoshm__backend duoshm__sysv_backend;
 int duoshm__sysv_derive(const struct duoshm__naming *naming, unsigned attempt,
 	struct duoshm__native *out, struct duoshm_failure *why);
 void duoshm__sysv_key_text(key_t key, char text[DUOSHM__NATIVE_SIZE]);
-/*
- * The key of a native name. False: the text is "id:N" or no key at all; then the segment's id is
- * what there is: *id, or -1.
- */
-bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key, int *id);
+/* The key of a native name. False, and IPC_PRIVATE: the text is "id:N" or no key at all. */
+bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key);
 /* PERMISSION, UNAVAILABLE, LIMIT, NO_SPACE, EXISTS, NOT_FOUND or SYSTEM. */
 int duoshm__sysv_code(int system_error);
+/* Segments and sets have name spaces of their own: which of the two, for the calls below. */
+struct duoshm__sysv_space {
+	const char *get_name, *one, *all, *them; /* "shmget", "segment", "shared memory", "it" */
+	int (*get)(key_t key);                   /* the id under a key; -1 and errno */
+	int64_t (*id)(const struct duoshm__native *native); /* without a key; -1: not known */
+	int (*blame)(struct duoshm_failure *why, size_t amount);
+};
+/* The object's id now, by the key where it has one. -1 and errno: ENOENT when there is none. */
+int duoshm__sysv_find(const struct duoshm__sysv_space *space, const struct duoshm__native *native);
+int duoshm__sysv_gone(const struct duoshm__sysv_space *space, int system_error,
+	const struct duoshm__native *native, struct duoshm_failure *why);
+/* For calls with an id: that it is no longer valid is told by EINVAL or EIDRM. */
+int duoshm__sysv_fail_id(const struct duoshm__sysv_space *space, int system_error,
+	const struct duoshm__native *native, const char *call, int id, struct duoshm_failure *why);
+/* `amount`: bytes of a segment, or semaphores of a set. */
+int duoshm__sysv_fail_create(const struct duoshm__sysv_space *space, int system_error,
+	const struct duoshm__native *native, size_t amount, unsigned mode,
+	struct duoshm_failure *why);
 
 /* sysv_shm.c */
 int duoshm__sysv_create(struct duoshm__native *native, size_t size, unsigned mode,
@@ -37,13 +52,8 @@ int duoshm__sysv_stat(const struct duoshm__native *native, struct duoshm__native
 int duoshm__sysv_remove_segment(const struct duoshm__native *native, struct duoshm_failure *why);
 /*
  * Whose is the segment under this key? Sets native->segment_id and *out unless it is absent.
- * One of enum duoshm__sysv_whose, or a failure.
+ * One of enum duoshm__whose, or a failure.
  */
-enum duoshm__sysv_whose {
-	DUOSHM__SYSV_ABSENT,
-	DUOSHM__SYSV_OURS,  /* it agrees with the claim */
-	DUOSHM__SYSV_OTHERS /* it does not, or we may not look */
-};
 int duoshm__sysv_judge_segment(struct duoshm__native *native, const struct duoshm__claim *claim,
 	struct duoshm__native_stat *out, struct duoshm_failure *why);
 
@@ -68,7 +78,7 @@ void duoshm__sysv_limits(struct duoshm_facts *facts);
  * semaphores, ran into, and add cause and cure. The result is the code, which they may mend.
  */
 int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size);
-int duoshm__sysv_blame_set(struct duoshm_failure *why, unsigned n);
+int duoshm__sysv_blame_set(struct duoshm_failure *why, size_t n);
 int duoshm__sysv_blame_attach(struct duoshm_failure *why);
 
 /* sysv_list.c */

@@ -231,15 +231,13 @@ static int no_limit_found(struct duoshm_failure *why)
 	if (why->system_error == ENOMEM) {
 		why->code = DUOSHM_ERR_NO_SPACE;
 		duoshm__native_cause(why, "the kernel has no memory for it");
-		duoshm__native_cure(why, "free memory, or ask for less");
-		return why->code;
+		return duoshm__native_cure(why, "free memory, or ask for less");
 	}
 	duoshm__native_cause(why,
 		"a limit of the system on System V objects, which of them it does not say: %s",
 		strerror(why->system_error));
-	duoshm__native_cure(
+	return duoshm__native_cure(
 		why, "compare with what ipcs -l or sysctl shows, and remove what is not needed");
-	return why->code;
 }
 
 int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size)
@@ -254,12 +252,12 @@ int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size)
 	return no_limit_found(why);
 }
 
-int duoshm__sysv_blame_set(struct duoshm_failure *why, unsigned n)
+int duoshm__sysv_blame_set(struct duoshm_failure *why, size_t n)
 {
 	struct usage usage = get_usage();
 
-	if (exceeds(why, &usage, SEMMSL, n) || exceeds(why, &usage, SEMMNI, 1) ||
-		exceeds(why, &usage, SEMMNS, n))
+	if (exceeds(why, &usage, SEMMSL, (int64_t)n) || exceeds(why, &usage, SEMMNI, 1) ||
+		exceeds(why, &usage, SEMMNS, (int64_t)n))
 		return why->code;
 	return no_limit_found(why);
 }

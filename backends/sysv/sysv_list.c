@@ -26,12 +26,29 @@
 #include <sys/sysctl.h>
 #endif
 
+#if defined __linux__ || defined __CYGWIN__ || defined __FreeBSD__
+
+/* One line of a table, or element of an array. `stat.size` of a set: how many semaphores. */
+static int tell(key_t key, int64_t id, bool semaphore, struct duoshm__native_stat stat,
+	duoshm__native_fn *fn, void *arg)
+{
+	struct duoshm__native_item item = {.stat = stat, .semaphore = semaphore};
+
+	duoshm__sysv_key_text(key, item.native.text);
+	item.native.segment_id = semaphore ? -1 : id;
+	item.native.bells_id = semaphore ? id : -1;
+	item.stat.mode &= 0777;
+	return fn(&item, arg);
+}
+
+#endif
+
 #if defined __linux__ || defined __CYGWIN__
 
 #define SEGMENTS "/proc/sysvipc/shm"
 #define SETS     "/proc/sysvipc/sem"
 
-static bool parse_segment(const char *line, struct duoshm__native_item *item)
+static int tell_segment(const char *line, duoshm__native_fn *fn, void *arg)
 {
 	long long key, id, creator, last, attached, uid, gid;
 	unsigned long long size;
@@ -39,70 +56,48 @@ static bool parse_segment(const char *line, struct duoshm__native_item *item)
 
 	if (sscanf(line, "%lld %lld %o %llu %lld %lld %lld %lld %lld", &key, &id, &mode, &size,
 		    &creator, &last, &attached, &uid, &gid) != 9)
-		return false;
-	duoshm__sysv_key_text((key_t)key, item->native.text);
-	item->native.segment_id = id;
-	item->native.bells_id = -1;
-	item->stat = (struct duoshm__native_stat){.size = size,
-		.uid = uid,
-		.gid = gid,
-		.mode = (int64_t)(mode & 0777),
-		.creator_pid = creator,
-		.last_pid = last,
-		.attached = attached};
-	item->semaphore = false;
-	return true;
+		return 0;
+	return tell((key_t)key, id, false,
+		(struct duoshm__native_stat){size, uid, gid, mode, creator, last, attached}, fn,
+		arg);
 }
 
-static bool parse_set(const char *line, struct duoshm__native_item *item)
+static int tell_set(const char *line, duoshm__native_fn *fn, void *arg)
 {
 	long long key, id, uid, gid;
 	unsigned long long count;
 	unsigned mode;
 
 	if (sscanf(line, "%lld %lld %o %llu %lld %lld", &key, &id, &mode, &count, &uid, &gid) != 6)
-		return false;
-	duoshm__sysv_key_text((key_t)key, item->native.text);
-	item->native.segment_id = -1;
-	item->native.bells_id = id;
-	item->stat = (struct duoshm__native_stat){.size = count,
-		.uid = uid,
-		.gid = gid,
-		.mode = (int64_t)(mode & 0777),
-		.creator_pid = -1,
-		.last_pid = -1,
-		.attached = -1};
-	item->semaphore = true;
-	return true;
+		return 0;
+	return tell((key_t)key, id, true,
+		(struct duoshm__native_stat){count, uid, gid, mode, -1, -1, -1}, fn, arg);
 }
 
-static int walk(const char *path, bool (*parse)(const char *, struct duoshm__native_item *),
+static int walk(const char *path, int (*tell_line)(const char *, duoshm__native_fn *, void *),
 	duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
-	struct duoshm__native_item item;
 	char line[512];
 	int result = 0;
 	FILE *table = fopen(path, "re");
 
 	if (table == NULL) {
 		duoshm__native_failure(why, DUOSHM_ERR_UNSUPPORTED, errno, "open(\"%s\")", path);
-		duoshm__native_cause(why, "the kernel's table %s cannot be read: %s", path,
+		return duoshm__native_cause(why, "the kernel's table %s cannot be read: %s", path,
 			strerror(why->system_error));
-		return DUOSHM_ERR_UNSUPPORTED;
 	}
 	/* The first line is the heading. */
 	while (result == 0 && fgets(line, sizeof line, table) != NULL)
-		if (parse(line, &item))
-			result = fn(&item, arg);
+		result = tell_line(line, fn, arg);
 	fclose(table);
 	return result;
 }
 
 int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
-	int result = walk(SEGMENTS, parse_segment, fn, arg, why);
+	int result = walk(SEGMENTS, tell_segment, fn, arg, why);
 
-	return result != 0 ? result : walk(SETS, parse_set, fn, arg, why);
+	return result != 0 ? result : walk(SETS, tell_set, fn, arg, why);
 }
 
 #elif defined __FreeBSD__
@@ -133,7 +128,6 @@ static void *fetch(const char *name, size_t *size, struct duoshm_failure *why)
 
 static int walk_segments(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
-	struct duoshm__native_item item;
 	const struct shmid_ds *status;
 	size_t i, size;
 	int result = 0;
@@ -145,18 +139,11 @@ static int walk_segments(duoshm__native_fn *fn, void *arg, struct duoshm_failure
 		status = &array[i].u;
 		if ((status->shm_perm.mode & SEGMENT_ALLOCATED) == 0)
 			continue;
-		duoshm__sysv_key_text(status->shm_perm.key, item.native.text);
-		item.native.segment_id = make_id(i, &status->shm_perm);
-		item.native.bells_id = -1;
-		item.semaphore = false;
-		item.stat = (struct duoshm__native_stat){.size = status->shm_segsz,
-			.uid = status->shm_perm.uid,
-			.gid = status->shm_perm.gid,
-			.mode = status->shm_perm.mode & 0777,
-			.creator_pid = status->shm_cpid,
-			.last_pid = status->shm_lpid,
-			.attached = status->shm_nattch};
-		result = fn(&item, arg);
+		result = tell(status->shm_perm.key, make_id(i, &status->shm_perm), false,
+			(struct duoshm__native_stat){status->shm_segsz, status->shm_perm.uid,
+				status->shm_perm.gid, status->shm_perm.mode, status->shm_cpid,
+				status->shm_lpid, status->shm_nattch},
+			fn, arg);
 	}
 	free(array);
 	return result;
@@ -164,7 +151,6 @@ static int walk_segments(duoshm__native_fn *fn, void *arg, struct duoshm_failure
 
 static int walk_sets(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
-	struct duoshm__native_item item;
 	const struct semid_ds *status;
 	size_t i, size;
 	int result = 0;
@@ -176,18 +162,10 @@ static int walk_sets(duoshm__native_fn *fn, void *arg, struct duoshm_failure *wh
 		status = &array[i].u;
 		if ((status->sem_perm.mode & SET_ALLOCATED) == 0)
 			continue;
-		duoshm__sysv_key_text(status->sem_perm.key, item.native.text);
-		item.native.segment_id = -1;
-		item.native.bells_id = make_id(i, &status->sem_perm);
-		item.semaphore = true;
-		item.stat = (struct duoshm__native_stat){.size = status->sem_nsems,
-			.uid = status->sem_perm.uid,
-			.gid = status->sem_perm.gid,
-			.mode = status->sem_perm.mode & 0777,
-			.creator_pid = -1,
-			.last_pid = -1,
-			.attached = -1};
-		result = fn(&item, arg);
+		result = tell(status->sem_perm.key, make_id(i, &status->sem_perm), true,
+			(struct duoshm__native_stat){status->sem_nsems, status->sem_perm.uid,
+				status->sem_perm.gid, status->sem_perm.mode, -1, -1, -1},
+			fn, arg);
 	}
 	free(array);
 	return result;
@@ -208,9 +186,8 @@ int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *w
 	(void)arg;
 	duoshm__native_failure(why, DUOSHM_ERR_UNSUPPORTED, 0, "list");
 	duoshm__native_cause(why, "how this system's kernel lists its objects is not known here");
-	duoshm__native_cure(
+	return duoshm__native_cure(
 		why, "ipcs -m -s shows them; objects of this library stand in the registry");
-	return DUOSHM_ERR_UNSUPPORTED;
 }
 
 #endif

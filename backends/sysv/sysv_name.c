@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System V names: keys. A key is made by ftok from the registry entry, a file of ours that lives as
+ * System V names: keys, and what a failed call with one means. A key is made by ftok from the registry entry, a file of ours that lives as
  * long as the object, and written as text into that entry.
  *
  * Traps. ftok keeps 16 bits of the inode (12 on illumos) and 8 of the device: two files can
  * have one key, so a key proves nothing and core compares generations. Only the low 8 bits of the id
  * count, so 0 is as good as 256 and neither is used. A key can come out as 0, which is IPC_PRIVATE, or as
- * -1, which is also the error. key_t has 64 bits on some systems.
+ * -1, which is also the error. key_t has 64 bits on some systems. With IPC_CREAT | IPC_EXCL on a key that is
+ * taken, macOS and OpenBSD test the size (EINVAL) and the permission (EACCES) before they would say EEXIST.
  */
 #include "config.h"
 
@@ -44,8 +45,7 @@ int duoshm__sysv_derive(const struct duoshm__naming *naming, unsigned attempt,
 		why, DUOSHM_ERR_COLLISION, 0, "ftok(\"%s\", 1..%d)", naming->entry_path, LAST_ID);
 	duoshm__native_cause(why, "each of the %d keys of \"%s\" is taken by another object",
 		LAST_ID, naming->name);
-	duoshm__native_cure(why, "see what is there: ipcs -m -s; or use another name");
-	return DUOSHM_ERR_COLLISION;
+	return duoshm__native_cure(why, "see what is there: ipcs -m -s; or use another name");
 }
 
 void duoshm__sysv_key_text(key_t key, char text[DUOSHM__NATIVE_SIZE])
@@ -57,31 +57,75 @@ void duoshm__sysv_key_text(key_t key, char text[DUOSHM__NATIVE_SIZE])
 	snprintf(text, DUOSHM__NATIVE_SIZE, "0x%08llx", bits);
 }
 
-bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key, int *id)
+bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key)
 {
-	const char *text = native->text;
-	unsigned long long bits = 0;
-	char *end = NULL;
-	long number;
+	const char *digits = native->text + 2;
+	unsigned long long bits;
+	char *end;
 
 	*key = IPC_PRIVATE;
-	*id = native->segment_id > INT_MAX ? -1 : (int)native->segment_id;
+	if (strncmp(native->text, "0x", 2) != 0)
+		return false;
 	errno = 0;
-	if (strncmp(text, "id:", 3) == 0) {
-		number = strtol(text + 3, &end, 10);
-		*id = end != text + 3 && *end == '\0' && errno == 0 && number >= 0 &&
-				      number <= INT_MAX
-			      ? (int)number
-			      : -1;
-		return false;
-	}
-	if (strncmp(text, "0x", 2) != 0)
-		return false;
-	bits = strtoull(text + 2, &end, 16);
-	if (end == text + 2 || *end != '\0' || errno != 0)
+	bits = strtoull(digits, &end, 16);
+	if (end == digits || *end != '\0' || errno != 0)
 		return false;
 	*key = (key_t)bits;
 	return *key != IPC_PRIVATE;
+}
+
+int duoshm__sysv_find(const struct duoshm__sysv_space *space, const struct duoshm__native *native)
+{
+	key_t key;
+	int64_t id;
+
+	if (duoshm__sysv_key(native, &key))
+		return space->get(key);
+	id = space->id(native);
+	if (id >= 0 && id <= INT_MAX)
+		return (int)id;
+	errno = ENOENT;
+	return -1;
+}
+
+int duoshm__sysv_gone(const struct duoshm__sysv_space *space, int system_error,
+	const struct duoshm__native *native, struct duoshm_failure *why)
+{
+	duoshm__native_failure(why, DUOSHM_ERR_NOT_FOUND, system_error, "%s(%s, 0, 0)",
+		space->get_name, native->text);
+	return duoshm__native_cause(why, "there is no %s with key %s", space->one, native->text);
+}
+
+int duoshm__sysv_fail_id(const struct duoshm__sysv_space *space, int system_error,
+	const struct duoshm__native *native, const char *call, int id, struct duoshm_failure *why)
+{
+	if (system_error == EINVAL || system_error == EIDRM || system_error == ENOENT)
+		return duoshm__sysv_gone(space, system_error, native, why);
+	return duoshm__native_failure(
+		why, duoshm__sysv_code(system_error), system_error, "%s(%d)", call, id);
+}
+
+int duoshm__sysv_fail_create(const struct duoshm__sysv_space *space, int system_error,
+	const struct duoshm__native *native, size_t amount, unsigned mode,
+	struct duoshm_failure *why)
+{
+	int code = duoshm__sysv_code(system_error);
+	key_t key;
+
+	/* Was it really the amount, or the permission to make one, or is the key taken? */
+	if ((system_error == EINVAL || system_error == EACCES) && duoshm__sysv_key(native, &key) &&
+		(space->get(key) >= 0 || errno == EACCES))
+		code = DUOSHM_ERR_EXISTS;
+	duoshm__native_failure(why, code, system_error, "%s(%s, %zu, IPC_CREAT | IPC_EXCL | 0%o)",
+		space->get_name, native->text, amount, mode);
+	if (code == DUOSHM_ERR_LIMIT)
+		return space->blame(why, amount);
+	if (code == DUOSHM_ERR_UNAVAILABLE)
+		duoshm__native_cause(why,
+			"the kernel has no System V %s, or does not let this process use %s (jail, "
+			"container)",
+			space->all, space->them);
+	return code;
 }
 
 int duoshm__sysv_code(int system_error)

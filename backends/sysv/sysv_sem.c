@@ -17,7 +17,6 @@
 #include <sys/sem.h>
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -45,58 +44,25 @@ static struct sembuf operation(unsigned bell, int change, int flags)
 	return one;
 }
 
-/* The set's id now, by the key where it has one. -1 and errno: ENOENT when there is none. */
-static int find(const struct duoshm__native *native)
+static int get(key_t key)
 {
-	key_t key;
-	int id;
-
-	if (duoshm__sysv_key(native, &key, &id))
-		return semget(key, 0, 0);
-	if (native->bells_id < 0 || native->bells_id > INT_MAX) {
-		errno = ENOENT;
-		return -1;
-	}
-	return (int)native->bells_id;
+	return semget(key, 0, 0);
 }
 
-static int gone(const struct duoshm__native *native, int system_error, struct duoshm_failure *why)
+static int64_t id_of(const struct duoshm__native *native)
 {
-	duoshm__native_failure(
-		why, DUOSHM_ERR_NOT_FOUND, system_error, "semget(%s, 0, 0)", native->text);
-	duoshm__native_cause(why, "there is no set of semaphores with key %s", native->text);
-	return DUOSHM_ERR_NOT_FOUND;
+	return native->bells_id;
 }
 
-static int fail_id(int system_error, const struct duoshm__native *native, const char *call, int id,
-	struct duoshm_failure *why)
-{
-	if (system_error == EINVAL || system_error == EIDRM || system_error == ENOENT)
-		return gone(native, system_error, why);
-	return duoshm__native_failure(
-		why, duoshm__sysv_code(system_error), system_error, "%s(%d)", call, id);
-}
-
-static int fail_create(int system_error, const struct duoshm__native *native, unsigned n,
-	unsigned mode, struct duoshm_failure *why)
-{
-	int code = duoshm__sysv_code(system_error);
-	key_t key;
-	int id;
-
-	/* As for segments: size and permission may be tested before the key. */
-	if ((system_error == EINVAL || system_error == EACCES) &&
-		duoshm__sysv_key(native, &key, &id) && (semget(key, 0, 0) >= 0 || errno == EACCES))
-		code = DUOSHM_ERR_EXISTS;
-	duoshm__native_failure(why, code, system_error,
-		"semget(%s, %u, IPC_CREAT | IPC_EXCL | 0%o)", native->text, n, mode);
-	if (code == DUOSHM_ERR_LIMIT)
-		return duoshm__sysv_blame_set(why, n);
-	if (code == DUOSHM_ERR_UNAVAILABLE)
-		duoshm__native_cause(why, "the kernel has no System V semaphores, or does not let "
-					  "this process use them (jail, container)");
-	return code;
-}
+static const struct duoshm__sysv_space sets = {
+	.get_name = "semget",
+	.one = "set of semaphores",
+	.all = "semaphores",
+	.them = "them",
+	.get = get,
+	.id = id_of,
+	.blame = duoshm__sysv_blame_set,
+};
 
 /* All 0, and sem_otime set. */
 static int initialise(int id)
@@ -123,12 +89,12 @@ int duoshm__sysv_bells_create(struct duoshm__native *native, unsigned n, unsigne
 
 	if (bells == NULL)
 		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
-	duoshm__sysv_key(native, &key, &id);
+	duoshm__sysv_key(native, &key);
 	id = semget(key, (int)n, IPC_CREAT | IPC_EXCL | (int)set_mode);
 	if (id < 0) {
 		saved = errno;
 		free(bells);
-		return fail_create(saved, native, n, set_mode, why);
+		return duoshm__sysv_fail_create(&sets, saved, native, n, set_mode, why);
 	}
 	if (initialise(id) < 0) {
 		saved = errno;
@@ -148,12 +114,12 @@ int duoshm__sysv_bells_open(const struct duoshm__native *native, unsigned n,
 	struct duoshm__bells **out, struct duoshm_failure *why)
 {
 	struct duoshm__bells *bells;
-	int id = find(native);
+	int id = duoshm__sysv_find(&sets, native);
 
 	if (id < 0)
-		return fail_id(errno, native, "semget", -1, why);
+		return duoshm__sysv_fail_id(&sets, errno, native, "semget", -1, why);
 	if (native->bells_id >= 0 && native->bells_id != id)
-		return gone(native, 0, why);
+		return duoshm__sysv_gone(&sets, 0, native, why);
 	bells = malloc(sizeof *bells);
 	if (bells == NULL)
 		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
@@ -193,20 +159,12 @@ static int fail_operation(int system_error, const struct duoshm__bells *bells, u
 	return why->code;
 }
 
-static int no_such_bell(
-	const struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
-{
-	duoshm__native_failure(why, DUOSHM_ERR_INVALID, 0, "semop(%d, {%u})", bells->id, bell);
-	duoshm__native_cause(why, "there is no bell %u, only %u", bell, bells->n);
-	return DUOSHM_ERR_INVALID;
-}
-
 int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why)
 {
 	struct sembuf up = operation(bell, 1, IPC_NOWAIT);
 
 	if (bell >= bells->n)
-		return no_such_bell(bells, bell, why);
+		return duoshm__no_such_bell(why, "semop", bell, bells->n);
 	while (semop(bells->id, &up, 1) < 0) {
 		/* Full of rings that nobody took: one more would tell nothing new. */
 		if (errno == ERANGE)
@@ -229,8 +187,7 @@ static int take(struct duoshm__bells *bells, unsigned bell)
 static int take_within(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns)
 {
 	struct sembuf down = operation(bell, -1, 0);
-	struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
-		.tv_nsec = (long)(timeout_ns % 1000000000)};
+	struct timespec timeout = duoshm__timespec(timeout_ns);
 
 	return semtimedop(bells->id, &down, 1, &timeout) == 0 ? 0 : errno;
 }
@@ -240,24 +197,20 @@ static int take_within(struct duoshm__bells *bells, unsigned bell, int64_t timeo
 struct attempt {
 	struct duoshm__bells *bells;
 	unsigned bell;
-	int system_error;
 };
 
 static int attempt(void *arg)
 {
-	struct attempt *one = arg;
+	const struct attempt *one = arg;
 
-	one->system_error = take(one->bells, one->bell);
-	return one->system_error == 0 ? 0 : outcome(one->system_error);
+	return take(one->bells, one->bell);
 }
 
 static int take_within(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns)
 {
-	struct attempt one = {.bells = bells, .bell = bell, .system_error = 0};
+	struct attempt one = {.bells = bells, .bell = bell};
 
-	if (duoshm__native_poll(attempt, &one, timeout_ns) == DUOSHM_ERR_INTERRUPTED)
-		return EINTR;
-	return one.system_error;
+	return duoshm__native_poll(attempt, &one, timeout_ns);
 }
 
 #endif
@@ -268,7 +221,7 @@ int duoshm__sysv_wait(
 	int system_error;
 
 	if (bell >= bells->n)
-		return no_such_bell(bells, bell, why);
+		return duoshm__no_such_bell(why, "semop", bell, bells->n);
 	system_error = timeout_ns <= 0 ? take(bells, bell) : take_within(bells, bell, timeout_ns);
 	return system_error == 0 ? 0 : fail_operation(system_error, bells, bell, -1, why);
 }
@@ -277,12 +230,12 @@ static int remove_set(int id, const struct duoshm__native *native, struct duoshm
 {
 	if (semctl(id, 0, IPC_RMID) == 0 || errno == EINVAL || errno == EIDRM)
 		return 0;
-	return fail_id(errno, native, "semctl IPC_RMID", id, why);
+	return duoshm__sysv_fail_id(&sets, errno, native, "semctl IPC_RMID", id, why);
 }
 
 int duoshm__sysv_remove_bells(const struct duoshm__native *native, struct duoshm_failure *why)
 {
-	int id = native->bells_id < 0 ? -1 : find(native);
+	int id = native->bells_id < 0 ? -1 : duoshm__sysv_find(&sets, native);
 
 	/* No id was recorded, or the key is another's by now: there is nothing of ours. */
 	if (id < 0 || id != native->bells_id)
@@ -300,15 +253,15 @@ int duoshm__sysv_reap_bells(const struct duoshm__native *native, unsigned n, int
 {
 	struct semid_ds status;
 	union argument argument;
-	int id = find(native);
-	int64_t maker = whose == DUOSHM__SYSV_OURS ? segment->uid : (int64_t)geteuid();
+	int id = duoshm__sysv_find(&sets, native);
+	int64_t maker = whose == DUOSHM__OURS ? segment->uid : (int64_t)geteuid();
 	bool ours;
 
 	argument.status = &status;
 	if (id < 0 || n == 0 || semctl(id, 0, IPC_STAT, argument) < 0)
 		return 0;
-	ours = whose == DUOSHM__SYSV_OURS || id == native->bells_id ||
-	       (whose == DUOSHM__SYSV_ABSENT && status.sem_otime == 0);
+	ours = whose == DUOSHM__OURS || id == native->bells_id ||
+	       (whose == DUOSHM__ABSENT && status.sem_otime == 0);
 	if (!ours || status.sem_nsems != n || (int64_t)status.sem_perm.uid != maker)
 		return 0;
 	return remove_set(id, native, why);

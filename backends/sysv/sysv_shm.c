@@ -3,9 +3,7 @@
  * System V segments: shmget, shmat, shmdt, shmctl. Bells are sysv_sem.c's; which limit stands in the way is
  * sysv_limits.c's to find out.
  *
- * Traps. With IPC_CREAT | IPC_EXCL on a key that is taken, macOS and OpenBSD test the size (EINVAL) and
- * the permission (EACCES) before they would say EEXIST. The mode is not reduced by the umask: it
- * arrives here reduced. After IPC_RMID only some kernels still attach by the id, while the key is free
+ * Traps. The mode is not reduced by the umask: it arrives here reduced. After IPC_RMID only some kernels still attach by the id, while the key is free
  * at once and may be another's: hence the key leads and the id is only compared. An id
  * alone may be used again, the next boot uses them all again.
  */
@@ -16,61 +14,39 @@
 #include <sys/shm.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NOWHERE ((void *)-1)
 
-/* The segment's id now, by the key where it has one. -1 and errno: ENOENT when there is none. */
-static int find(const struct duoshm__native *native)
+static int get(key_t key)
 {
-	key_t key;
-	int id;
-
-	if (duoshm__sysv_key(native, &key, &id))
-		return shmget(key, 0, 0);
-	if (id < 0)
-		errno = ENOENT;
-	return id;
+	return shmget(key, 0, 0);
 }
 
-static int gone(const struct duoshm__native *native, int system_error, struct duoshm_failure *why)
+/* An adopted segment without a key has its id for a name, "id:N". */
+static int64_t id_of(const struct duoshm__native *native)
 {
-	duoshm__native_failure(
-		why, DUOSHM_ERR_NOT_FOUND, system_error, "shmget(%s, 0, 0)", native->text);
-	duoshm__native_cause(why, "there is no segment with key %s", native->text);
-	return DUOSHM_ERR_NOT_FOUND;
+	const char *digits = native->text + 3;
+	char *end;
+	long id;
+
+	if (strncmp(native->text, "id:", 3) != 0)
+		return native->segment_id;
+	errno = 0;
+	id = strtol(digits, &end, 10);
+	return end != digits && *end == '\0' && errno == 0 ? id : -1;
 }
 
-/* For calls with an id: that it is no longer valid is told by EINVAL or EIDRM. */
-static int fail_id(int system_error, const struct duoshm__native *native, const char *call, int id,
-	struct duoshm_failure *why)
-{
-	if (system_error == EINVAL || system_error == EIDRM || system_error == ENOENT)
-		return gone(native, system_error, why);
-	return duoshm__native_failure(
-		why, duoshm__sysv_code(system_error), system_error, "%s(%d)", call, id);
-}
-
-static int fail_create(int system_error, const struct duoshm__native *native, size_t size,
-	unsigned mode, struct duoshm_failure *why)
-{
-	int code = duoshm__sysv_code(system_error);
-	key_t key;
-	int id;
-
-	/* Was it really the size, or the permission to make one, or is the key taken? */
-	if ((system_error == EINVAL || system_error == EACCES) &&
-		duoshm__sysv_key(native, &key, &id) && (shmget(key, 0, 0) >= 0 || errno == EACCES))
-		code = DUOSHM_ERR_EXISTS;
-	duoshm__native_failure(why, code, system_error,
-		"shmget(%s, %zu, IPC_CREAT | IPC_EXCL | 0%o)", native->text, size, mode);
-	if (code == DUOSHM_ERR_LIMIT)
-		return duoshm__sysv_blame_segment(why, size);
-	if (code == DUOSHM_ERR_UNAVAILABLE)
-		duoshm__native_cause(why, "the kernel has no System V shared memory, or does not "
-					  "let this process use it (jail, container)");
-	return code;
-}
+static const struct duoshm__sysv_space segments = {
+	.get_name = "shmget",
+	.one = "segment",
+	.all = "shared memory",
+	.them = "it",
+	.get = get,
+	.id = id_of,
+	.blame = duoshm__sysv_blame_segment,
+};
 
 int duoshm__sysv_create(struct duoshm__native *native, size_t size, unsigned mode,
 	struct duoshm__map *out, struct duoshm_failure *why)
@@ -79,10 +55,10 @@ int duoshm__sysv_create(struct duoshm__native *native, size_t size, unsigned mod
 	key_t key;
 	int id, saved;
 
-	duoshm__sysv_key(native, &key, &id);
+	duoshm__sysv_key(native, &key);
 	id = shmget(key, size, IPC_CREAT | IPC_EXCL | (int)mode);
 	if (id < 0)
-		return fail_create(errno, native, size, mode, why);
+		return duoshm__sysv_fail_create(&segments, errno, native, size, mode, why);
 	address = shmat(id, NULL, 0);
 	if (address == NOWHERE) {
 		saved = errno;
@@ -103,19 +79,20 @@ int duoshm__sysv_attach(const struct duoshm__native *native, bool read_only,
 {
 	struct shmid_ds status;
 	void *address;
-	int id = find(native);
+	int id = duoshm__sysv_find(&segments, native);
 
 	if (id < 0)
-		return fail_id(errno, native, "shmget", -1, why);
+		return duoshm__sysv_fail_id(&segments, errno, native, "shmget", -1, why);
 	if (shmctl(id, IPC_STAT, &status) < 0)
-		return fail_id(errno, native, "shmctl IPC_STAT", id, why);
+		return duoshm__sysv_fail_id(&segments, errno, native, "shmctl IPC_STAT", id, why);
 	address = shmat(id, NULL, read_only ? SHM_RDONLY : 0);
 	if (address == NOWHERE && (errno == EMFILE || errno == ENOMEM)) {
 		duoshm__native_failure(why, DUOSHM_ERR_LIMIT, errno, "shmat(%d)", id);
 		return duoshm__sysv_blame_attach(why);
 	}
 	if (address == NOWHERE)
-		return fail_id(errno, native, read_only ? "shmat SHM_RDONLY" : "shmat", id, why);
+		return duoshm__sysv_fail_id(&segments, errno, native,
+			read_only ? "shmat SHM_RDONLY" : "shmat", id, why);
 	out->address = address;
 	out->length = (size_t)status.shm_segsz;
 	out->reserved = false;
@@ -144,28 +121,28 @@ int duoshm__sysv_stat(const struct duoshm__native *native, struct duoshm__native
 	struct duoshm_failure *why)
 {
 	struct shmid_ds status;
-	int id = find(native);
+	int id = duoshm__sysv_find(&segments, native);
 
 	if (id < 0)
-		return fail_id(errno, native, "shmget", -1, why);
+		return duoshm__sysv_fail_id(&segments, errno, native, "shmget", -1, why);
 	if (native->segment_id >= 0 && native->segment_id != id)
-		return gone(native, 0, why);
+		return duoshm__sysv_gone(&segments, 0, native, why);
 	if (shmctl(id, IPC_STAT, &status) < 0)
-		return fail_id(errno, native, "shmctl IPC_STAT", id, why);
+		return duoshm__sysv_fail_id(&segments, errno, native, "shmctl IPC_STAT", id, why);
 	fill(&status, out);
 	return 0;
 }
 
 int duoshm__sysv_remove_segment(const struct duoshm__native *native, struct duoshm_failure *why)
 {
-	int id = native->segment_id < 0 ? -1 : find(native);
+	int id = native->segment_id < 0 ? -1 : duoshm__sysv_find(&segments, native);
 
 	/* No id was recorded, or the key is another's by now: there is nothing of ours. */
 	if (id < 0 || id != native->segment_id)
 		return 0;
 	if (shmctl(id, IPC_RMID, NULL) == 0 || errno == EINVAL || errno == EIDRM)
 		return 0;
-	return fail_id(errno, native, "shmctl IPC_RMID", id, why);
+	return duoshm__sysv_fail_id(&segments, errno, native, "shmctl IPC_RMID", id, why);
 }
 
 /*
@@ -188,30 +165,30 @@ static int compare_generation(int id, const struct shmid_ds *status,
 	size_t size = (size_t)status->shm_segsz;
 
 	if (size < sizeof generation || claim->generation_offset > size - sizeof generation)
-		return DUOSHM__SYSV_OTHERS;
+		return DUOSHM__OTHERS;
 	address = shmat(id, NULL, SHM_RDONLY);
 	if (address == NOWHERE && (errno == EACCES || errno == EINVAL || errno == EIDRM))
-		return DUOSHM__SYSV_OTHERS;
+		return DUOSHM__OTHERS;
 	if (address == NOWHERE)
 		return duoshm__native_failure(
 			why, duoshm__sysv_code(errno), errno, "shmat(%d, NULL, SHM_RDONLY)", id);
 	memcpy(&generation, address + claim->generation_offset, sizeof generation);
 	shmdt(address);
 	if (generation == claim->generation || (generation == 0 && made_by(status, claim)))
-		return DUOSHM__SYSV_OURS;
-	return DUOSHM__SYSV_OTHERS;
+		return DUOSHM__OURS;
+	return DUOSHM__OTHERS;
 }
 
 int duoshm__sysv_judge_segment(struct duoshm__native *native, const struct duoshm__claim *claim,
 	struct duoshm__native_stat *out, struct duoshm_failure *why)
 {
 	struct shmid_ds status;
-	int id = find(native);
+	int id = duoshm__sysv_find(&segments, native);
 
 	if (id < 0)
-		return errno == EACCES ? DUOSHM__SYSV_OTHERS : DUOSHM__SYSV_ABSENT;
+		return errno == EACCES ? DUOSHM__OTHERS : DUOSHM__ABSENT;
 	if (shmctl(id, IPC_STAT, &status) < 0)
-		return errno == EACCES ? DUOSHM__SYSV_OTHERS : DUOSHM__SYSV_ABSENT;
+		return errno == EACCES ? DUOSHM__OTHERS : DUOSHM__ABSENT;
 	native->segment_id = id;
 	fill(&status, out);
 	return compare_generation(id, &status, claim, why);

@@ -364,11 +364,11 @@ static int take(void *arg)
 	unsigned rung = atomic_load(bell);
 
 	if (sleeper->slot->silenced)
-		return DUOSHM_ERR_REMOVED;
+		return EIDRM;
 	while (rung > 0)
 		if (atomic_compare_exchange_weak(bell, &rung, rung - 1))
 			return 0;
-	return DUOSHM_ERR_TIMEOUT;
+	return EAGAIN;
 }
 
 static int fake_wait(
@@ -380,8 +380,12 @@ static int fake_wait(
 		return why->code;
 	if (bell >= bells->n)
 		return fail(why, DUOSHM_ERR_INVALID, "wait");
-	int result = duoshm__native_poll(take, &sleeper, timeout_ns);
-	return result < 0 ? fail(why, result, "wait") : leave();
+	switch (duoshm__native_poll(take, &sleeper, timeout_ns)) {
+	case 0: return leave();
+	case EAGAIN: return fail(why, DUOSHM_ERR_TIMEOUT, "wait");
+	case EINTR: return fail(why, DUOSHM_ERR_INTERRUPTED, "wait");
+	default: return fail(why, DUOSHM_ERR_REMOVED, "wait");
+	}
 }
 
 static int fake_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)

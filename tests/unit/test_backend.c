@@ -594,13 +594,13 @@ static void the_kernel_lists_what_we_made(void)
 
 static int third_time(void *arg)
 {
-	return ++*(unsigned *)arg < 3 ? DUOSHM_ERR_TIMEOUT : DUOSHM_ERR_REMOVED;
+	return ++*(unsigned *)arg < 3 ? EAGAIN : EIDRM;
 }
 
 static int never(void *arg)
 {
 	++*(unsigned *)arg;
-	return DUOSHM_ERR_TIMEOUT;
+	return EAGAIN;
 }
 
 static void polling_tries_again_until_something_happens(void)
@@ -608,13 +608,13 @@ static void polling_tries_again_until_something_happens(void)
 	unsigned calls = 0;
 	int64_t begun;
 
-	EXPECT(duoshm__native_poll(third_time, &calls, 1000000000), DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm__native_poll(third_time, &calls, 1000000000), EIDRM);
 	EXPECT(calls, 3);
 	calls = 0;
-	EXPECT(duoshm__native_poll(never, &calls, 0), DUOSHM_ERR_TIMEOUT);
+	EXPECT(duoshm__native_poll(never, &calls, 0), EAGAIN);
 	EXPECT(calls, 1);
 	begun = now_ms();
-	EXPECT(duoshm__native_poll(never, &calls, 20000000), DUOSHM_ERR_TIMEOUT);
+	EXPECT(duoshm__native_poll(never, &calls, 20000000), EAGAIN);
 	CHECK(now_ms() - begun >= 19);
 	CHECK(calls > 2 && calls < 200); /* it sleeps in between */
 }
