@@ -245,7 +245,7 @@ bool harness_until(bool (*holds)(void *arg), void *arg)
 }
 
 /* The letter after the command's name, which may itself hold parentheses and blanks. */
-static int state_of(pid_t pid)
+int harness_process_state(pid_t pid)
 {
 	char path[64], text[512];
 
@@ -263,12 +263,12 @@ static int state_of(pid_t pid)
 /* Asleep, or never to sleep again. */
 static bool settled(void *arg)
 {
-	int state = state_of(*(const pid_t *)arg);
+	int state = harness_process_state(*(const pid_t *)arg);
 
 	return state == 'S' || state == 'Z' || state == 'X' || state == 0;
 }
 
 bool harness_until_asleep(pid_t pid)
 {
-	return harness_until(settled, &pid) && state_of(pid) == 'S';
+	return harness_until(settled, &pid) && harness_process_state(pid) == 'S';
 }

@@ -140,6 +140,8 @@ void harness_gate_close(struct harness_gate *gate);
 
 /* Asks `holds` again and again for up to a minute; its last answer. */
 bool harness_until(bool (*holds)(void *arg), void *arg);
+/* As the kernel shows it: 'S' sleeps, 'Z' is a zombie; 0: this system does not tell. */
+int harness_process_state(pid_t pid);
 /* Until the process sleeps in the kernel; false: it ended, or this system does not tell. */
 bool harness_until_asleep(pid_t pid);
 

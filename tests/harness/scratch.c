@@ -10,6 +10,7 @@
 #include "harness/internal.h"
 
 #include <dirent.h>
+#include <ftw.h>
 
 enum { TEXTS_MAX = 256, TEXT_SIZE = 320 };
 
@@ -103,28 +104,15 @@ unsigned harness_entries(const char *directory)
 	return n;
 }
 
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+	(void)info, (void)type, (void)where;
+	return remove(path);
+}
+
 void harness_remove_tree(const char *path)
 {
-	struct stat info;
-	DIR *directory;
-
-	if (lstat(path, &info) != 0)
-		return;
-	if (!S_ISDIR(info.st_mode)) {
-		unlink(path);
-		return;
-	}
-	directory = opendir(path);
-	for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
-		char inside[1024];
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		snprintf(inside, sizeof(inside), "%.600s/%.300s", path, entry->d_name);
-		harness_remove_tree(inside);
-	}
-	if (directory != NULL)
-		closedir(directory);
-	rmdir(path);
+	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static int remove_object(const struct duoshm_stat *object, void *ctx)

@@ -2,7 +2,7 @@
 /* The harness itself: what it says of children, gates and counts of system calls. */
 #include "config.h"
 
-#include "harness/harness.h"
+#include "harness/fixture.h"
 
 static int give(void *arg)
 {
@@ -50,27 +50,23 @@ static void what_fails_in_a_child_reaches_its_parent(void)
 	EXPECT(harness_wait(harness_fork(fail_in_child, &zero)), 1);
 }
 
-static int through(void *arg)
+static int through(void *helper)
 {
-	struct harness_gate *gates = arg;
-
-	CHECK(harness_gate_pass(&gates[0]));
-	harness_gate_open(&gates[1]);
+	CHECK(harness_gate_pass(&((struct helper *)helper)->go));
+	harness_gate_open(&((struct helper *)helper)->ready);
 	return 0;
 }
 
 static void gates_order_processes(void)
 {
-	struct harness_gate gates[2];
+	struct helper child;
 
-	harness_gate(&gates[0]);
-	harness_gate(&gates[1]);
-	pid_t pid = harness_fork(through, gates);
-	harness_gate_open(&gates[0]);
-	CHECK(harness_gate_pass(&gates[1]));
-	EXPECT(harness_wait(pid), 0);
-	harness_gate_close(&gates[0]);
-	harness_gate_close(&gates[1]);
+	harness_gate(&child.ready);
+	harness_gate(&child.go);
+	child.pid = harness_fork(through, &child);
+	harness_gate_open(&child.go);
+	CHECK(harness_gate_pass(&child.ready));
+	finish_helper(&child);
 }
 
 static int call_thrice(void *arg)

@@ -276,35 +276,19 @@ void *mmap64(void *at, size_t length, int protection, int flags, int fd, off64_t
 }
 #endif
 
-ssize_t read(int fd, void *buffer, size_t size)
-{
-	return is_segment(fd) ? fail(ENXIO) : real(read)(fd, buffer, size);
-}
-
-ssize_t write(int fd, const void *buffer, size_t size)
-{
-	return is_segment(fd) ? fail(ENXIO) : real(write)(fd, buffer, size);
-}
-
-off_t lseek(int fd, off_t offset, int whence)
-{
-	return is_segment(fd) ? fail(ESPIPE) : real(lseek)(fd, offset, whence);
-}
-
-int flock(int fd, int operation)
-{
-	return is_segment(fd) ? fail(ENOTSUP) : real(flock)(fd, operation);
-}
-
-int fchmod(int fd, mode_t mode)
-{
-	return is_segment(fd) ? fail(EINVAL) : real(fchmod)(fd, mode);
-}
-
-int fchown(int fd, uid_t uid, gid_t gid)
-{
-	return is_segment(fd) ? fail(EINVAL) : real(fchown)(fd, uid, gid);
-}
+/* What cannot be done with a segment's descriptor. */
+#define NOT_OF_SEGMENTS(type, name, declared, given, error)                                        \
+	type name declared                                                                         \
+	{                                                                                          \
+		return is_segment(fd) ? fail(error) : real(name) given;                            \
+	}
+NOT_OF_SEGMENTS(ssize_t, read, (int fd, void *buffer, size_t size), (fd, buffer, size), ENXIO)
+NOT_OF_SEGMENTS(
+	ssize_t, write, (int fd, const void *buffer, size_t size), (fd, buffer, size), ENXIO)
+NOT_OF_SEGMENTS(off_t, lseek, (int fd, off_t offset, int whence), (fd, offset, whence), ESPIPE)
+NOT_OF_SEGMENTS(int, flock, (int fd, int operation), (fd, operation), ENOTSUP)
+NOT_OF_SEGMENTS(int, fchmod, (int fd, mode_t mode), (fd, mode), EINVAL)
+NOT_OF_SEGMENTS(int, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid), EINVAL)
 
 static bool is_lock_command(int command)
 {
@@ -447,53 +431,26 @@ int sem_unlink(const char *name)
 	return ruled && strlen(name) > SEM_NAME_MAX ? fail(ENAMETOOLONG) : real(sem_unlink)(name);
 }
 
-int sem_wait(sem_t *handle)
-{
-	sem_t *semaphore = behind(handle);
+/* What is done with the real semaphore behind the handle. */
+#define BY_HANDLE(name)                                                                            \
+	int name(sem_t *handle)                                                                    \
+	{                                                                                          \
+		sem_t *semaphore = behind(handle);                                                 \
+		return semaphore == NULL ? -1 : real(name)(semaphore);                             \
+	}
+BY_HANDLE(sem_wait)
+BY_HANDLE(sem_trywait)
+BY_HANDLE(sem_post)
 
-	return semaphore == NULL ? -1 : real(sem_wait)(semaphore);
-}
-
-int sem_trywait(sem_t *handle)
-{
-	sem_t *semaphore = behind(handle);
-
-	return semaphore == NULL ? -1 : real(sem_trywait)(semaphore);
-}
-
-int sem_post(sem_t *handle)
-{
-	sem_t *semaphore = behind(handle);
-
-	return semaphore == NULL ? -1 : real(sem_post)(semaphore);
-}
-
-int sem_getvalue(sem_t *handle, int *value)
-{
-	return ruled ? fail(ENOSYS) : real(sem_getvalue)(handle, value);
-}
-
-int sem_init(sem_t *semaphore, int shared, unsigned value)
-{
-	return ruled ? fail(ENOSYS) : real(sem_init)(semaphore, shared, value);
-}
-
-int sem_destroy(sem_t *semaphore)
-{
-	return ruled ? fail(ENOSYS) : real(sem_destroy)(semaphore);
-}
-
-int sem_timedwait(sem_t *handle, const struct timespec *until)
-{
-	absent("sem_timedwait");
-	return real(sem_timedwait)(handle, until);
-}
-
-int sem_clockwait(sem_t *handle, clockid_t clock, const struct timespec *until)
-{
-	absent("sem_clockwait");
-	return real(sem_clockwait)(handle, clock, until);
-}
+/* What is there, and does nothing. */
+#define NOT_IMPLEMENTED(name, declared, given)                                                     \
+	int name declared                                                                          \
+	{                                                                                          \
+		return ruled ? fail(ENOSYS) : real(name) given;                                    \
+	}
+NOT_IMPLEMENTED(sem_getvalue, (sem_t * handle, int *value), (handle, value))
+NOT_IMPLEMENTED(sem_init, (sem_t * it, int shared, unsigned value), (it, shared, value))
+NOT_IMPLEMENTED(sem_destroy, (sem_t * it), (it))
 
 /* ---- System V ---------------------------------------------------------------------------------- */
 
@@ -681,22 +638,20 @@ int semop(int id, struct sembuf *operations, size_t count)
 	return real(semop)(id, operations, count);
 }
 
-int semtimedop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
-{
-	absent("semtimedop");
-	return real(semtimedop)(id, operations, count, timeout);
-}
-
 /* ---- what there is not ------------------------------------------------------------------------- */
 
-int pthread_mutexattr_setrobust(pthread_mutexattr_t *attributes, int robust)
-{
-	absent("pthread_mutexattr_setrobust");
-	return real(pthread_mutexattr_setrobust)(attributes, robust);
-}
-
-int memfd_create(const char *name, unsigned flags)
-{
-	absent("memfd_create");
-	return real(memfd_create)(name, flags);
-}
+#define ABSENT(name, declared, given)                                                              \
+	int name declared                                                                          \
+	{                                                                                          \
+		absent(#name);                                                                     \
+		return real(name) given;                                                           \
+	}
+ABSENT(sem_timedwait, (sem_t * handle, const struct timespec *until), (handle, until))
+ABSENT(sem_clockwait, (sem_t * handle, clockid_t clock, const struct timespec *until),
+	(handle, clock, until))
+ABSENT(semtimedop,
+	(int id, struct sembuf *operations, size_t count, const struct timespec *timeout),
+	(id, operations, count, timeout))
+ABSENT(pthread_mutexattr_setrobust, (pthread_mutexattr_t * attributes, int robust),
+	(attributes, robust))
+ABSENT(memfd_create, (const char *name, unsigned flags), (name, flags))

@@ -12,6 +12,11 @@ const struct duoshm__backend *the_backend(void)
 	return duoshm__backend_find(harness_backend());
 }
 
+bool is_sysv(void)
+{
+	return strcmp(harness_backend(), "sysv") == 0;
+}
+
 struct duoshm__naming naming_of(const char *stem)
 {
 	struct duoshm__naming naming = {

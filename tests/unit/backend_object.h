@@ -15,6 +15,7 @@ struct object {
 
 /* The record of the family under test. */
 const struct duoshm__backend *the_backend(void);
+bool is_sysv(void);
 /* What the name of `stem` is made from: an entry file and a random generation. */
 struct duoshm__naming naming_of(const char *stem);
 /* Tries the names as core does; the case fails, for good, where it cannot be made. Mode 0600. */

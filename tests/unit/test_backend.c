@@ -17,11 +17,6 @@
 static struct duoshm_failure why;
 static struct object shared; /* with the children */
 
-static bool is_sysv(void)
-{
-	return strcmp(harness_backend(), "sysv") == 0;
-}
-
 static int64_t now_ms(void)
 {
 	struct timespec now;
@@ -86,24 +81,6 @@ static void a_missing_entry_is_told(void)
 }
 
 /* ---- segments ------------------------------------------------------------------------------------ */
-
-static void new_memory_is_zero_and_shared(void)
-{
-	const struct duoshm__backend *backend = the_backend();
-	struct object object = make_object("zero", SIZE, 0);
-	static const char zeros[SIZE];
-	struct duoshm__map seen;
-
-	CHECK(object.map.length >= SIZE);
-	EXPECT(memcmp(object.map.address, zeros, SIZE), 0);
-	OK(backend->attach(&object.native, false, &seen, &why));
-	CHECK(seen.length >= SIZE);
-	CHECK(seen.address != object.map.address);
-	memset(seen.address, 7, SIZE);
-	EXPECT(((char *)object.map.address)[SIZE - 1], 7);
-	EXPECT(backend->detach(&seen, &why), 0);
-	end_object(&object);
-}
 
 static void a_taken_name_is_told_whatever_is_asked_for(void)
 {
@@ -643,7 +620,6 @@ static const struct harness_case cases[] = {
 	{"names differ and come to an end", names_differ_and_come_to_an_end},
 	{"the longest name has room", the_longest_name_has_room},
 	{"a missing entry is told", a_missing_entry_is_told},
-	{"new memory is zero and shared", new_memory_is_zero_and_shared},
 	{"a taken name is told whatever is asked for", a_taken_name_is_told_whatever_is_asked_for},
 	{"half a set of bells is taken back", half_a_set_of_bells_is_taken_back},
 	{"what is absent is not found", what_is_absent_is_not_found},

@@ -13,11 +13,6 @@
 
 static struct duoshm_failure why;
 
-static bool is_sysv(void)
-{
-	return strcmp(harness_backend(), "sysv") == 0;
-}
-
 /* Kernel objects and a /dev/shm of our own, both empty; with that value of kernel.NAME. Else the case is skipped. */
 static void own_world(const char *shm_options, const char *name, const char *value)
 {

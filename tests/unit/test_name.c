@@ -9,8 +9,6 @@
 #include "core/random.h"
 #include "harness/harness.h"
 
-#include <pthread.h>
-
 static int parse(const char *text, struct duoshm__name *out)
 {
 	memset(out, 'x', sizeof *out);
@@ -19,39 +17,32 @@ static int parse(const char *text, struct duoshm__name *out)
 
 static void takes_names(void)
 {
+	char longest[DUOSHM_NAME_SIZE] = "";
+	const char *const names[][3] = {{"a", "", "a"}, {"scope-0.volt_2", "", "scope-0.volt_2"},
+		{"one:two", "one", "two"}, {longest, "", longest}};
 	struct duoshm__name name;
-	EXPECT(parse("a", &name), 0);
-	EXPECT_TEXT(name.text, "a");
-	EXPECT_TEXT(name.backend, "");
-	EXPECT(parse("scope-0.volt_2", &name), 0);
-	EXPECT_TEXT(name.text, "scope-0.volt_2");
-	EXPECT(parse("one:two", &name), 0);
-	EXPECT_TEXT(name.backend, "one");
-	EXPECT_TEXT(name.text, "two");
-	char longest[DUOSHM_NAME_SIZE];
-	memset(longest, 'z', sizeof longest);
-	longest[DUOSHM_NAME_MAX] = '\0';
-	EXPECT(parse(longest, &name), 0);
-	EXPECT_TEXT(name.text, longest);
+	memset(longest, 'z', DUOSHM_NAME_MAX);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		EXPECT(parse(names[i][0], &name), 0);
+		EXPECT_TEXT(name.backend, names[i][1]);
+		EXPECT_TEXT(name.text, names[i][2]);
+	}
 }
 
 static void refuses_names(void)
 {
-	static const char *const wrong[] = {"", ".", ".a", "A", "a b", "a/b", "../x", "a:", ":a",
-		"a:b:c", "aB", "a\n", "\xc3\xa4", "eightchr:x", "P:x", "a@b", "pos ix:x"};
-	char long_one[DUOSHM_NAME_SIZE + 1];
+	char long_one[DUOSHM_NAME_SIZE + 1] = "";
+	const char *const wrong[] = {"", ".", ".a", "A", "a b", "a/b", "../x", "a:", ":a", "a:b:c",
+		"aB", "a\n", "\xc3\xa4", "eightchr:x", "P:x", "a@b", "pos ix:x", long_one};
 	struct duoshm__name name, before;
 	memset(&before, 'x', sizeof before);
+	memset(long_one, 'a', DUOSHM_NAME_SIZE);
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		EXPECT(parse(wrong[i], &name), DUOSHM_ERR_NAME);
 		EXPECT(memcmp(&name, &before, sizeof name), 0);
 		EXPECT(duoshm_failure()->code, DUOSHM_ERR_NAME);
 		CHECK(duoshm_failure()->cause[0] != '\0' && duoshm_failure()->cure[0] != '\0');
 	}
-	memset(long_one, 'a', DUOSHM_NAME_SIZE);
-	long_one[DUOSHM_NAME_SIZE] = '\0';
-	EXPECT(parse(long_one, &name), DUOSHM_ERR_NAME);
-	EXPECT(parse(NULL, &name), DUOSHM_ERR_NAME);
 }
 
 static void shows_names_safely(void)
@@ -97,9 +88,8 @@ static void records_failures(void)
 
 static void bounds_failures(void)
 {
-	char text[2000];
-	memset(text, 'w', sizeof text);
-	text[sizeof text - 1] = '\0';
+	char text[2000] = "";
+	memset(text, 'w', sizeof text - 1);
 	const struct duoshm_failure *last = duoshm_failure();
 	duoshm__fail_call(DUOSHM_ERR_SYSTEM, EIO, "%s", text);
 	duoshm__set_cause("%s", text);
@@ -114,36 +104,14 @@ static void bounds_failures(void)
 	EXPECT(strlen(last->cure), sizeof last->cure - 1);
 }
 
-static void *other_thread(void *arg)
+static void maps_errno(void)
 {
-	int *code = arg;
-	*code = duoshm_failure()->code;
-	duoshm__fail(DUOSHM_ERR_END, "other");
-	return NULL;
-}
-
-static void keeps_threads_apart(void)
-{
-	pthread_t thread;
-	int seen = -1;
-	duoshm__fail(DUOSHM_ERR_BUSY, "mine");
-	OK(pthread_create(&thread, NULL, other_thread, &seen));
-	pthread_join(thread, NULL);
-	EXPECT(seen, 0);
-	EXPECT_TEXT(duoshm_failure()->cause, "mine");
-}
-
-static void has_words_for_codes(void)
-{
-#define DUOSHM_X(name, number, text) EXPECT_TEXT(duoshm_strerror(DUOSHM_ERR_##name), text);
-	DUOSHM_ERRORS(DUOSHM_X)
-#undef DUOSHM_X
+	static const int codes[][2] = {{EROFS, DUOSHM_ERR_PERMISSION},
+		{ENOMEM, DUOSHM_ERR_NO_SPACE}, {EFBIG, DUOSHM_ERR_LIMIT}, {EIO, DUOSHM_ERR_SYSTEM}};
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		EXPECT(duoshm__code_of_errno(codes[i][0]), codes[i][1]);
 	EXPECT_TEXT(duoshm_strerror(0), "no error");
 	EXPECT_TEXT(duoshm_strerror(-4711), "unknown error");
-	EXPECT(duoshm__code_of_errno(EROFS), DUOSHM_ERR_PERMISSION);
-	EXPECT(duoshm__code_of_errno(ENOMEM), DUOSHM_ERR_NO_SPACE);
-	EXPECT(duoshm__code_of_errno(EFBIG), DUOSHM_ERR_LIMIT);
-	EXPECT(duoshm__code_of_errno(EIO), DUOSHM_ERR_SYSTEM);
 }
 
 static char logged[600];
@@ -210,8 +178,7 @@ static const struct harness_case cases[] = {
 	{"names: shows what it refuses without harm", shows_names_safely},
 	{"failures: recorded in full", records_failures},
 	{"failures: bounded", bounds_failures},
-	{"failures: one for each thread", keeps_threads_apart},
-	{"failures: words for all codes", has_words_for_codes},
+	{"failures: codes of errno", maps_errno},
 	{"log: to the hook", logs},
 	{"time: deadlines saturate", counts_time},
 	{"random: of so many bits, never 0", draws_numbers},

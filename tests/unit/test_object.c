@@ -167,6 +167,27 @@ static void unpublished_is_withdrawn_by_close(void)
 	EXPECT(try_open(0), DUOSHM_ERR_NOT_FOUND);
 }
 
+static void close_the_parents(void)
+{
+	EXPECT(duoshm_segment_close(segment), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_free(ctx), DUOSHM_ERR_FORKED);
+}
+
+/* The child gives back its memory; the creation lock stays the parent's. */
+static void a_forked_child_withdraws_nothing(void)
+{
+	struct duoshm_create options = create_with(0, 0);
+	struct duoshm_segment *other = NULL;
+
+	options.timeout_ns = 0;
+	make(DUOSHM_UNPUBLISHED, 1);
+	harness_in_child(close_the_parents);
+	EXPECT(create(&options, &other), DUOSHM_ERR_BUSY);
+	EXPECT(duoshm_segment_publish(segment), 0);
+	EXPECT(try_open(0), 0);
+	close_and_remove(segment);
+}
+
 static void sized_structs_grow(void)
 {
 	struct {
@@ -282,6 +303,7 @@ static const struct harness_case cases[] = {
 	{"removal from outside is noticed, the name can be made anew", gone_from_outside},
 	{"a stranger under our native name is not ours", stranger_under_our_native_name},
 	{"closing what was not published withdraws it", unpublished_is_withdrawn_by_close},
+	{"a forked child withdraws nothing", a_forked_child_withdraws_nothing},
 	{"sized structs grow", sized_structs_grow},
 	{"requests have ends", requests_have_ends},
 	{"auto finds who lives", auto_finds_who_lives},

@@ -4,7 +4,7 @@
 
 #include "core/file.h"
 #include "core/process.h"
-#include "harness/harness.h"
+#include "harness/fixture.h"
 
 #include <pthread.h>
 #include <sys/file.h>
@@ -66,25 +66,21 @@ static void tells_the_dead(void)
 }
 
 #ifdef HAVE_SYS_PRCTL_H
-static int stay_with_a_name(void *arg)
+static int stay_with_a_name(void *helper)
 {
 	prctl(PR_SET_NAME, ") Z 1 (");
-	harness_gate_open(arg);
-	return stay(NULL);
+	return helper_stays(helper);
 }
 
 static void reads_odd_names(void)
 {
-	struct harness_gate ready;
-	harness_gate(&ready);
-	pid_t child = harness_fork(stay_with_a_name, &ready);
-	CHECK(harness_gate_pass(&ready));
+	struct helper child;
 	struct duoshm__process_look look = {0};
-	CHECK(duoshm__process_look(child, &look));
+	start_helper(&child, stay_with_a_name, "", 0);
+	CHECK(duoshm__process_look(child.pid, &look));
 	CHECK(!look.finished);
-	EXPECT(running(child, look.start, 0), DUOSHM__RUNNING);
-	harness_kill(child);
-	harness_gate_close(&ready);
+	EXPECT(running(child.pid, look.start, 0), DUOSHM__RUNNING);
+	kill_helper(&child);
 }
 #endif
 
@@ -104,17 +100,9 @@ static int leave_main_thread(void *arg)
 	pthread_exit(NULL);
 }
 
-static bool shows_as_zombie(void *arg)
+static bool shows_as_zombie(void *pid)
 {
-	char path[64], text[256] = "";
-	snprintf(path, sizeof path, "/proc/%ld/stat", (long)*(pid_t *)arg);
-	FILE *file = fopen(path, "r");
-	if (file == NULL)
-		return false;
-	size_t length = fread(text, 1, sizeof text - 1, file);
-	fclose(file);
-	text[length] = '\0';
-	return strstr(text, ") Z") != NULL;
+	return harness_process_state(*(pid_t *)pid) == 'Z';
 }
 
 /* The first thread has ended, the process has not: /proc says Z, and it is no zombie. */
@@ -150,14 +138,13 @@ static struct {
 	const char *path;
 } parent;
 
-static int look_from_child(void *arg)
+static void look_from_child(void)
 {
-	(void)arg;
 	struct duoshm__process self;
 	duoshm__process_self(&self);
-	CHECK(self.pid == getpid());
+	EXPECT(self.pid, getpid());
 	EXPECT(duoshm__process_running(&self), DUOSHM__RUNNING);
-	CHECK(duoshm__forks() == parent.forks + 1);
+	EXPECT(duoshm__forks(), parent.forks + 1);
 	CHECK(fcntl(parent.fd, F_GETFD) < 0);
 	/* the number is free: what it names now is none of the library's business */
 	CHECK(open("/dev/null", O_RDONLY) >= 0);
@@ -165,7 +152,6 @@ static int look_from_child(void *arg)
 	duoshm__fd_drop(parent.fd);
 	CHECK(fcntl(parent.fd, F_GETFD) >= 0);
 	CHECK(!lock_is_free(parent.path));
-	return 0;
 }
 
 static void closes_in_children(void)
@@ -173,7 +159,7 @@ static void closes_in_children(void)
 	parent.path = harness_path("lock");
 	parent.fd = open_locked(parent.path);
 	parent.forks = duoshm__forks();
-	EXPECT(harness_wait(harness_fork(look_from_child, NULL)), 0);
+	harness_in_child(look_from_child);
 	EXPECT(duoshm__forks(), parent.forks);
 	CHECK(!lock_is_free(parent.path));
 	/* a child that lives on does not keep the lock */
@@ -201,21 +187,19 @@ static void leaves_reused_numbers_alone(void)
 	CHECK(fcntl(again, F_GETFD) < 0);
 }
 
-static int open_without_standard_files(void *arg)
+static void open_without_standard_files(void)
 {
-	(void)arg;
 	close(STDIN_FILENO);
 	close(STDOUT_FILENO);
 	int fd = duoshm__file_open("/dev/null", O_RDONLY, 0);
 	CHECK(fd > STDERR_FILENO);
 	CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
 	CHECK(fcntl(STDIN_FILENO, F_GETFD) < 0);
-	return 0;
 }
 
 static void keeps_off_standard_files(void)
 {
-	EXPECT(harness_wait(harness_fork(open_without_standard_files, NULL)), 0);
+	harness_in_child(open_without_standard_files);
 }
 
 /* The child tells by a signal: a leak checker that watches it would complain of its parent's threads at an exit. */
