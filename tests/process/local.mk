@@ -7,6 +7,5 @@ c_tests += \
 	tests/process/peers \
 	tests/process/test_killed \
 	tests/process/test_queue_storm
-test_helpers += tests/process/bare_shm tests/process/peer
-tests_process_bare_shm_LDADD =
+test_helpers += tests/process/peer
 tests_process_peer_LDADD = libduoshm-core.la
