@@ -233,7 +233,7 @@ static void requests_have_ends(void)
 	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
 		struct duoshm_create options = create_with(requests[i].flags, requests[i].bells);
 		options.kind = requests[i].kind;
-		EXPECT(duoshm_segment_create(ctx, name(), requests[i].size, &options, &made),
+		EXPECT_FATAL(duoshm_segment_create(ctx, name(), requests[i].size, &options, &made),
 			requests[i].expected);
 	}
 	CHECK(made == NULL);
