@@ -132,7 +132,7 @@ static struct duoshm__table *make_table(void)
 	void *memory = mmap(NULL, duoshm__table_bytes(ROWS - DUOSHM__EXTRA_ROWS),
 		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	CU_ASSERT_NOT_EQUAL_FATAL(memory, MAP_FAILED);
+	CHECK_FATAL(memory != MAP_FAILED);
 	return memory;
 }
 
