@@ -285,6 +285,14 @@ int duoshm_segment_kind(const struct duoshm_segment *segment);
 int duoshm_segment_removed(const struct duoshm_segment *segment);
 /* 1: its creator is alive; 0: proven dead; UNSUPPORTED: cannot be told. A few microseconds. */
 int duoshm_segment_owner_alive(const struct duoshm_segment *segment);
+/*
+ * Removes the very object that the handle stands for, as duoshm_remove does, and whatever became of
+ * its registry entry: also when that is damaged or gone, or when a part of the object was removed
+ * from outside. A newer object of the same name is left alone. The handle stays open until it is
+ * closed; removing once more is no error. PERMISSION (it belongs to another user), READ_ONLY,
+ * UNSUPPORTED (adopted).
+ */
+int duoshm_segment_remove(struct duoshm_segment *segment);
 /* Detaches; never removes. NULL is fine. */
 int duoshm_segment_close(struct duoshm_segment *segment);
 

@@ -246,14 +246,6 @@ int duoshm__entry_write(const struct duoshm__entry_lock *lock, const struct duos
 	return result;
 }
 
-int duoshm__entry_unlink(const struct duoshm__entry_lock *lock)
-{
-	int result = check_held(lock);
-	if (result == 0 && unlink(lock->path) != 0)
-		result = duoshm__fail_call(0, errno, "unlink(\"%s\")", lock->path);
-	return result;
-}
-
 void duoshm__entry_unlock(struct duoshm__entry_lock *lock)
 {
 	duoshm__fd_drop(lock->fd);
@@ -324,9 +316,16 @@ int duoshm__presence_test(
 	return is_free ? 0 : is_held ? 1 : -1;
 }
 
-void duoshm__presence_unlink(const struct duoshm__entry_lock *lock)
+int duoshm__entry_remove(const struct duoshm__entry_lock *lock)
 {
-	char path[DUOSHM__PATH_SIZE];
-	presence_path(lock->path, path);
-	unlink(path);
+	char presence[DUOSHM__PATH_SIZE];
+	int result = check_held(lock);
+
+	presence_path(lock->path, presence);
+	/* First, since nobody would do it again without the entry. */
+	if (result == 0)
+		unlink(presence);
+	if (result == 0 && unlink(lock->path) != 0)
+		result = duoshm__fail_call(0, errno, "unlink(\"%s\")", lock->path);
+	return result;
 }

@@ -108,10 +108,11 @@ void duoshm__object_place(struct duoshm_segment *object);
  */
 int duoshm__object_lock(struct duoshm_segment *outside);
 /*
- * The removal of an object whose creation lock is held; also of half-built remains. Used by remove, replace, reclaim.
- * Who has it attached learns it; then the kernel objects and the entry go. The lock stays to be given back.
+ * The removal of an object whose creation lock is held, also of half-built remains. Who has it
+ * attached learns it; then the kernel objects and the entry go. The lock stays to be given back.
+ * Without the lock the entry stays, which then is another object's.
  */
-int duoshm__object_destroy(const struct duoshm_segment *object);
+int duoshm__object_destroy(struct duoshm_segment *object);
 /* Tells all who have the object attached that it is gone. Read-write handles only. */
 void duoshm__object_mark_removed(struct duoshm_segment *object);
 /* ---- core/inspect.c ---- */

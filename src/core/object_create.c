@@ -167,8 +167,7 @@ static int build(struct making *m)
 	struct duoshm_failure kept = *duoshm_failure(), ignored;
 	if (object->map.address)
 		object->backend->remove(&object->entry.native, object->entry.bells, &ignored);
-	duoshm__presence_unlink(&object->creation);
-	duoshm__entry_unlink(&object->creation);
+	duoshm__entry_remove(&object->creation);
 	duoshm__fail_native(&kept);
 	if (result == DUOSHM_ERR_LIMIT || result == DUOSHM_ERR_NO_SPACE)
 		add_cure(m);

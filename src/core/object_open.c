@@ -388,9 +388,8 @@ int duoshm__object_close(struct duoshm_segment *object)
 			"copy is freed",
 			object->entry.name);
 	} else if (object->creation.fd >= 0) {
-		/* Unpublished: nobody but us has seen it, and nobody ever will. It is complete for the kernel. */
-		object->entry.ready = true;
-		result = duoshm__object_destroy(object);
+		/* Unpublished: nobody but us has seen it, and nobody ever will. */
+		result = duoshm_segment_remove(object);
 	} else if (object->header && !object->read_only) {
 		note(object, &object->header->detached_ns);
 	}

@@ -53,28 +53,41 @@ int duoshm__object_gone(const struct duoshm_segment *object)
 	return object->backend->stat(&object->entry.native, &ignored, &why) == DUOSHM_ERR_NOT_FOUND;
 }
 
+static void wake(struct duoshm_segment *object)
+{
+	struct duoshm_failure ignored;
+
+	duoshm__object_mark_removed(object);
+	for (unsigned bell = 0; object->bells && bell < object->entry.bells; bell++)
+		object->backend->ring(object->bells, bell, &ignored);
+}
+
 /* Whoever cannot be told by its memory or its bells finds out by asking the kernel. */
-static void tell_attached(const struct duoshm_segment *object)
+static void tell_attached(struct duoshm_segment *object)
 {
 	const struct duoshm__backend *backend = object->backend;
 	struct duoshm_segment seen = DUOSHM__OUTSIDE(object->ctx, backend);
 	struct duoshm_failure ignored;
-	unsigned bells = object->entry.bells;
 
-	seen.entry = object->entry;
-	if (duoshm__object_map(&seen) == 0)
-		duoshm__object_mark_removed(&seen);
-	duoshm__object_unmap(&seen);
-	if (bells == 0 || backend->bells_open(&seen.entry.native, bells, &seen.bells, &ignored) < 0)
+	/* A handle reaches them even where the kernel's name is gone. */
+	if (object->header) {
+		wake(object);
 		return;
-	for (unsigned bell = 0; bell < bells; bell++)
-		backend->ring(seen.bells, bell, &ignored);
-	backend->bells_close(seen.bells);
+	}
+	seen.entry = object->entry;
+	duoshm__object_map(&seen);
+	if (seen.entry.bells > 0)
+		backend->bells_open(&seen.entry.native, seen.entry.bells, &seen.bells, &ignored);
+	wake(&seen);
+	if (seen.bells)
+		backend->bells_close(seen.bells);
+	duoshm__object_unmap(&seen);
 }
 
 /*
- * An entry is text that its owner wrote: it may name anybody's object. Who removes with more rights than the entry's
- * owner (root) must not lend them to it, so what the entry's owner does not own stays.
+ * An entry is text that its owner wrote: it may name anybody's object. Who removes with more rights
+ * than the entry's owner (root) must not lend them to it, so what the entry's owner does not own
+ * stays.
  */
 static bool is_the_entrys(const struct duoshm_segment *object)
 {
@@ -82,10 +95,10 @@ static bool is_the_entrys(const struct duoshm_segment *object)
 	struct duoshm_failure ignored;
 
 	return object->backend->stat(&object->entry.native, &status, &ignored) < 0 ||
-	       status.uid < 0 || status.uid == (int64_t)object->creation.uid;
+	       status.uid < 0 || status.uid == (int64_t)object->entry.uid;
 }
 
-static int remove_native(const struct duoshm_segment *object)
+static int remove_native(struct duoshm_segment *object)
 {
 	const struct duoshm__backend *backend = object->backend;
 	const struct duoshm__entry *entry = &object->entry;
@@ -115,21 +128,18 @@ static int remove_native(const struct duoshm_segment *object)
 	return result < 0 ? duoshm__fail_native(&why) : 0;
 }
 
-int duoshm__object_destroy(const struct duoshm_segment *object)
+int duoshm__object_destroy(struct duoshm_segment *object)
 {
-	const struct duoshm__entry_lock *lock = &object->creation;
 	const struct duoshm__entry *entry = &object->entry;
 
-	if (lock->uid != (unsigned)geteuid() && geteuid() != 0) {
-		duoshm__fail(
-			DUOSHM_ERR_PERMISSION, "\"%s\" belongs to user %u", entry->name, lock->uid);
+	if (entry->uid != (unsigned)geteuid() && geteuid() != 0) {
+		duoshm__fail(DUOSHM_ERR_PERMISSION, "\"%s\" belongs to user %u", entry->name,
+			entry->uid);
 		return duoshm__set_cure("remove it as that user, or as root");
 	}
 	int result = remove_native(object);
-	if (result < 0)
-		return result;
-	duoshm__presence_unlink(lock);
-	result = duoshm__entry_unlink(lock);
+	if (result == 0 && object->creation.fd >= 0)
+		result = duoshm__entry_remove(&object->creation);
 	if (result == 0)
 		duoshm__log(object->ctx, DUOSHM_LOG_DEBUG, "%s:%s: removed (%s)",
 			object->backend->name, entry->name, entry->native.text);
@@ -184,8 +194,47 @@ int duoshm_remove(struct duoshm *ctx, const char *text)
 		duoshm__log(ctx, DUOSHM_LOG_WARNING,
 			"%s:%s: the registry entry is damaged; removed it alone",
 			outside.backend->name, name.text);
-		result = duoshm__entry_unlink(&outside.creation);
+		result = duoshm__entry_remove(&outside.creation);
 	}
 	duoshm__entry_unlock(&outside.creation);
+	return result;
+}
+
+/* Takes the lock of the entry that the object's name has, if it is the object's, or nobody's. */
+static void lock_own_entry(struct duoshm_segment *object)
+{
+	struct duoshm_segment named = DUOSHM__OUTSIDE(object->ctx, object->backend);
+
+	named.entry = object->entry;
+	/* Of what is empty or damaged, whose lock is free, nobody can tell what it stood for. */
+	int result = lock_to_remove(&named);
+	if (result == DUOSHM_ERR_CORRUPT || named.entry.generation == 0 ||
+		named.entry.generation == object->entry.generation)
+		object->creation = named.creation;
+	else
+		duoshm__entry_unlock(&named.creation);
+}
+
+int duoshm_segment_remove(struct duoshm_segment *segment)
+{
+	int result = duoshm__object_check(segment);
+
+	if (result < 0)
+		return result;
+	if (!segment->header)
+		return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
+			"%s was not made by this library, which therefore does not remove it",
+			segment->entry.native.text);
+	if (segment->read_only)
+		return duoshm__fail(DUOSHM_ERR_READ_ONLY,
+			"\"%s\" was opened read-only: this handle cannot tell the others of a "
+			"removal",
+			segment->entry.name);
+	/* The lock of what is not published yet is held already; it is complete for the kernel. */
+	segment->entry.ready = true;
+	if (segment->creation.fd < 0)
+		lock_own_entry(segment);
+	result = duoshm__object_destroy(segment);
+	duoshm__entry_unlock(&segment->creation);
 	return result;
 }

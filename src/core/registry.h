@@ -77,12 +77,12 @@ int duoshm__entry_create(const struct duoshm__registry *registry, const char *na
 int duoshm__entry_lock(const struct duoshm__registry *registry, const char *name,
 	const char *backend, struct duoshm__entry_lock *out);
 /*
- * Writes the text (one pwrite of a fixed length, with a check sum). Lock held. REMOVED, here and from unlink: the lock is lost, for
+ * Writes the text (one pwrite of a fixed length, with a check sum). Lock held. REMOVED, here and from remove: the lock is lost, for
  * the file was removed from outside or the program closed the descriptor.
  */
 int duoshm__entry_write(const struct duoshm__entry_lock *lock, const struct duoshm__entry *entry);
-/* Takes the name away. Lock held. After presence_unlink, which nobody would repeat without the entry. */
-int duoshm__entry_unlink(const struct duoshm__entry_lock *lock);
+/* Takes the name away, and its presence file. Lock held. */
+int duoshm__entry_remove(const struct duoshm__entry_lock *lock);
 void duoshm__entry_unlock(struct duoshm__entry_lock *lock);
 
 /* Calls fn with the name of each file, the dots too, until a result is not 0. REGISTRY and the like with the cause. */
@@ -103,6 +103,5 @@ int duoshm__presence_hold(
 	const struct duoshm__registry *registry, const char *name, const char *backend);
 int duoshm__presence_test(
 	const struct duoshm__registry *registry, const char *name, const char *backend);
-void duoshm__presence_unlink(const struct duoshm__entry_lock *lock);
 
 #endif

@@ -360,6 +360,76 @@ static void c5_owned_or_persistent(void)
 	end_segment(attached);
 }
 
+/* What becomes of the registry entry while its object is in use. */
+enum damage { NOTHING, EMPTIED, CUT_SHORT, SCRIBBLED, DELETED, ANOTHERS, DAMAGES };
+
+static void damage_entry(const struct duoshm_segment *segment, enum damage damage)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s@%s", duoshm_directory(ctx), duoshm_segment_name(segment),
+		duoshm_segment_backend(segment));
+	if (damage == EMPTIED || damage == CUT_SHORT)
+		OK(truncate(path, damage == EMPTIED ? 0 : 100));
+	if (damage == DELETED || damage == ANOTHERS)
+		OK(unlink(path));
+	if (damage != SCRIBBLED)
+		return;
+	fd = open(path, O_WRONLY);
+	EXPECT(pwrite(fd, "?", 1, 50), 1);
+	close(fd);
+}
+
+static int count_native(const struct duoshm_stat *object, void *native)
+{
+	return strncmp(object->native, native, strlen(native)) == 0;
+}
+
+static void remove_damaged(enum damage damage)
+{
+	struct duoshm_create options = create_with(DUOSHM_PERSISTENT, 2);
+	struct duoshm_segment *made, *other, *newer = NULL;
+
+	OK(duoshm_segment_create(ctx, harness_name("held"), 64, &options, &made));
+	other = open_segment(ctx, "held", 0);
+	struct duoshm_stat stat = stat_of(ctx, "held");
+	damage_entry(made, damage);
+	if (damage == ANOTHERS)
+		newer = make_segment(ctx, "held", 128, 0);
+	EXPECT(duoshm_segment_remove(made), 0);
+	EXPECT(duoshm_segment_sleep(other, 1, LONG_TIME), DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm_segment_removed(other), 1);
+	EXPECT(duoshm_list(ctx, DUOSHM_SYSTEM, count_native, stat.native), 0);
+	EXPECT(harness_entries(duoshm_directory(ctx)), newer != NULL);
+	EXPECT(duoshm_segment_remove(made), 0);
+	end_segment(made);
+	end_segment(other);
+	if (newer) {
+		EXPECT(duoshm_segment_removed(newer), 0);
+		EXPECT(duoshm_segment_remove(newer), 0);
+		end_segment(newer);
+	}
+}
+
+static void c5_removing_by_handle(void)
+{
+	struct duoshm_segment *half, *seen;
+
+	for (enum damage damage = NOTHING; damage < DAMAGES; damage++)
+		remove_damaged(damage);
+	half = make_segment(ctx, "half", 64, DUOSHM_UNPUBLISHED);
+	EXPECT(duoshm_segment_remove(half), 0);
+	end_segment(half);
+	half = make_segment(ctx, "half", 64, 0);
+	seen = open_segment(ctx, "half", DUOSHM_READ_ONLY);
+	EXPECT(duoshm_segment_remove(seen), DUOSHM_ERR_READ_ONLY);
+	EXPECT(duoshm_segment_removed(half), 0);
+	end_segment(seen);
+	EXPECT(duoshm_segment_remove(half), 0);
+	end_segment(half);
+}
+
 const struct harness_case object_cases[] = {
 	{"C1 a name is 1 to 63 of certain characters", c1_characters},
 	{"C1 a name may say its family", c1_family_prefix},
@@ -377,6 +447,8 @@ const struct harness_case object_cases[] = {
 	{"C5 closing detaches and never removes", c5_closing_never_removes},
 	{"C5 removing takes the name away at once, memory stays until detach",
 		c5_removing_takes_the_name_away},
+	{"C5 who holds an object removes that one, whatever became of its entry",
+		c5_removing_by_handle},
 	{"C5 an owned object is its creator's, a persistent one stays", c5_owned_or_persistent},
 	{NULL, NULL},
 };

@@ -116,6 +116,7 @@ static int use_inherited(void *argument)
 
 	(void)argument;
 	EXPECT(duoshm_segment_publish(segment), DUOSHM_ERR_FORKED);
+	EXPECT(duoshm_segment_remove(segment), DUOSHM_ERR_FORKED);
 	EXPECT(duoshm_segment_ring(segment, 0), DUOSHM_ERR_FORKED);
 	EXPECT(duoshm_segment_sleep(segment, 0, 0), DUOSHM_ERR_FORKED);
 	EXPECT(duoshm_segment_owner_alive(segment), DUOSHM_ERR_FORKED);

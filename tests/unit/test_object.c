@@ -131,6 +131,46 @@ static void gone_from_outside(void)
 	close_and_remove(segment);
 }
 
+/* What is left of an object of which a part was removed from outside. */
+static void a_part_is_gone(void)
+{
+	struct duoshm_failure why;
+	struct duoshm__bells *bells = NULL;
+
+	make(0, 2);
+	OK(segment->backend->remove(&segment->entry.native, 0, &why));
+	OK(duoshm_segment_remove(segment));
+	EXPECT(segment->backend->bells_open(&segment->entry.native, 2, &bells, &why),
+		DUOSHM_ERR_NOT_FOUND);
+	end_segment(segment);
+	make(0, 2);
+	remove_natively();
+	OK(duoshm_segment_remove(segment));
+	end_segment(segment);
+	EXPECT(harness_entries(duoshm_directory(ctx)), 0);
+}
+
+/* What a damaged entry stood for nobody knows; it goes alone, and its presence file with it. */
+static void damaged_entry_is_removed(void)
+{
+	struct duoshm__entry_lock *lock;
+	char presence[600];
+
+	make(0, 0);
+	lock = &segment->creation;
+	snprintf(presence, sizeof presence, "%s/.r.%s@%s", duoshm_directory(ctx), name(),
+		harness_backend());
+	OK(access(presence, F_OK));
+	OK(truncate(lock->path, 100));
+	EXPECT(try_open(0), DUOSHM_ERR_CORRUPT);
+	EXPECT(create(NULL, &(struct duoshm_segment *){NULL}), DUOSHM_ERR_CORRUPT);
+	discard(ctx, "object");
+	EXPECT(access(presence, F_OK), -1);
+	EXPECT(duoshm_segment_removed(segment), 0);
+	OK(duoshm_segment_remove(segment));
+	end_segment(segment);
+}
+
 /* A stranger under our native name is not opened; where the kernel's ids tell it from ours, it does not block the name. */
 static void stranger_under_our_native_name(void)
 {
@@ -288,6 +328,7 @@ static void adopts_by_native_name(void)
 	EXPECT(duoshm_segment_removed(raw), 0);
 	EXPECT(duoshm_segment_owner_alive(raw), DUOSHM_ERR_UNSUPPORTED);
 	EXPECT(duoshm_segment_ring(raw, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_segment_remove(raw), DUOSHM_ERR_UNSUPPORTED);
 	close_and_remove(segment);
 	EXPECT(duoshm_segment_removed(raw), 1);
 	end_segment(raw);
@@ -301,6 +342,8 @@ static const struct harness_case cases[] = {
 	{"each damage of the header is found", damage_is_found},
 	{"geometry is private once attached", geometry_is_private},
 	{"removal from outside is noticed, the name can be made anew", gone_from_outside},
+	{"what is left of a removal from outside goes with its handle", a_part_is_gone},
+	{"a damaged entry is removed alone", damaged_entry_is_removed},
 	{"a stranger under our native name is not ours", stranger_under_our_native_name},
 	{"closing what was not published withdraws it", unpublished_is_withdrawn_by_close},
 	{"a forked child withdraws nothing", a_forked_child_withdraws_nothing},

@@ -211,7 +211,7 @@ static void entries_live(void)
 	EXPECT(lock.fd, -1);
 	EXPECT(lock_entry("x", &second), 0);
 	EXPECT(second.mode, 0640);
-	EXPECT(duoshm__entry_unlink(&second), 0);
+	EXPECT(duoshm__entry_remove(&second), 0);
 	duoshm__entry_unlock(&second);
 	EXPECT(read_entry("x", &got), DUOSHM_ERR_NOT_FOUND);
 	umask(before);
@@ -356,7 +356,7 @@ static void the_dead_give_back_their_locks(void)
 		EXPECT(strstr(duoshm_failure()->cause, pid_text) != NULL, written);
 		kill_helper(&holder);
 		OK(lock_entry("x", &lock));
-		EXPECT(duoshm__entry_unlink(&lock), 0);
+		EXPECT(duoshm__entry_remove(&lock), 0);
 		duoshm__entry_unlock(&lock);
 	}
 }
@@ -374,14 +374,14 @@ static void lose_descriptors(void)
 	int own = open(harness_path("own"), O_RDWR | O_CREAT, 0600);
 	CHECK(own >= 0 && dup2(own, held) == held);
 	EXPECT(duoshm__entry_write(&lock, &entry), DUOSHM_ERR_REMOVED);
-	EXPECT(duoshm__entry_unlink(&lock), DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm__entry_remove(&lock), DUOSHM_ERR_REMOVED);
 	duoshm__entry_unlock(&lock);
 	CHECK(fcntl(held, F_GETFD) >= 0);
 	OK(lseek(held, 0, SEEK_END));
 	/* the registry still works: all goes by path */
 	OK(read_entry("x", &got));
 	OK(lock_entry("x", &lock));
-	OK(duoshm__entry_unlink(&lock));
+	OK(duoshm__entry_remove(&lock));
 	duoshm__entry_unlock(&lock);
 }
 
@@ -411,7 +411,7 @@ static void compete(void)
 		CHECK(duoshm__file_is(lock.fd, lock.path));
 		OK(unlink(inside));
 		if (i % 3 == 0)
-			OK(duoshm__entry_unlink(&lock));
+			OK(duoshm__entry_remove(&lock));
 		duoshm__entry_unlock(&lock);
 		duoshm__registry_sweep(&registry);
 	}
@@ -502,9 +502,8 @@ static void readers_are_present(void)
 	duoshm__presence_create(&lock);
 	EXPECT(present(), 0);
 	kill_helper(&holder);
-	duoshm__presence_unlink(&lock);
+	EXPECT(duoshm__entry_remove(&lock), 0);
 	EXPECT(present(), -1);
-	EXPECT(duoshm__entry_unlink(&lock), 0);
 	duoshm__entry_unlock(&lock);
 	is_empty();
 }
