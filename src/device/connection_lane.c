@@ -35,13 +35,32 @@ static int lay_out(struct duoshm_device *device)
 	return err ? err : duoshm_segment_publish(device->lane);
 }
 
-/* Who may use the device's object may use the lane: a device of another user must reach it. */
-static unsigned lane_mode(const struct duoshm_device *device)
+/* A device of another user must reach the lane: who may write to the one may then write to the other. */
+static unsigned lane_mode(const struct duoshm_stat *device)
 {
-	struct duoshm_stat st = DUOSHM_STAT_INIT;
-	int err = duoshm_stat(device->ctx, device->full_name, &st);
+	return device->uid == geteuid() ? 0600 : 0600 | (device->mode & 0066);
+}
 
-	return err < 0 ? 0600 : 0600 | (st.mode & 0066);
+/* The device leaves alone the lanes of those who may not write to it, so that they are told here. */
+static int check_users(const struct duoshm_device *device, const struct duoshm_stat *theirs)
+{
+	struct duoshm_stat ours = DUOSHM_STAT_INIT;
+	int err = duoshm_stat(device->ctx, device->lane_name, &ours);
+
+	if (err)
+		return err;
+	if (!duoshm__may_write(device->ctx, theirs, &ours))
+		return duoshm__fail(DUOSHM_ERR_PERMISSION,
+			"the device %s (user %u, group %u, mode %04o) takes commands and captures "
+			"only from those who may write to it; this is user %u, group %u",
+			theirs->name, theirs->uid, theirs->gid, theirs->mode, ours.uid, ours.gid);
+	if (!duoshm__may_write(device->ctx, &ours, theirs))
+		return duoshm__fail(DUOSHM_ERR_PERMISSION,
+			"the device %s of user %u, group %u could not write to this client's lane "
+			"(user %u, group %u, mode %04o): the umask is too strict, or the group "
+			"another",
+			theirs->name, theirs->uid, theirs->gid, ours.uid, ours.gid, ours.mode);
+	return 0;
 }
 
 /* Creation is exclusive, so that a tag need not be unforeseeable, only rarely taken. */
@@ -53,17 +72,29 @@ static uint32_t make_tag(const struct duoshm_device *device)
 	return (uint32_t)(x >> 32);
 }
 
+static void close_lane(struct duoshm_device *device)
+{
+	duoshm__lane_detach(device->queue);
+	duoshm_segment_close(device->lane);
+	device->lane = NULL;
+	device->captured.serial = 0;
+}
+
 static int make_lane(struct duoshm_device *device)
 {
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
+	struct duoshm_stat theirs = DUOSHM_STAT_INIT;
 	int err;
 
 	if (device->lane)
 		return 0;
+	err = duoshm_stat(device->ctx, device->full_name, &theirs);
+	if (err)
+		return err;
 	options.flags = DUOSHM_UNPUBLISHED;
 	options.kind = DUOSHM_KIND_LANE;
 	options.bells = DUOSHM__LANE_BELLS;
-	options.mode = lane_mode(device);
+	options.mode = lane_mode(&theirs);
 	for (int tries = 0; tries < 8; tries++) {
 		snprintf(device->lane_name, sizeof device->lane_name, "%s.%08" PRIx32,
 			device->full_name, make_tag(device));
@@ -74,9 +105,15 @@ static int make_lane(struct duoshm_device *device)
 	}
 	if (err < 0)
 		return err;
-	err = lay_out(device);
-	if (err)
-		duoshm__lane_leave(device);
+	err = check_users(device, &theirs);
+	if (!err)
+		err = lay_out(device);
+	if (err) { /* unpublished, it is gone when it is closed */
+		struct duoshm_failure why = *duoshm_failure();
+
+		close_lane(device);
+		duoshm__fail_native(&why);
+	}
 	return err;
 }
 
@@ -86,10 +123,7 @@ void duoshm__lane_leave(struct duoshm_device *device)
 		return;
 	/* Removed first: a device that waits for room in it then knows that nobody will read. */
 	duoshm_remove(device->ctx, device->lane_name);
-	duoshm__lane_detach(device->queue);
-	duoshm_segment_close(device->lane);
-	device->lane = NULL;
-	device->captured.serial = 0;
+	close_lane(device);
 }
 
 /*

@@ -2,7 +2,8 @@
 /*
  * Lanes as the device sees them. The trap: a lane is written by its client, who may be broken or bad. Offsets
  * and lengths are this program's own, messages are copied before they are looked at, and whatever a queue says
- * is wrong ends this lane only.
+ * is wrong ends this lane only. Anybody who can write the registry can make a lane: one of a user who may not write to the
+ * device is left alone.
  */
 #include "config.h"
 
@@ -41,11 +42,29 @@ static void close_lane(struct duoshm__lane *lane)
 	lane->owed = lane->ending = 0;
 }
 
+/*
+ * Once it is open: the name was, and still is, the very lane that was listed, and its user may write to the device. The
+ * generation alone would prove nothing, for an entry is text of its owner's.
+ */
+static int check_user(const struct duoshm__lanes *lanes, const struct duoshm__lane *lane)
+{
+	struct duoshm_stat st = DUOSHM_STAT_INIT;
+	int err = duoshm_stat(lanes->ctx, lane->name, &st);
+
+	if (!err && st.generation != lane->generation)
+		err = DUOSHM_ERR_NOT_FOUND; /* the next scan lists the new one */
+	if (!err && !duoshm__may_write(lanes->ctx, &lanes->device_stat, &st))
+		err = DUOSHM_ERR_REFUSED;
+	return err;
+}
+
 static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 {
 	struct duoshm__lane_header head;
 	int err = duoshm_segment_open(lanes->ctx, lane->name, 0, 0, &lane->segment);
 
+	if (!err)
+		err = check_user(lanes, lane);
 	if (err < 0)
 		return err;
 	if (duoshm_segment_owner_alive(lane->segment) == 0) {
@@ -62,7 +81,7 @@ static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 	return duoshm__lane_attach(lane->segment, DUOSHM_CONSUMER, lane->queue);
 }
 
-/* A lane that cannot be opened now is tried again; one that makes no sense keeps a slot, cut off. */
+/* A lane that cannot be opened now is tried again; one that is refused or makes no sense keeps a slot, cut off. */
 static void take_up(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 {
 	struct duoshm__lane *grown;
@@ -70,7 +89,8 @@ static void take_up(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 
 	if (err)
 		close_lane(lane);
-	if (err && err != DUOSHM_ERR_CORRUPT && err != DUOSHM_ERR_INCOMPATIBLE)
+	if (err && err != DUOSHM_ERR_CORRUPT && err != DUOSHM_ERR_INCOMPATIBLE &&
+		err != DUOSHM_ERR_REFUSED)
 		return;
 	grown = realloc(lanes->lane, (lanes->count + 1) * sizeof *grown);
 	if (!grown) {

@@ -24,6 +24,7 @@ struct duoshm__lane {
 struct duoshm__lanes {
 	struct duoshm *ctx;
 	const struct duoshm_segment *device;
+	struct duoshm_stat device_stat; /* who may write to it has its lanes served */
 	uint64_t device_id;
 	struct duoshm__lane *lane;
 	unsigned count;

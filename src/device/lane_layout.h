@@ -41,6 +41,12 @@ int duoshm__lane_attach(struct duoshm_segment *lane, enum duoshm_role role,
 	struct duoshm_queue *queue[DUOSHM__LANE_QUEUES]);
 /* Those that are attached. */
 void duoshm__lane_detach(struct duoshm_queue *queue[DUOSHM__LANE_QUEUES]);
+/*
+ * May the user that made `by` write to `object`? Told by owner, group and mode of the registry's entries, which
+ * the kernel keeps: nothing that a user can write down counts.
+ */
+int duoshm__may_write(
+	const struct duoshm *ctx, const struct duoshm_stat *object, const struct duoshm_stat *by);
 
 /* Messages of the command queue. */
 enum { DUOSHM__OP_LINE = 1, DUOSHM__OP_CAPTURE = 2, DUOSHM__OP_STOP = 3 };

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The three queues of a lane, the same for its client and for the device. What goes through them is
- * in lane_layout.h.
+ * The three queues of a lane, and who may use it: the same for its client and for the device. What goes through the
+ * queues is in lane_layout.h.
  */
 #include "config.h"
 
 #include "device/device_layout.h"
 #include "device/lane_layout.h"
+
+#include <sys/stat.h>
 
 static const struct {
 	size_t capacity;
@@ -60,4 +62,24 @@ void duoshm__lane_detach(struct duoshm_queue *queue[DUOSHM__LANE_QUEUES])
 			duoshm_queue_close(queue[i]);
 		queue[i] = NULL;
 	}
+}
+
+/*
+ * Does the directory give its own group to whatever is made in it, by whomever? BSD's do, Linux's with the set-group-ID
+ * bit. Then an entry's group proves nothing where everybody may make entries.
+ */
+static int gives_its_group(const char *directory, unsigned gid)
+{
+	struct stat st;
+
+	return stat(directory, &st) < 0 || (st.st_gid == (gid_t)gid && (st.st_mode & S_IWOTH));
+}
+
+int duoshm__may_write(
+	const struct duoshm *ctx, const struct duoshm_stat *object, const struct duoshm_stat *by)
+{
+	if (by->uid == 0 || by->uid == object->uid || (object->mode & S_IWOTH))
+		return 1;
+	return (object->mode & S_IWGRP) && by->gid == object->gid &&
+	       !gives_its_group(duoshm_directory(ctx), by->gid);
 }

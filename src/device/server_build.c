@@ -343,7 +343,10 @@ static int make_object(struct duoshm__server *s)
 	s->lanes.device = s->segment;
 	s->lanes.ctx = s->ctx;
 	s->lanes.device_id = head.id;
-	err = lay_out(s, &head);
+	s->lanes.device_stat = (struct duoshm_stat)DUOSHM_STAT_INIT;
+	err = duoshm_stat(s->ctx, s->full_name, &s->lanes.device_stat);
+	if (!err)
+		err = lay_out(s, &head);
 	return err < 0 ? err : result;
 }
 

@@ -16,6 +16,7 @@ static struct duoshm__setup setup;
 static struct duoshm__server *server;
 static struct duoshm_device *device; /* a client of it; in a child, the child's */
 static int64_t now;
+static const char *directory; /* of the registry; NULL: the program's own */
 
 /* A client's lane does not fit beside a device in 64 KiB. */
 static bool is_cramped(void)
@@ -29,7 +30,7 @@ static bool is_cramped(void)
 
 static void prepare(const char *wave, const char *rate)
 {
-	ctx = new_context();
+	ctx = context_of(harness_backend(), directory);
 	duoshm__setup_init(&setup);
 	EXPECT(duoshm__setup_set(&setup, "name", harness_name("device")), 0);
 	EXPECT(duoshm__setup_set(&setup, "wave", wave), 0);
@@ -106,7 +107,7 @@ static void begin_client(void)
 {
 	of_parent = ctx; /* where a leak checker finds it */
 	(void)duoshm_device_disconnect(device);
-	ctx = new_context();
+	ctx = context_of(harness_backend(), directory);
 	connect_to_it();
 }
 
@@ -531,6 +532,143 @@ static void bad_lanes_are_cut_off(void)
 	end();
 }
 
+/* ---- other users ---- */
+
+#define NOBODY 65534
+#define MEMBER 77 /* a group that the device is of */
+
+/* Who is not root, or has no room for lanes, cannot try it. */
+static bool is_hindered(void)
+{
+	if (geteuid() != 0)
+		harness_skip("only root can become somebody else");
+	return geteuid() != 0 || is_cramped();
+}
+
+/* A registry for all users, with a device of root's and that mode. */
+static void begin_shared(const char *mode, mode_t directory_mode)
+{
+	directory = harness_path("shared");
+	EXPECT(chmod(harness_scratch_dir(), 0711), 0);
+	OK(mkdir(directory, 0700));
+	EXPECT(chown(directory, 0, directory_mode & S_ISGID ? MEMBER : 0), 0);
+	EXPECT(chmod(directory, directory_mode), 0);
+	umask(0);
+	prepare("sine", "10Hz");
+	EXPECT(duoshm__setup_set(&setup, "mode", mode), 0);
+	EXPECT(setegid(MEMBER), 0);
+	start();
+	EXPECT(setegid(0), 0);
+	step(0);
+}
+
+static void end_shared(void)
+{
+	EXPECT(lanes(), 0);
+	end();
+	umask(022);
+	harness_remove_tree(directory);
+	directory = NULL;
+}
+
+struct stranger {
+	uid_t uid;
+	gid_t gid;
+	int wanted; /* what its calls give */
+};
+
+static int command_as(void *arg)
+{
+	const struct stranger *as = arg;
+
+	OK(setgid(as->gid));
+	OK(setuid(as->uid));
+	begin_client();
+	EXPECT(duoshm_device_command(device, "set PERIOD=5", NULL, 0, 10 * SECOND), as->wanted);
+	EXPECT(duoshm_device_capture(device, 1, 10 * SECOND), as->wanted);
+	if (as->wanted)
+		EXPECT_PART(duoshm_failure()->cause, "this is user 65534, group ");
+	return end_client();
+}
+
+static void commands_take_write_permission(void)
+{
+	static const struct {
+		const char *mode;
+		mode_t directory;
+		int stranger, member;
+	} all[] = {
+		{"0644", 01777, DUOSHM_ERR_PERMISSION, DUOSHM_ERR_PERMISSION},
+		{"0664", 01777, DUOSHM_ERR_PERMISSION, 0},
+		/* where the directory gives everybody its group, the group proves nothing */
+		{"0664", 03777, DUOSHM_ERR_PERMISSION, DUOSHM_ERR_PERMISSION},
+		{"0666", 01777, 0, 0},
+	};
+
+	if (is_hindered())
+		return;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct stranger stranger = {NOBODY, NOBODY, all[i].stranger};
+		struct stranger member = {NOBODY, MEMBER, all[i].member};
+
+		begin_shared(all[i].mode, all[i].directory);
+		serve(harness_fork(command_as, &stranger), 1000);
+		serve(harness_fork(command_as, &member), 1000);
+		step(10 * SECOND);
+		end_shared();
+	}
+}
+
+/* A lane as it should be with a command in it, made by hand: nobody asks this client whether it may. */
+static int command_by_hand(void *helper)
+{
+	struct duoshm_create options = create_with(DUOSHM_UNPUBLISHED, DUOSHM__LANE_BELLS);
+	struct duoshm_queue *queue[DUOSHM__LANE_QUEUES] = {0};
+	struct duoshm__command exit = {.serial = 1, .op = DUOSHM__OP_LINE, .line = "exit"};
+	struct duoshm_segment *lane = NULL, *view;
+	uid_t uid = (uid_t)((struct helper *)helper)->number;
+
+	OK(setgid(uid));
+	OK(setuid(uid));
+	begin_client();
+	options.kind = DUOSHM_KIND_LANE;
+	options.mode = 0666;
+	OK(duoshm_segment_create(ctx, lane_name(7), duoshm__lane_bytes(), &options, &lane));
+	view = open_segment(ctx, "device", DUOSHM_READ_ONLY);
+	struct duoshm__lane_header *head = duoshm_segment_data(lane);
+	head->magic = DUOSHM__LANE_MAGIC;
+	head->layout = DUOSHM__LANE_LAYOUT;
+	memcpy(&head->device_id, (char *)duoshm_segment_data(view) + 48, 8);
+	end_segment(view);
+	OK(duoshm__lane_format(lane));
+	OK(duoshm__lane_attach(lane, DUOSHM_PRODUCER, queue));
+	OK(duoshm_queue_send(queue[DUOSHM__COMMANDS], &exit,
+		offsetof(struct duoshm__command, line) + strlen(exit.line), 0));
+	OK(duoshm_segment_publish(lane));
+	EXPECT(helper_stays(helper), 0);
+	EXPECT(duoshm_remove(ctx, lane_name(7)), 0);
+	duoshm__lane_detach(queue);
+	end_segment(lane);
+	return end_client();
+}
+
+static void lanes_of_strangers_are_left_alone(void)
+{
+	if (is_hindered())
+		return;
+	for (int as_root = 0; as_root < 2; as_root++) {
+		struct helper helper = {.number = as_root ? 0 : NOBODY};
+
+		begin_shared("0664", 01777);
+		start_helper(&helper, command_by_hand, NULL, 0);
+		for (int i = 0; i < 5; i++)
+			step(10 * SECOND);
+		EXPECT(duoshm__server_over(server), as_root);
+		finish_helper(&helper);
+		end_shared();
+	}
+}
+
 static void removal_from_outside_is_noticed(void)
 {
 	begin("sine", "10Hz");
@@ -553,6 +691,8 @@ static const struct harness_case cases[] = {
 	{"commands are acknowledged", commands_are_acknowledged},
 	{"lanes of the dead are removed", lanes_of_the_dead_are_removed},
 	{"bad lanes are cut off", bad_lanes_are_cut_off},
+	{"commands and captures take write permission", commands_take_write_permission},
+	{"lanes of strangers are left alone", lanes_of_strangers_are_left_alone},
 	{"removal from outside is noticed", removal_from_outside_is_noticed},
 	{NULL, NULL},
 };
