@@ -66,18 +66,8 @@ static void write_header(struct duoshm_segment *object)
 	header->layout = DUOSHM__LAYOUT;
 	header->byte_order = DUOSHM__BYTE_ORDER;
 	header->size = entry->size;
-	header->owner = entry->owner;
-	header->creator_pid = entry->creator.pid;
-	header->creator_start = entry->creator.start;
-	header->creator_boot = entry->creator.boot;
-	header->created_ns = entry->created_ns;
 	header->kind = (uint32_t)entry->kind;
 	header->bells = entry->bells;
-	header->persistent = entry->persistent;
-	header->reserved = object->map.reserved;
-	header->mode = entry->mode;
-	header->uid = entry->uid;
-	header->gid = entry->gid;
 	memcpy(header->name, entry->name, sizeof header->name);
 	duoshm__store64(&header->attached_ns, (uint64_t)entry->created_ns);
 	duoshm__store64(&header->changed_ns, (uint64_t)entry->created_ns);
