@@ -125,8 +125,9 @@ static int asked_for(const struct duoshm *ctx, const struct duoshm__name *name,
 
 bool duoshm__context_orphaned(const struct duoshm *ctx, const struct duoshm__entry *entry)
 {
-	return !entry->persistent && duoshm__life_of(ctx->registry.directory, entry->owner,
-					     &entry->creator) == DUOSHM__DEAD;
+	return entry->removing ||
+	       (!entry->persistent && duoshm__life_of(ctx->registry.directory, entry->owner,
+					      &entry->creator) == DUOSHM__DEAD);
 }
 
 /* Any family: the first that has the name, unless only a later one's object lives. */

@@ -38,7 +38,7 @@ void duoshm__backend_replace(const struct duoshm__backend *backend);
 
 /* INVALID for NULL, FORKED in a child of its maker. */
 int duoshm__context_check(const struct duoshm *ctx);
-/* Is the owner of an owned object proven dead? */
+/* Is the owner of an owned object proven dead, or its removal begun? */
 bool duoshm__context_orphaned(const struct duoshm *ctx, const struct duoshm__entry *entry);
 /*
  * The family for a name to be opened, and its registry entry: the family written before the name, the context's, or (auto)

@@ -49,7 +49,12 @@ static int fail_open(const char *name, const char *path, int error)
 		duoshm__fail(DUOSHM_ERR_CORRUPT, "registry entry %s: is a symbolic link", path);
 		return duoshm__set_cure("remove it");
 	}
-	return duoshm__fail_call(0, error, "open(\"%s\")", path);
+	duoshm__fail_call(0, error, "open(\"%s\")", path);
+	struct stat file;
+	if (error == EACCES && lstat(path, &file) == 0)
+		return duoshm__set_cause("\"%s\" belongs to user %lu, and is not open to this one",
+			name, (unsigned long)file.st_uid);
+	return duoshm_failure()->code;
 }
 
 /* 0, or CORRUPT for what is no plain file. */
@@ -100,7 +105,6 @@ static int read_open(
 		duoshm__set_cause("registry entry %s: %s", path, duoshm_failure()->cause);
 		return duoshm__set_cure("if no program uses the object, remove that file");
 	}
-	made.mode = (unsigned)file.st_mode & PERMISSIONS;
 	made.uid = (unsigned)file.st_uid;
 	made.gid = (unsigned)file.st_gid;
 	*out = made;
@@ -131,6 +135,14 @@ static void fill_lock(
 	out->gid = (unsigned)file->st_gid;
 }
 
+/* Who may write the object must not be able to say that it is remains. */
+static int protect(int fd, const char *path, mode_t mode)
+{
+	if (fchmod(fd, S_IRUSR | S_IWUSR | (mode & (S_IRGRP | S_IROTH))) == 0)
+		return 0;
+	return duoshm__fail_call(0, errno, "fchmod(\"%s\")", path);
+}
+
 static int create_once(
 	const char *directory, const char *path, unsigned mode, struct duoshm__entry_lock *out)
 {
@@ -140,6 +152,8 @@ static int create_once(
 		return result;
 	struct stat made;
 	result = look(file.fd, file.path, &made);
+	if (result == 0)
+		result = protect(file.fd, file.path, made.st_mode);
 	if (result == 0)
 		result = duoshm__file_publish(&file, path);
 	if (result == 0)
@@ -175,25 +189,11 @@ static int fail_busy(int fd, const char *path, const char *name, const char *bac
 		entry.creator.pid);
 }
 
-/* The owner of a file without write permission may still take its lock. */
-static int open_to_lock(const char *path)
-{
-	int fd = duoshm__fd_open(path, O_RDWR, 0);
-	if (fd >= 0 || errno != EACCES)
-		return fd;
-	struct stat file;
-	if (lstat(path, &file) != 0 || file.st_uid != geteuid()) {
-		errno = EACCES;
-		return -1;
-	}
-	return duoshm__fd_open(path, O_RDONLY, 0);
-}
-
 /* 1: locked, but the name is another file's by now. */
 static int lock_once(
 	const char *path, const char *name, const char *backend, struct duoshm__entry_lock *out)
 {
-	int fd = open_to_lock(path);
+	int fd = duoshm__fd_open(path, O_RDWR, 0);
 	if (fd < 0)
 		return fail_open(name, path, errno);
 	struct stat file;

@@ -26,6 +26,7 @@
 /* Every number of an entry, in the order of its lines: key, member, its type, how it is written. */
 #define NUMBERS(X)                                                                                 \
 	X("ready", ready, bool, "%" PRIu64)                                                        \
+	X("removing", removing, bool, "%" PRIu64)                                                  \
 	X("kind", kind, int, "%" PRIu64)                                                           \
 	X("persistent", persistent, bool, "%" PRIu64)                                              \
 	X("reserved", reserved, bool, "%" PRIu64)                                                  \
@@ -38,6 +39,7 @@
 	X("start", creator.start, uint64_t, "%" PRIu64)                                            \
 	X("boot", creator.boot, uint64_t, "0x%" PRIx64)                                            \
 	X("created", created_ns, int64_t, "%" PRIi64)                                              \
+	X("mode", mode, unsigned, "0%" PRIo64)                                                     \
 	X("segment-id", native.segment_id, int64_t, "%" PRIi64)                                    \
 	X("bells-id", native.bells_id, int64_t, "%" PRIi64)
 
@@ -137,7 +139,7 @@ static bool take_numbers(const char **at, struct duoshm__entry *out)
 		return false;                                                                      \
 	out->member = (type)number;
 	NUMBERS(NUMBER_TAKE)
-	return out->bells <= DUOSHM_BELLS_MAX && out->kind >= 0;
+	return out->bells <= DUOSHM_BELLS_MAX && out->kind >= 0 && out->mode <= 0777;
 }
 
 int duoshm__entry_parse(const char text[DUOSHM__ENTRY_TEXT_SIZE], struct duoshm__entry *out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is known of an object from outside, and its state: stat, list and reclaim. The entry has the fixed facts, the kernel
- * its own, the header the times, the lifelines who has it attached; to look changes nothing and takes no lock.
+ * its own, the header the times, the lifelines who has it attached; to look changes nothing and waits for no lock.
  *
  * Two traps. An orphan is what is proven to be one: where the proof is lacking the state is UNKNOWN, even where everybody
  * would bet. And between the cleaner's look and its removal the name may have come to life again: so an orphan is
@@ -157,8 +157,8 @@ static void stat_payload(const struct duoshm_segment *seen, struct duoshm_stat *
 		stat_lock(seen->payload, out);
 }
 
-/* What the memory itself tells: 0, or why it tells nothing. `*removed`: a removal was begun. */
-static int read_memory(const struct duoshm_segment *outside, struct duoshm_stat *out, bool *removed)
+/* What the memory itself tells: 0, or why it tells nothing. */
+static int read_memory(const struct duoshm_segment *outside, struct duoshm_stat *out)
 {
 	struct duoshm_segment seen = DUOSHM__OUTSIDE(outside->ctx, outside->backend);
 
@@ -171,7 +171,6 @@ static int read_memory(const struct duoshm_segment *outside, struct duoshm_stat 
 	out->detached_ns = (int64_t)duoshm__load64(&seen.header->detached_ns);
 	out->changed_ns = (int64_t)duoshm__load64(&seen.header->changed_ns);
 	out->last_pid = (int64_t)duoshm__load64(&seen.header->last_pid);
-	*removed = duoshm__object_removed(&seen);
 	stat_payload(&seen, out);
 	duoshm__object_unmap(&seen);
 	return 0;
@@ -191,18 +190,19 @@ static void judge(struct duoshm_stat *out, int state, const char *why, ...)
 }
 
 static void judge_half_built(
-	struct duoshm_stat *out, enum duoshm__life life, uint64_t generation, bool locked)
+	const struct duoshm_segment *outside, enum duoshm__life life, struct duoshm_stat *out)
 {
 	long long pid = (long long)out->creator_pid;
+	bool is_abandoned = duoshm__object_is_abandoned(outside);
 
-	if (locked)
-		judge(out, DUOSHM_ORPHAN, "half-built, and nobody holds its creation lock");
-	else if (generation == 0)
+	if (is_abandoned && life == DUOSHM__DEAD && out->generation != 0)
+		judge(out, DUOSHM_ORPHAN, "half-built, and its creator %lld is dead", pid);
+	else if (is_abandoned)
+		judge(out, DUOSHM_ORPHAN, "never finished, and nobody is building it");
+	else if (out->generation == 0)
 		judge(out, DUOSHM_UNKNOWN, "just being begun, or its creator died at once");
 	else if (life == DUOSHM__ALIVE)
 		judge(out, DUOSHM_LIVE, "being built by pid %lld", pid);
-	else if (life == DUOSHM__DEAD)
-		judge(out, DUOSHM_ORPHAN, "half-built, and its creator %lld is dead", pid);
 	else
 		judge(out, DUOSHM_UNKNOWN, "half-built; whether pid %lld lives cannot be proven",
 			pid);
@@ -220,16 +220,14 @@ static void judge_absent(struct duoshm_stat *out, enum duoshm__life life)
 			life == DUOSHM__ALIVE ? "is alive" : "cannot be judged");
 }
 
-static void judge_present(struct duoshm_stat *out, enum duoshm__life life, int memory, bool removed)
+static void judge_present(struct duoshm_stat *out, enum duoshm__life life, int memory)
 {
 	const char *damage = memory == DUOSHM_ERR_CORRUPT || memory == DUOSHM_ERR_INCOMPATIBLE
 				     ? "; its memory does not agree with the registry"
 				     : "";
 	long long pid = (long long)out->creator_pid;
 
-	if (removed)
-		judge(out, DUOSHM_ORPHAN, "a removal of it was stopped half-way");
-	else if (out->persistent)
+	if (out->persistent)
 		judge(out, DUOSHM_LIVE, "persistent%s", damage);
 	else if (life == DUOSHM__ALIVE)
 		judge(out, DUOSHM_LIVE, "creator %lld is alive%s", pid, damage);
@@ -241,7 +239,7 @@ static void judge_present(struct duoshm_stat *out, enum duoshm__life life, int m
 }
 
 /*
- * Everything about an object; takes no lock and fails at nothing: what cannot be learned stays 0, or -1 where the field
+ * Everything about an object; fails at nothing: what cannot be learned stays 0, or -1 where the field
  * says so. Where the creation lock is held, half-built is the work of a dead one. `census` NULL: who has it attached is
  * not asked. False: the kernel has it no more.
  */
@@ -252,7 +250,6 @@ static bool inspect(
 	enum duoshm__life life = duoshm__object_life(outside, entry->owner, &entry->creator);
 	struct duoshm__native_stat kernel;
 	struct duoshm_failure why = {0};
-	bool removed = false;
 
 	fill_fixed(outside, out);
 	if (census != NULL) {
@@ -261,19 +258,23 @@ static bool inspect(
 			duoshm__presence_test(&outside->ctx->registry, entry->name, entry->backend);
 	}
 	if (!entry->ready) {
-		judge_half_built(out, life, entry->generation, outside->creation.fd >= 0);
+		judge_half_built(outside, life, out);
 		return true;
 	}
 	int result = outside->backend->stat(&entry->native, &kernel, &why);
-	if (result == DUOSHM_ERR_NOT_FOUND) {
-		judge_absent(out, life);
-		return false;
+	bool exists = result != DUOSHM_ERR_NOT_FOUND;
+	if (exists) {
+		out->footprint = result == 0 ? kernel.size : entry->footprint;
+		out->kernel_attached = result == 0 ? kernel.attached : -1;
+		result = read_memory(outside, out);
 	}
-	out->footprint = result == 0 ? kernel.size : entry->footprint;
-	out->kernel_attached = result == 0 ? kernel.attached : -1;
-	result = read_memory(outside, out, &removed);
-	judge_present(out, life, result, removed);
-	return true;
+	if (entry->removing)
+		judge(out, DUOSHM_ORPHAN, "a removal of it was stopped half-way");
+	else if (exists)
+		judge_present(out, life, result);
+	else
+		judge_absent(out, life);
+	return exists;
 }
 
 bool duoshm__object_is_remains(const struct duoshm_segment *outside)
@@ -527,10 +528,7 @@ static int reclaim_entry(const struct duoshm__entry *entry, int result, void *ar
 		return 0;
 	outside.entry = *entry;
 	inspect(&outside, &walk->census, &found);
-	/* Half-built and of nobody yet: only the lock can tell. */
-	if (found.state != DUOSHM_ORPHAN && (entry->ready || entry->generation != 0))
-		return 0;
-	if (!remove_orphan(walk, &outside, &found))
+	if (found.state != DUOSHM_ORPHAN || !remove_orphan(walk, &outside, &found))
 		return 0;
 	walk->count++;
 	return walk->fn ? show(walk, &found) : 0;

@@ -108,6 +108,11 @@ void duoshm__object_place(struct duoshm_segment *object);
  */
 int duoshm__object_lock(struct duoshm_segment *outside);
 /*
+ * Of one that is not ready: is it proven that nobody builds it any more? Takes the creation lock for
+ * a moment where the entry is still empty.
+ */
+bool duoshm__object_is_abandoned(const struct duoshm_segment *outside);
+/*
  * The removal of an object whose creation lock is held, also of half-built remains. Who has it
  * attached learns it; then the kernel objects and the entry go. The lock stays to be given back.
  * Without the lock the entry stays, which then is another object's.

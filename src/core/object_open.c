@@ -236,6 +236,8 @@ static bool fits(int wanted, int actual)
 
 static int check_entry(const struct duoshm__entry *entry, int kind, size_t min_size)
 {
+	if (entry->removing)
+		return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "\"%s\" is being removed", entry->name);
 	if (!fits(kind, entry->kind))
 		return duoshm__fail(DUOSHM_ERR_WRONG_KIND, "\"%s\" is a %s, not a %s", entry->name,
 			duoshm_kind_name(entry->kind), duoshm_kind_name(kind));
@@ -307,27 +309,40 @@ int duoshm__object_attach(const struct duoshm_segment *outside, int kind, size_t
 	return 0;
 }
 
+bool duoshm__object_is_abandoned(const struct duoshm_segment *outside)
+{
+	const struct duoshm__entry *entry = &outside->entry;
+	struct duoshm_segment again = *outside;
+
+	if (outside->creation.fd >= 0)
+		return true;
+	if (entry->generation != 0)
+		return duoshm__object_life(outside, entry->owner, &entry->creator) == DUOSHM__DEAD;
+	/* It says of nobody that he builds it, but its lock does. */
+	bool is_abandoned = duoshm__object_lock(&again) == 0 && again.entry.generation == 0;
+	duoshm__entry_unlock(&again.creation);
+	return is_abandoned;
+}
+
 /* NOT_FOUND: its builder is dead; TIMEOUT: it may still come. */
 static int half_built(const struct duoshm_segment *outside)
 {
 	const struct duoshm__entry *entry = &outside->entry;
 	long long pid = (long long)entry->creator.pid;
-	struct duoshm__entry_lock lock;
+	bool is_abandoned = duoshm__object_is_abandoned(outside);
 
-	if (entry->generation == 0) {
-		if (duoshm__entry_lock(
-			    &outside->ctx->registry, entry->name, entry->backend, &lock) < 0)
-			return duoshm__fail(
-				DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built", entry->name);
-		duoshm__entry_unlock(&lock);
-	} else if (duoshm__object_life(outside, entry->owner, &entry->creator) != DUOSHM__DEAD) {
-		duoshm__fail(DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built by process %lld",
+	if (is_abandoned && entry->generation == 0)
+		return duoshm__fail(DUOSHM_ERR_NOT_FOUND,
+			"\"%s\" was never finished, and nobody is building it", entry->name);
+	if (is_abandoned)
+		return duoshm__fail(DUOSHM_ERR_NOT_FOUND,
+			"\"%s\" was never finished: its creator, process %lld, died building it",
 			entry->name, pid);
-		return duoshm__set_cure("see whether process %lld is stopped", pid);
-	}
-	return duoshm__fail(DUOSHM_ERR_NOT_FOUND,
-		"\"%s\" was never finished: its creator, process %lld, died building it",
-		entry->name, pid);
+	if (entry->generation == 0)
+		return duoshm__fail(DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built", entry->name);
+	duoshm__fail(DUOSHM_ERR_TIMEOUT, "\"%s\" is still being built by process %lld", entry->name,
+		pid);
+	return duoshm__set_cure("see whether process %lld is stopped", pid);
 }
 
 static int try_open(struct duoshm *ctx, const struct duoshm__name *name, int kind, size_t min_size,

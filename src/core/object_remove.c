@@ -2,8 +2,9 @@
 /*
  * Removal of objects: by name, of the remains of the dead, of what is half-built; and who notices it.
  *
- * The order (tell the attached, kernel objects, entry) makes each step of a removal that was killed half-way repeatable:
- * as long as anything is left, the entry is there to find it by. The trap is to wake only who sleeps now: the words that
+ * The order (say so in the entry, tell the attached, kernel objects, entry) makes each step of a
+ * removal that was killed half-way repeatable: as long as anything is left, the entry is there to
+ * find it by, and says that it is remains. The trap is to wake only who sleeps now: the words that
  * users look at are marked first, so that who falls asleep later learns it within a slice.
  */
 #include "config.h"
@@ -136,6 +137,14 @@ int duoshm__object_destroy(struct duoshm_segment *object)
 		duoshm__fail(DUOSHM_ERR_PERMISSION, "\"%s\" belongs to user %u", entry->name,
 			entry->uid);
 		return duoshm__set_cure("remove it as that user, or as root");
+	}
+	/*
+	 * Who finds it killed half-way must know what it was at, from a word that only the owner can
+	 * write. Where there is no room to write it, it goes nevertheless.
+	 */
+	if (entry->ready && !entry->removing && object->creation.fd >= 0) {
+		object->entry.removing = true;
+		duoshm__entry_write(&object->creation, entry);
 	}
 	int result = remove_native(object);
 	if (result == 0 && object->creation.fd >= 0)

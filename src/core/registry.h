@@ -30,7 +30,8 @@ struct duoshm__entry {
 	char name[DUOSHM_NAME_SIZE];
 	char backend[8];
 	int kind;
-	bool ready; /* false: being built (or its builder died) */
+	bool ready;    /* false: being built (or its builder died) */
+	bool removing; /* a removal was begun: what is still there is remains */
 	bool persistent, reserved;
 	unsigned bells;
 	uint64_t size;      /* of the payload */
@@ -39,9 +40,9 @@ struct duoshm__entry {
 	uint64_t owner; /* lifeline id */
 	struct duoshm__process creator;
 	int64_t created_ns;
+	unsigned mode; /* as reduced by the umask */
 	struct duoshm__native native;
-	/* from the file itself, not from its text */
-	unsigned mode, uid, gid;
+	unsigned uid, gid; /* from the file itself, not from its text */
 };
 
 /* An entry of which only the name is known yet. */
@@ -61,16 +62,20 @@ int duoshm__entry_read(const struct duoshm__registry *registry, const char *name
 
 /* INVALID: it does not fit, or something of it cannot stand in a line. */
 int duoshm__entry_format(const struct duoshm__entry *entry, char text[DUOSHM__ENTRY_TEXT_SIZE]);
-/* CORRUPT with what is wrong; INCOMPATIBLE: of another version. Leaves mode, uid and gid of *out alone. */
+/* CORRUPT with what is wrong; INCOMPATIBLE: of another version. Leaves uid and gid of *out alone. */
 int duoshm__entry_parse(const char text[DUOSHM__ENTRY_TEXT_SIZE], struct duoshm__entry *out);
 
 /* A held creation lock: an open, locked descriptor of the entry whose name is still that file. */
 struct duoshm__entry_lock {
 	int fd; /* -1: not held */
 	char path[DUOSHM__PATH_SIZE];
-	unsigned mode, uid, gid; /* of the file */
+	unsigned mode, uid, gid; /* of the file; create: mode as it came out of the umask */
 };
-/* Makes the entry with `mode` less the umask and locks it before its name appears. EXISTS. */
+/*
+ * Makes the entry and locks it before its name appears. EXISTS. Who may read with `mode` less the
+ * umask may read it, too; only its owner may write it, whatever the mode: it is what removals are
+ * decided by.
+ */
 int duoshm__entry_create(const struct duoshm__registry *registry, const char *name,
 	const char *backend, unsigned mode, struct duoshm__entry_lock *out);
 /* Takes the lock of an existing entry. BUSY (cause names the pid that the text tells), NOT_FOUND, PERMISSION. Never waits. */

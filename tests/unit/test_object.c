@@ -105,6 +105,59 @@ static void geometry_is_private(void)
 	close_and_remove(segment);
 }
 
+static void judged(int state, const char *why, int created)
+{
+	struct duoshm_segment *again = NULL;
+	struct duoshm_stat stat = stat_of(ctx, "object");
+
+	EXPECT(stat.state, state);
+	EXPECT_PART(stat.why, why);
+	EXPECT(duoshm_reclaim(ctx, DUOSHM_DRY_RUN, NULL, NULL), state == DUOSHM_ORPHAN);
+	EXPECT(create(NULL, &again), created);
+	end_segment(again);
+}
+
+/* Every attacher can write that the object is removed: nobody destroys it because of that. */
+static void the_removed_word_is_no_proof(void)
+{
+	make(0, 0);
+	duoshm__store32(&segment->header->removed, 1);
+	EXPECT(try_open(0), DUOSHM_ERR_NOT_FOUND);
+	judged(DUOSHM_LIVE, "is alive", DUOSHM_ERR_EXISTS);
+	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 0);
+	EXPECT(duoshm__object_gone(segment), 0);
+	close_and_remove(segment);
+}
+
+static void a_begun_removal_is_ended(void)
+{
+	make(DUOSHM_PERSISTENT, 0);
+	OK(duoshm__object_lock(segment));
+	segment->entry.removing = true;
+	OK(duoshm__entry_write(&segment->creation, &segment->entry));
+	duoshm__entry_unlock(&segment->creation);
+	EXPECT(try_open(0), DUOSHM_ERR_NOT_FOUND);
+	EXPECT_PART(duoshm_failure()->cause, "being removed");
+	judged(DUOSHM_ORPHAN, "stopped half-way", DUOSHM_REPLACED);
+	EXPECT(duoshm_segment_removed(segment), 1);
+	close_and_remove(segment);
+}
+
+/* Opening and listing agree about an entry that nothing was written into yet. */
+static void an_empty_entry_is_somebodys_or_nobodys(void)
+{
+	struct duoshm__entry_lock lock;
+
+	OK(duoshm__entry_create(&ctx->registry, name(), harness_backend(), 0600, &lock));
+	EXPECT(try_open(0), DUOSHM_ERR_TIMEOUT);
+	EXPECT(stat_of(ctx, "object").state, DUOSHM_UNKNOWN);
+	duoshm__entry_unlock(&lock);
+	EXPECT(try_open(0), DUOSHM_ERR_NOT_FOUND);
+	EXPECT_PART(duoshm_failure()->cause, "never finished, and nobody is building it");
+	judged(DUOSHM_ORPHAN, "never finished, and nobody is building it", DUOSHM_REPLACED);
+	discard(ctx, "object");
+}
+
 /* ---- removal from outside ---- */
 
 static void remove_natively(void)
@@ -341,6 +394,9 @@ static void adopts_by_native_name(void)
 static const struct harness_case cases[] = {
 	{"each damage of the header is found", damage_is_found},
 	{"geometry is private once attached", geometry_is_private},
+	{"the word that says removed is no proof", the_removed_word_is_no_proof},
+	{"a removal that was begun is ended", a_begun_removal_is_ended},
+	{"an empty entry is somebody's, or nobody's", an_empty_entry_is_somebodys_or_nobodys},
 	{"removal from outside is noticed, the name can be made anew", gone_from_outside},
 	{"what is left of a removal from outside goes with its handle", a_part_is_gone},
 	{"a damaged entry is removed alone", damaged_entry_is_removed},
