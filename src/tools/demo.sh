@@ -14,6 +14,7 @@ started=
 faults=0
 
 end() {
+	exec 2> /dev/null # where a shell would tell of each that it ended
 	for pid in $started; do
 		kill "$pid" 2> /dev/null && wait "$pid" 2> /dev/null
 	done
@@ -63,7 +64,8 @@ make_csv() {
 
 choose_recording() {
 	if [ -n "${FILE-}" ]; then
-		[ -r "$FILE" ] || { say "*** $FILE cannot be read"; exit 1; }
+		"$build/device" -q -n "$name" --replay="$FILE" --duration=1ms < /dev/null > "$scratch/why" 2>&1 ||
+			{ say "*** $(sed 's/^device: //' "$scratch/why")"; exit 1; }
 		original=$(cd "$(dirname "$FILE")" && pwd)/$(basename "$FILE")
 		say "The recording is yours: $original"
 	elif ! has_library sndfile; then
@@ -113,21 +115,14 @@ same() {
 
 # ---- what lies in the kernel ----
 
-segments() { ipcs -m 2> /dev/null | awk '$2 ~ /^[0-9]+$/ { print "segment " $2 }'; }
-sets() { ipcs -s 2> /dev/null | awk '$2 ~ /^[0-9]+$/ { print "semaphore set " $2 }'; }
-files() { find /dev/shm -type f 2> /dev/null; }
-in_kernel() { { segments; sets; files; } | sort; }
-# new_and_dead: is something there that was not, and whose creator has ended? Other programs may be at work meanwhile.
-new_and_dead() {
-	in_kernel > "$scratch/after"
-	comm -13 "$scratch/before" "$scratch/after" > "$scratch/new"
-	grep -q "$name" "$scratch/new" && return 0
-	sed -n "s/^segment //p" "$scratch/new" > "$scratch/ids"
-	while read -r id; do
-		creator=$(ipcs -m -p 2> /dev/null | awk -v id="$id" '$1 == id { print $3 }')
-		[ -z "$creator" ] || kill -0 "$creator" 2> /dev/null || return 0
-	done < "$scratch/ids"
-	return 1
+# note_objects: what the kernel calls those that are there now.
+note_objects() { "$build/detach" --list --noheadings -o OBJECT >> "$scratch/made"; }
+# in_kernel OBJECT: as noted: "/NAME", or "KEY id NUMBER".
+in_kernel() {
+	case $1 in
+	/*) [ -e "/dev/shm$1" ] || ls /dev/shm/sem."${1#/}".* > /dev/null 2>&1 ;;
+	*) ipcs -m 2> /dev/null | awk -v id="${1##* }" '$2 == id { found = 1 } END { exit !found }' ;;
+	esac
 }
 in_registry() { "$build/detach" --list --noheadings; }
 
@@ -173,6 +168,7 @@ one_family() {
 	follow 1
 	follow 2
 	shown client -n "$name" cmd status || fault 'the command was not acknowledged'
+	note_objects
 	shown client -n "$name" capture -o "$copy" || fault 'the capture failed'
 	followed 1
 	followed 2
@@ -184,7 +180,6 @@ one_family() {
 # ---- all of it ----
 
 say 'duoshm: one interface over System V and POSIX shared memory'
-in_kernel > "$scratch/before"
 choose_recording
 cd "$scratch" || exit 1
 families=$("$build/client" -V | sed -n 's/^families: *//p')
@@ -199,13 +194,14 @@ shown compare info || fault 'compare info failed'
 say
 say '---- what is left ----'
 in_registry > "$scratch/left"
-new_and_dead && fault 'something is left in the kernel'
-for what in segment 'semaphore set' /dev/shm; do
-	say "$what: $(grep -c "^$what" "$scratch/before") before, $(grep -c "^$what" "$scratch/after") after"
-done
-say "registry: $(wc -l < "$scratch/left" | tr -d ' ') objects"
+while read -r object; do
+	! in_kernel "$object" || fault "left in the kernel: $object"
+done < "$scratch/made"
 [ ! -s "$scratch/left" ] || fault "left in the registry: $(cat "$scratch/left")"
-[ ! -s "$scratch/new" ] || { say 'new since the beginning:'; cat "$scratch/new"; }
-[ -s "$scratch/left" ] || [ -s "$scratch/new" ] || say 'nothing is left'
-[ "$faults" -eq 0 ] || say "$faults faults"
+say "of $(wc -l < "$scratch/made" | tr -d ' ') objects $(wc -l < "$scratch/left" | tr -d ' ') are left in the registry"
+case $faults in
+0) say 'nothing is left' ;;
+1) say '1 fault' ;;
+*) say "$faults faults" ;;
+esac
 [ "$faults" -eq 0 ]
