@@ -24,7 +24,44 @@ int client_failed(int code)
 			tool_failed(client.name, code);
 		return TOOL_NOT_FOUND;
 	}
-	return tool_failed(client.name, code);
+	/* The cause of a time-out names the device. */
+	return tool_failed(code == DUOSHM_ERR_TIMEOUT ? NULL : client.name, code);
+}
+
+/* A process may live and its device be stuck. */
+static int is_silent(const struct duoshm_device_info *info)
+{
+	return info->heartbeat_age_ns > 10 * info->heartbeat_period_ns;
+}
+
+static const char *state_of(const struct duoshm_device_info *info)
+{
+	return is_silent(info) ? "silent" : info->running ? "running" : "stopped";
+}
+
+int client_check(struct duoshm_device *device)
+{
+	static const char *told = "running";
+	static int64_t due;
+	struct duoshm_device_info info = DUOSHM_DEVICE_INFO_INIT;
+	int code = duoshm_device_check(device);
+	const char *before = told;
+	char age[TOOL_TEXT_SIZE];
+
+	if (code < 0 || tool_now() < due || duoshm_device_info(device, &info) < 0)
+		return code;
+	due = tool_now() + TOOL_SECOND;
+	told = state_of(&info);
+	if (strcmp(told, before) == 0)
+		return code;
+	if (is_silent(&info))
+		tool_note("%s: no heartbeat for %s", client.name,
+			tool_time_text(info.heartbeat_age_ns, age));
+	else if (!info.running)
+		tool_note("%s: the device %s", client.name,
+			info.total_frames && !info.frames ? "waits for its first capture"
+							  : "is stopped");
+	return code;
 }
 
 /* ---- options ---- */
@@ -33,18 +70,25 @@ int client_failed(int code)
 static void set_format(const char *format)
 {
 	const char *at = strchr(format, '%');
+	size_t width, precision = 0;
 
 	if (at && strlen(format) < 32) {
 		at += 1 + strspn(at + 1, "+-0 #");
-		at += strspn(at, "0123456789");
-		if (*at == '.')
-			at += 1 + strspn(at + 1, "0123456789");
-		if (*at && strchr("aAeEfFgG", *at) && !strchr(at, '%')) {
+		width = strspn(at, "0123456789");
+		at += width;
+		if (*at == '.') {
+			precision = strspn(at + 1, "0123456789");
+			at += 1 + precision;
+		}
+		if (width <= 2 && precision <= 2 && *at && strchr("aAeEfFgG", *at) &&
+			!strchr(at, '%')) {
 			client.format = format;
 			return;
 		}
 	}
-	tool_usage("--format: not a format of one number: \"%s\"; try %%.6g", format);
+	tool_usage("--format: not a format of one number, width and precision up to 99: \"%s\"; "
+		   "try %%.6g",
+		format);
 }
 
 static void set_time(const char *whose)
@@ -67,32 +111,37 @@ static void set_digits(const char *text)
 	client.digits = (int)digits;
 }
 
+#define LINES  "get, monitor, no verb"
+#define VALUES "put, " LINES
+
 static const struct tool_option options[] = {
-	{'n', "name", "NAME", "the device (default device0)", .word = &client.name},
-	{'t', "terse", NULL, "values only", .flag = &client.terse},
-	{'a', "all", NULL, "name, time, value, status, severity", .flag = &client.wide},
-	{0, "format", "FORMAT", "of real values, such as %.6g", .act = set_format},
-	{'#', "digits", "N", "digits after the decimal point", .act = set_digits},
-	{'F', "separator", "SEP", "between fields", .word = &client.separator},
-	{0, "time", "WHOSE", "device, client or none", .act = set_time},
-	{0, "relative", NULL, "seconds since the first line", .flag = &client.relative},
-	{0, "utc", NULL, "not the local time zone", .flag = &client.utc},
-	{0, "num-events", "N", "monitor: end after N lines", .count = &client.events},
-	{0, "idle-timeout", "T", "monitor: end when nothing came for T",
+	{'n', "name", "NAME", NULL, "the device (default device0)", .word = &client.name},
+	{'t', "terse", NULL, VALUES, "values only", .flag = &client.terse},
+	{'a', "all", NULL, LINES, "name, time, value, status, severity", .flag = &client.wide},
+	{0, "format", "FORMAT", VALUES, "of real values, such as %.6g", .act = set_format},
+	{'#', "digits", "N", VALUES, "digits after the decimal point", .act = set_digits},
+	{'F', "separator", "SEP", LINES, "between fields", .word = &client.separator},
+	{0, "time", "WHOSE", LINES, "device, client or none", .act = set_time},
+	{0, "relative", NULL, LINES, "seconds since the first line", .flag = &client.relative},
+	{0, "utc", NULL, LINES, "not the local time zone", .flag = &client.utc},
+	{0, "num-events", "N", "monitor, no verb", "end after N lines", .count = &client.events},
+	{0, "idle-timeout", "T", "monitor", "end when nothing came for T",
 		.time_ns = &client.idle_ns},
-	{0, "duration", "T", "end after T; capture: that much of the recording",
-		.time_ns = &client.duration_ns},
-	{0, "initial-state", NULL, "monitor: first the values as they are",
+	{0, "duration", "T", "monitor, no verb, capture",
+		"end after T; capture: that much of the recording", .time_ns = &client.duration_ns},
+	{0, "initial-state", NULL, "monitor", "first the values as they are",
 		.flag = &client.initial_state},
-	{0, "banner", NULL, "monitor: first a line that tells it is ready", .flag = &client.banner},
-	{'c', "confirm", NULL, "put: wait for the acknowledgement (it always does)",
+	{0, "banner", NULL, "monitor", "first a line that tells it is ready",
+		.flag = &client.banner},
+	{'c', "confirm", NULL, "put", "wait for the acknowledgement (it always does)",
 		.flag = &client.confirm},
-	{'o', "output", "FILE", "capture: the file, .wav .csv .jsonl or .raw; - is standard output",
+	{'o', "output", "FILE", "capture, list",
+		"the file (.wav .csv .jsonl .raw, - is standard output); the columns",
 		.word = &client.output},
-	{'o', "output", "COLUMNS", "list: the columns", .word = &client.output},
-	{0, "noheadings", NULL, "list: no line of headings", .flag = &client.no_headings},
-	{0, "output-format", "F", "capture: wav, csv, jsonl or raw", .word = &client.output_format},
-	{0, "samples", "N", "capture: end after N samples of each channel",
+	{0, "noheadings", NULL, "list", "no line of headings", .flag = &client.no_headings},
+	{0, "output-format", "F", "capture", "wav, csv, jsonl or raw",
+		.word = &client.output_format},
+	{0, "samples", "N", "capture", "end after N samples of each channel",
 		.count = &client.samples},
 	{.name = NULL},
 };
@@ -134,7 +183,7 @@ static void list_details(struct table *table, const struct duoshm_device_info *i
 {
 	char text[TOOL_TEXT_SIZE];
 
-	table_text(table, info->running ? "running" : "stopped");
+	table_text(table, state_of(info));
 	table_integer(table, info->clients, NULL);
 	table_real(table, info->rate_hz);
 	table_text(table, info->signal);
@@ -149,12 +198,12 @@ static int list_one(const struct duoshm_stat *object, void *arg)
 	struct duoshm_device *device = NULL;
 	char name[DUOSHM_NAME_SIZE + 16];
 
-	if (object->kind != DUOSHM_KIND_DEVICE)
-		return 0;
+	if (object->kind && object->kind != DUOSHM_KIND_DEVICE)
+		return 0; /* of what may not be read the kind is not known */
 	table_row(listing->table);
 	table_text(listing->table, object->name);
 	table_text(listing->table, object->backend);
-	table_integer(listing->table, object->creator_pid, NULL);
+	table_number(listing->table, object->creator_pid, 1);
 	snprintf(name, sizeof name, "%s:%s", object->backend, object->name);
 	if (object->state != DUOSHM_ORPHAN &&
 		duoshm_device_connect(listing->ctx, name, 0, &device) >= 0 &&
@@ -231,10 +280,10 @@ static void info_head(const struct duoshm_device_info *info)
 	printf("device     %s\nbackend    %s %s\n", info->name, info->backend, info->native);
 	printf("process    pid %" PRId64 ", heartbeat age %s\n", info->pid,
 		tool_time_text(info->heartbeat_age_ns, text));
-	printf("state      %s\nsignal     %s\n", info->running ? "running" : "stopped",
-		info->signal);
+	printf("state      %s%s\nsignal     %s\n", state_of(info),
+		is_silent(info) ? ": no heartbeat for that time" : "", info->signal);
 	printf("stream     %s Hz, %u channel%s, %u bits\n", tool_real_text(info->rate_hz, text),
-		info->channels, info->channels == 1 ? "" : "s", info->bits);
+		info->channels, tool_plural(info->channels), info->bits);
 	printf("samples    %" PRIu64, info->frames);
 	if (info->total_frames)
 		printf(" of %" PRIu64, info->total_frames);
@@ -251,6 +300,7 @@ static void info_json(const struct duoshm_device_info *info, struct table *regis
 	tool_json_integer(document, "pid", info->pid);
 	tool_json_integer(document, "heartbeat_age_ns", info->heartbeat_age_ns);
 	tool_json_integer(document, "heartbeat_period_ns", info->heartbeat_period_ns);
+	tool_json_text(document, "state", state_of(info));
 	tool_json_bool(document, "running", info->running);
 	tool_json_integer(document, "started_ns", info->started_ns);
 	tool_json_text(document, "signal", info->signal);
@@ -293,31 +343,17 @@ static int info(struct duoshm_device *device, char **arguments)
 
 /* ---- cmd, ping ---- */
 
-static char *join(char **words)
-{
-	size_t size = 1;
-	char *text;
-
-	for (char **word = words; *word; word++)
-		size += strlen(*word) + 1;
-	text = tool_allocate(size, 1);
-	for (char **word = words; *word; word++) {
-		strcat(text, *word);
-		if (word[1])
-			strcat(text, " ");
-	}
-	return text;
-}
-
 static int command(struct duoshm_device *device, char **words)
 {
 	char reply[DUOSHM_REPLY_SIZE] = "";
-	char *line = join(words);
-	int code = duoshm_device_command(device, line, reply, sizeof reply, tool.wait_ns);
+	char line[4 * DUOSHM_REPLY_SIZE] = ""; /* more than a device takes */
+	int code;
 
+	for (; *words; words++)
+		tool_append(line, sizeof line, " ", *words);
+	code = duoshm_device_command(device, line, reply, sizeof reply, tool.wait_ns);
 	if (code >= 0)
-		tool_show_reply(client.name, line, reply, 0);
-	free(line);
+		tool_show_reply(tool_plain_name(client.name), line, reply, 0);
 	return code < 0 ? client_failed(code) : TOOL_DONE;
 }
 
@@ -327,34 +363,32 @@ static int ping(struct duoshm_device *device, char **arguments)
 	struct duoshm_device_info about = DUOSHM_DEVICE_INFO_INIT;
 	int64_t deadline = tool_now() + tool.wait_ns;
 	char age[TOOL_TEXT_SIZE];
+	int code;
 
 	(void)arguments;
-	for (;;) {
-		int code = duoshm_device_info(device, &about);
-
-		if (code >= 0)
-			code = duoshm_device_check(device);
-		if (code < 0)
-			return client_failed(code);
-		tool_time_text(about.heartbeat_age_ns, age);
-		if (about.heartbeat_age_ns <= 3 * about.heartbeat_period_ns)
-			break;
+	while ((code = duoshm_device_info(device, &about)) >= 0 &&
+		(code = duoshm_device_check(device)) >= 0 &&
+		about.heartbeat_age_ns > 3 * about.heartbeat_period_ns) {
 		if (tool_now() >= deadline || tool_stop) {
 			tool_error("%s: pid %" PRId64 " lives, but its heartbeat is %s old",
-				client.name, about.pid, age);
+				client.name, about.pid,
+				tool_time_text(about.heartbeat_age_ns, age));
 			return TOOL_TIMEOUT;
 		}
 		tool_pause(10000000);
 	}
+	if (code < 0)
+		return client_failed(code);
 	if (tool.json) {
 		struct tool_json *document = tool_json_document("duoshm.ping/1");
 
-		tool_json_text(document, "device", client.name);
+		tool_json_text(document, "device", about.name);
 		tool_json_integer(document, "pid", about.pid);
 		tool_json_integer(document, "heartbeat_age_ns", about.heartbeat_age_ns);
 		tool_json_print(document, 0);
 	} else {
-		printf("pid %" PRId64 ", heartbeat age %s\n", about.pid, age);
+		printf("pid %" PRId64 ", heartbeat age %s\n", about.pid,
+			tool_time_text(about.heartbeat_age_ns, age));
 	}
 	return TOOL_DONE;
 }
@@ -369,34 +403,44 @@ struct verb {
 	int (*run)(struct duoshm_device *device, char **arguments);
 };
 static const struct verb verbs[] = {
-	{"list", 0, 0, "nothing", NULL},
-	{"info", 0, 0, "nothing", info},
+	{"list", 0, 0, NULL, NULL},
+	{"info", 0, 0, NULL, info},
 	{"get", 1, -1, "REG...", client_get},
 	{"put", 1, -1, "REG=VALUE...", client_put},
 	{"monitor", 0, -1, "[REG...]", client_monitor},
-	{"capture", 0, 0, "-o FILE", client_capture},
+	{"capture", 0, 0, NULL, client_capture},
 	{"cmd", 1, -1, "WORD...", command},
-	{"ping", 0, 0, "nothing", ping},
+	{"ping", 0, 0, NULL, ping},
+	{"no verb", 0, 0, NULL, client_watch},
 };
-static const struct verb no_verb = {"", 0, 0, "nothing", client_watch};
+#define VERBS (sizeof verbs / sizeof *verbs)
 
 static const struct verb *find_verb(const char *name)
 {
-	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+	char known[128] = "";
+
+	for (size_t i = 0; i < VERBS - 1; i++) {
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
+		tool_append(known, sizeof known, " ", verbs[i].name);
 	}
-	tool_usage(
-		"unknown verb: \"%s\"; there are list info get put monitor capture cmd ping", name);
+	tool_usage("unknown verb: \"%s\"; there are %s", name, known);
 }
 
 static void check_arguments(const struct verb *verb, char **arguments)
 {
 	int count = 0;
 
+	tool_only(verb->name);
+	if (verb->run)
+		tool_check_device_name(client.name);
+	if (verb->run == client_capture)
+		client_file_check();
 	while (arguments[count])
 		count++;
-	if (count < verb->least || (verb->most >= 0 && count > verb->most))
+	if (verb->most == 0 && count)
+		tool_usage("%s takes no argument: \"%s\"", verb->name, *arguments);
+	if (count < verb->least)
 		tool_usage("%s: wants %s", verb->name, verb->wants);
 	if (verb->run == client_put) {
 		for (char **assignment = arguments; *assignment; assignment++) {
@@ -406,10 +450,6 @@ static void check_arguments(const struct verb *verb, char **arguments)
 				tool_usage("put: not of the form REG=VALUE: \"%s\"", *assignment);
 		}
 	}
-	if (verb->run == client_capture)
-		client_file_check();
-	else if (client.output && verb->run)
-		tool_usage("--output: only with capture and list");
 }
 
 static int with_device(struct duoshm *ctx, const struct verb *verb, char **arguments)
@@ -433,7 +473,7 @@ static int with_device(struct duoshm *ctx, const struct verb *verb, char **argum
 int main(int argc, char **argv)
 {
 	char **arguments = tool_begin(argc, argv, &program);
-	const struct verb *verb = *arguments ? find_verb(*arguments++) : &no_verb;
+	const struct verb *verb = *arguments ? find_verb(*arguments++) : &verbs[VERBS - 1];
 	struct duoshm *ctx;
 	int status;
 

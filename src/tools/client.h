@@ -34,7 +34,8 @@ extern struct client_options client;
 
 /* ---- client_show.c: values as text or JSON ---- */
 
-#define CLIENT_VALUE_SIZE 128
+/* The longest number that --format lets through: 309 digits, a width or precision of 99, a text. */
+#define CLIENT_VALUE_SIZE 512
 /* The value alone, without unit. */
 const char *client_value_text(const struct duoshm_register *reg, const struct duoshm_value *value,
 	char text[CLIENT_VALUE_SIZE]);
@@ -43,12 +44,22 @@ const char *client_value_text(const struct duoshm_register *reg, const struct du
  * The client's time is that of the call.
  */
 void client_show(const struct duoshm_register *reg, const struct duoshm_value *value, int stream);
-/* A line of JSON that begins with the device and the register; and a value in it. */
+/*
+ * A line of JSON that begins with the device and the register; one that tells what failed; and a
+ * value in a line.
+ */
 struct tool_json *client_json(const char *schema, const char *name);
+void client_json_error(const char *name, const char *error);
 void client_json_value(struct tool_json *line, const char *key, const struct duoshm_value *value);
 /* The register of that name and what it is, or the exit status with all said. */
 int client_look_up(struct duoshm_device *device, const char *name, unsigned *index,
 	struct duoshm_register *reg);
+
+/* Of a block of the stream: a sample in the stream's unit, and when a frame was taken. */
+double client_sample(
+	const struct duoshm_format *format, const struct duoshm_block *block, size_t at);
+int64_t client_sample_time(
+	const struct duoshm_format *format, const struct duoshm_block *block, unsigned frame);
 
 /* ---- verbs: the exit status ---- */
 
@@ -62,6 +73,8 @@ int client_capture(struct duoshm_device *device, char **none);
 
 /* Reports that the device failed; what it is called is client.name. */
 int client_failed(int code);
+/* duoshm_device_check(), for those who wait; it notes once when no more is to be expected. */
+int client_check(struct duoshm_device *device);
 /* The first failure of several is the one that counts. */
 int client_worse(int status, int next);
 
@@ -71,6 +84,8 @@ struct client_file;
 
 /* Ends by tool_usage() when the options name no format. To be asked before the device is. */
 void client_file_check(void);
+/* What it is called in messages. */
+const char *client_file_title(void);
 /* NULL: reported. Regular files are written under another name until they are whole. */
 struct client_file *client_file_open(const struct duoshm_format *format);
 /* 0, or -1: reported. */

@@ -81,7 +81,7 @@ static int take_all(struct capture *capture)
 			return TOOL_DONE;
 		if (code == DUOSHM_ERR_TIMEOUT || code == DUOSHM_ERR_INTERRUPTED) {
 			show_progress(capture);
-			code = duoshm_device_check(capture->device);
+			code = client_check(capture->device);
 			if (code < 0)
 				return client_failed(code);
 			continue;
@@ -100,10 +100,10 @@ static void summarize(const struct capture *capture)
 	const struct duoshm_format *format = &capture->format;
 	char rate[TOOL_TEXT_SIZE];
 
-	tool_note("%s: %s%" PRIu64 " samples of %u channel%s at %s Hz, %u bits", client.output,
-		tool_stop ? "interrupted after " : "", capture->frames, format->channels,
-		format->channels == 1 ? "" : "s", tool_real_text(format->rate_hz, rate),
-		format->bits);
+	tool_note("%s: %s%" PRIu64 " sample%s of %u channel%s at %s Hz, %u bits",
+		client_file_title(), tool_stop ? "interrupted after " : "", capture->frames,
+		tool_plural(capture->frames), format->channels, tool_plural(format->channels),
+		tool_real_text(format->rate_hz, rate), format->bits);
 }
 
 int client_capture(struct duoshm_device *device, char **none)

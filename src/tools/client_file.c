@@ -40,17 +40,36 @@ struct client_file {
 };
 
 struct writer {
-	const char *name;
-	const char *suffixes; /* ".a.b." */
+	const char *name, *also; /* as suffixes and for --output-format */
 	/* Each ends with fail() if it does. */
 	void (*begin)(struct client_file *file); /* NULL: nothing to do */
 	void (*write)(struct client_file *file, const struct duoshm_block *block);
 	void (*end)(struct client_file *file);
 };
 
+/*
+ * The number of the descriptor that the name stands for, or -1. Such a file is not opened: that
+ * would begin at its start again.
+ */
+static int descriptor(void)
+{
+	int fd;
+
+	if (strcmp(client.output, "-") == 0 || strcmp(client.output, "/dev/stdout") == 0)
+		return STDOUT_FILENO;
+	if (strcmp(client.output, "/dev/stderr") == 0)
+		return STDERR_FILENO;
+	return sscanf(client.output, "/dev/fd/%d", &fd) == 1 ? fd : -1;
+}
+
 static int is_stdout(void)
 {
-	return strcmp(client.output, "-") == 0;
+	return descriptor() == STDOUT_FILENO;
+}
+
+const char *client_file_title(void)
+{
+	return is_stdout() ? "standard output" : client.output;
 }
 
 /*
@@ -64,29 +83,9 @@ static void fail(struct client_file *file, const char *why)
 	file->failed = 1;
 }
 
-/* The value of a sample in the stream's unit. */
-static double value_at(const struct client_file *file, const struct duoshm_block *block, size_t at)
-{
-	double sample = file->format.sample_type == DUOSHM_SAMPLE_INT32
-				? (double)((const int32_t *)block->samples)[at]
-				: ((const double *)block->samples)[at];
-
-	/* Adding 0 would make 0 of -0. */
-	sample *= file->format.scale;
-	return file->format.offset != 0 ? sample + file->format.offset : sample;
-}
-
-static int64_t time_of(
-	const struct client_file *file, const struct duoshm_block *block, unsigned frame)
-{
-	double rate = file->format.rate_hz;
-
-	return block->t_first_ns + (rate > 0 ? (int64_t)((double)frame * 1e9 / rate) : 0);
-}
-
 static void check_stream(struct client_file *file)
 {
-	if (ferror(file->stream) || (file->stream == stdout && fflush(stdout) < 0))
+	if (file->stream == stdout ? tool_output_failed() : ferror(file->stream))
 		fail(file, strerror(errno));
 }
 
@@ -115,13 +114,15 @@ static void write_csv(struct client_file *file, const struct duoshm_block *block
 	unsigned channels = file->format.channels;
 	char text[TOOL_TEXT_SIZE];
 
-	for (unsigned frame = 0; frame < block->frames; frame++, file->frames++) {
+	for (unsigned frame = 0; frame < block->frames && !ferror(file->stream);
+		frame++, file->frames++) {
 		double seconds =
 			file->format.rate_hz > 0 ? (double)file->frames / file->format.rate_hz : 0;
 
 		fputs(tool_real_text(seconds, text), file->stream);
 		for (unsigned i = 0; i < channels; i++) {
-			double value = value_at(file, block, (size_t)frame * channels + i);
+			double value =
+				client_sample(&file->format, block, (size_t)frame * channels + i);
 
 			fprintf(file->stream, ",%s", tool_real_text(value, text));
 		}
@@ -132,13 +133,15 @@ static void write_csv(struct client_file *file, const struct duoshm_block *block
 
 /* ---- JSON Lines: one line that describes the stream, then one for each frame ---- */
 
+#ifdef HAVE_JANSSON
+
 static void begin_jsonl(struct client_file *file)
 {
 	const struct duoshm_format *format = &file->format;
 	struct tool_json *line = tool_json_document("duoshm.capture/1");
 	struct tool_json *names = tool_json_array();
 
-	tool_json_text(line, "device", client.name);
+	tool_json_text(line, "device", tool_plain_name(client.name));
 	tool_json_text(line, "source", format->source);
 	tool_json_real(line, "rate_hz", format->rate_hz);
 	tool_json_integer(line, "bits", format->bits);
@@ -156,22 +159,28 @@ static void begin_jsonl(struct client_file *file)
 
 static void write_jsonl(struct client_file *file, const struct duoshm_block *block)
 {
-	unsigned channels = file->format.channels;
+	const struct duoshm_format *format = &file->format;
+	unsigned channels = format->channels;
 
-	for (unsigned frame = 0; frame < block->frames; frame++) {
+	for (unsigned frame = 0; frame < block->frames && !ferror(file->stream); frame++) {
 		struct tool_json *line = tool_json_object();
 		struct tool_json *values = tool_json_array();
 
 		tool_json_integer(line, "seq", (int64_t)(block->first + frame));
-		tool_json_integer(line, "t_device_ns", time_of(file, block, frame));
+		tool_json_integer(line, "t_device_ns", client_sample_time(format, block, frame));
 		for (unsigned i = 0; i < channels; i++)
-			tool_json_real(
-				values, NULL, value_at(file, block, (size_t)frame * channels + i));
+			tool_json_real(values, NULL,
+				client_sample(&file->format, block, (size_t)frame * channels + i));
 		tool_json_put(line, "values", values);
 		tool_json_write(line, 1, file->stream);
 	}
 	check_stream(file);
 }
+
+#define WRITE_JSONL begin_jsonl, write_jsonl, end_stream
+#else
+#define WRITE_JSONL NULL, NULL, NULL
+#endif
 
 /* ---- raw: 32-bit integers or 64-bit reals of this machine, channels interleaved ---- */
 
@@ -232,7 +241,8 @@ static sf_count_t write_values(struct client_file *file, const struct duoshm_blo
 
 	for (unsigned frame = 0; frame < block->frames; frame++) {
 		for (unsigned i = 0; i < channels; i++)
-			values[i] = value_at(file, block, (size_t)frame * channels + i);
+			values[i] =
+				client_sample(&file->format, block, (size_t)frame * channels + i);
 		if (sf_writef_double(file->sound, values, 1) != 1)
 			return frame;
 	}
@@ -280,42 +290,42 @@ static void end_wav(struct client_file *file)
 /* ---- the formats ---- */
 
 static const struct writer writers[] = {
-	{"wav", ".wav.", WRITE_WAV},
-	{"csv", ".csv.", begin_csv, write_csv, end_stream},
-	{"jsonl", ".jsonl.ndjson.", begin_jsonl, write_jsonl, end_stream},
-	{"raw", ".raw.bin.", NULL, write_raw, end_stream},
+	{"wav", "wave", WRITE_WAV},
+	{"csv", "csv", begin_csv, write_csv, end_stream},
+	{"jsonl", "ndjson", WRITE_JSONL},
+	{"raw", "bin", NULL, write_raw, end_stream},
 };
 #define WRITERS (sizeof writers / sizeof *writers)
 
-static const struct writer *by_name(const char *name)
+static const struct writer *find(const char *name)
 {
 	for (size_t i = 0; i < WRITERS; i++) {
-		if (strcasecmp(writers[i].name, name) == 0)
+		if (strcasecmp(writers[i].name, name) == 0 ||
+			strcasecmp(writers[i].also, name) == 0)
 			return &writers[i];
 	}
-	tool_usage("--output-format: unknown: \"%s\"; there are wav csv jsonl raw", name);
-}
-
-static const struct writer *by_suffix(const char *path)
-{
-	const char *dot = strrchr(path, '.');
-	char wanted[16];
-
-	for (size_t i = 0; dot && !strchr(dot, '/') && i < WRITERS; i++) {
-		snprintf(wanted, sizeof wanted, "%s.", dot);
-		if (strlen(dot) < sizeof wanted - 1 && strstr(writers[i].suffixes, wanted))
-			return &writers[i];
-	}
-	tool_usage("--output: the name of \"%s\" tells no format; use .wav .csv .jsonl .raw or "
-		   "--output-format",
-		path);
+	return NULL;
 }
 
 static const struct writer *chosen(void)
 {
+	const char *name = strrchr(client.output, '.');
+	const struct writer *writer;
+
+	name = name ? name + 1 : "";
+	if (is_stdout())
+		name = tool.json ? "jsonl" : "csv";
 	if (client.output_format)
-		return by_name(client.output_format);
-	return is_stdout() ? by_name("csv") : by_suffix(client.output);
+		name = client.output_format;
+	writer = find(name);
+	if (!writer && client.output_format)
+		tool_usage("--output-format: unknown: \"%s\"; there are wav csv jsonl raw", name);
+	if (!writer)
+		tool_usage(
+			"--output: the name of \"%s\" tells no format; use .wav .csv .jsonl .raw "
+			"or --output-format",
+			client.output);
+	return writer;
 }
 
 void client_file_check(void)
@@ -326,16 +336,16 @@ void client_file_check(void)
 	if (strcmp(writer->name, "wav") == 0 && is_stdout())
 		tool_usage("--output: a WAV file cannot be written to standard output; csv, jsonl "
 			   "and raw can");
+	if (strcmp(writer->name, "raw") == 0 && isatty(descriptor()))
+		tool_usage("--output: raw samples are not for a terminal");
+	if (tool.json && strcmp(writer->name, "jsonl") != 0)
+		tool_usage("--json: the file would be %s; --output-format=jsonl is JSON",
+			writer->name);
 	if (!writer->write) {
-		tool_error("--output: WAV files are not available: built without libsndfile");
+		tool_error("--output: %s is not available: built without %s", writer->name,
+			strcmp(writer->name, "wav") == 0 ? "libsndfile" : "jansson");
 		exit(TOOL_FAILED);
 	}
-#ifndef HAVE_JANSSON
-	if (strcmp(writer->name, "jsonl") == 0) {
-		tool_error("--output: JSON Lines are not available: built without jansson");
-		exit(TOOL_FAILED);
-	}
-#endif
 }
 
 /* ---- names ---- */
@@ -349,6 +359,22 @@ static mode_t mode_of_new(const struct stat *before)
 }
 
 /*
+ * The file that the name leads to through all links, or NULL. What is not there yet is made for a
+ * moment: a link that leads nowhere is followed by the system only then.
+ */
+static char *resolve(int there)
+{
+	int fd = there ? -1 : open(client.output, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	char *path = there || fd >= 0 ? realpath(client.output, NULL) : NULL;
+
+	if (fd >= 0) {
+		close(fd);
+		unlink(path ? path : client.output);
+	}
+	return path;
+}
+
+/*
  * A descriptor to write to: the file itself, or one beside it that takes its name later. -1: errno.
  */
 static int open_place(struct client_file *file)
@@ -358,12 +384,14 @@ static int open_place(struct client_file *file)
 	size_t size;
 	int fd;
 
+	if (descriptor() >= 0)
+		return fcntl(descriptor(), F_DUPFD_CLOEXEC, 0);
+	if (there && !S_ISREG(before.st_mode))
+		return open(client.output, O_WRONLY | O_CLOEXEC);
 	/* A link stays, and what it points to is replaced. */
-	file->path = there ? realpath(client.output, NULL) : tool_copy(client.output);
+	file->path = resolve(there);
 	if (!file->path || (there && access(file->path, W_OK) < 0))
 		return -1;
-	if (there && !S_ISREG(before.st_mode))
-		return open(file->path, O_WRONLY | O_CLOEXEC);
 	size = strlen(file->path) + sizeof ".part-XXXXXX";
 	file->temporary = tool_allocate(size, 1);
 	snprintf(file->temporary, size, "%s.part-XXXXXX", file->path);

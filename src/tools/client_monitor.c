@@ -23,7 +23,7 @@ struct watched {
 	unsigned index;
 	struct duoshm_register reg;
 	int channel; /* in the stream, or -1 */
-	uint64_t sequence;
+	uint64_t sequence, missed;
 };
 
 struct monitor {
@@ -110,7 +110,7 @@ static void show_initial(struct monitor *monitor)
 		if (duoshm_device_read(monitor->device, monitor->watched[i].index, &value) < 0)
 			continue;
 		monitor->watched[i].sequence = value.sequence;
-		client_show(&monitor->watched[i].reg, &value, 1);
+		show(monitor, &monitor->watched[i], &value);
 	}
 }
 
@@ -139,13 +139,10 @@ static int alarm_of(const struct duoshm_register *reg, double value)
 
 static int severity_of(int alarm)
 {
-	switch (alarm) {
-	case DUOSHM_ALARM_NONE: return DUOSHM_NO_ALARM;
-	case DUOSHM_ALARM_READ: return DUOSHM_INVALID;
-	case DUOSHM_ALARM_HIHI:
-	case DUOSHM_ALARM_LOLO: return DUOSHM_MAJOR;
-	default: return DUOSHM_MINOR;
-	}
+	return alarm == DUOSHM_ALARM_NONE                                 ? DUOSHM_NO_ALARM
+	       : alarm == DUOSHM_ALARM_READ                               ? DUOSHM_INVALID
+	       : alarm == DUOSHM_ALARM_HIHI || alarm == DUOSHM_ALARM_LOLO ? DUOSHM_MAJOR
+									  : DUOSHM_MINOR;
 }
 
 static void sample_value(const struct monitor *monitor, const struct watched *watched,
@@ -155,15 +152,10 @@ static void sample_value(const struct monitor *monitor, const struct watched *wa
 	size_t at = (size_t)frame * format->channels + (size_t)watched->channel;
 
 	*value = (struct duoshm_value){.type = DUOSHM_TYPE_REAL, .sequence = block->first + frame};
-	if (format->sample_type == DUOSHM_SAMPLE_INT32) {
+	if (format->sample_type == DUOSHM_SAMPLE_INT32)
 		value->integer = ((const int32_t *)block->samples)[at];
-		value->real = (double)value->integer * format->scale + format->offset;
-	} else {
-		value->real = ((const double *)block->samples)[at] * format->scale + format->offset;
-	}
-	value->t_sample_ns = block->t_first_ns;
-	if (format->rate_hz > 0)
-		value->t_sample_ns += (int64_t)((double)frame * 1e9 / format->rate_hz);
+	value->real = client_sample(format, block, at);
+	value->t_sample_ns = client_sample_time(format, block, frame);
 	value->alarm = alarm_of(&watched->reg, value->real);
 	value->severity = severity_of(value->alarm);
 }
@@ -173,8 +165,8 @@ static void show_block(struct monitor *monitor, const struct duoshm_block *block
 	struct duoshm_value value;
 
 	if (block->missed)
-		tool_error("%s: missed %" PRIu64 " samples before number %" PRIu64, client.name,
-			block->missed, block->first);
+		tool_error("%s: missed %" PRIu64 " sample%s before number %" PRIu64, client.name,
+			block->missed, tool_plural(block->missed), block->first);
 	for (unsigned frame = 0; frame < block->frames && !enough(monitor); frame++) {
 		for (size_t i = 0; i < monitor->count; i++) {
 			if (monitor->watched[i].channel < 0)
@@ -193,11 +185,11 @@ static int take_stream(struct monitor *monitor)
 
 	if (!monitor->streams) {
 		tool_pause(SLICE_NS);
-		return duoshm_device_check(monitor->device);
+		return client_check(monitor->device);
 	}
 	code = duoshm_device_next(monitor->device, SLICE_NS, &block);
 	if (code == DUOSHM_ERR_TIMEOUT || code == DUOSHM_ERR_INTERRUPTED)
-		return duoshm_device_check(monitor->device);
+		return client_check(monitor->device);
 	if (code >= 0)
 		show_block(monitor, &block);
 	return code;
@@ -220,13 +212,22 @@ static int take_registers(struct monitor *monitor)
 			return code;
 		if (value.sequence == watched->sequence)
 			continue;
-		if (value.sequence - watched->sequence > 1)
-			tool_note("%s: missed %" PRIu64 " updates of %s", client.name,
-				value.sequence - watched->sequence - 1, watched->reg.name);
+		watched->missed += value.sequence - watched->sequence - 1;
 		watched->sequence = value.sequence;
 		show(monitor, watched, &value);
 	}
 	return 0;
+}
+
+static void tell_missed(const struct monitor *monitor)
+{
+	for (size_t i = 0; i < monitor->count; i++) {
+		const struct watched *watched = &monitor->watched[i];
+
+		if (watched->missed)
+			tool_note("%s: missed %" PRIu64 " update%s of %s", client.name,
+				watched->missed, tool_plural(watched->missed), watched->reg.name);
+	}
 }
 
 static int run(struct monitor *monitor)
@@ -266,6 +267,7 @@ int client_monitor(struct duoshm_device *device, char **names)
 		monitor.status = client_worse(run(&monitor), monitor.status);
 	else if (monitor.status == TOOL_DONE)
 		tool_note("%s: has no channels; name the registers to watch", client.name);
+	tell_missed(&monitor);
 	free(monitor.watched);
 	return monitor.status;
 }
@@ -289,7 +291,7 @@ static int wait_until(struct duoshm_device *device, int64_t when)
 
 	for (int64_t rest; code >= 0 && !tool_stop && (rest = when - tool_now()) > 0;) {
 		tool_pause(rest < SLICE_NS ? rest : SLICE_NS);
-		code = duoshm_device_check(device);
+		code = client_check(device);
 	}
 	return code;
 }

@@ -14,6 +14,13 @@ int client_worse(int status, int next)
 	return status != TOOL_DONE ? status : next;
 }
 
+static int failed(const char *name, int code)
+{
+	if (tool.json)
+		client_json_error(name, tool_cause(code));
+	return client_failed(code);
+}
+
 static int get(struct duoshm_device *device, const char *name)
 {
 	struct duoshm_register reg;
@@ -26,7 +33,7 @@ static int get(struct duoshm_device *device, const char *name)
 		return status;
 	code = duoshm_device_read(device, index, &value);
 	if (code < 0)
-		return client_failed(code);
+		return failed(name, code);
 	client_show(&reg, &value, 0);
 	return TOOL_DONE;
 }
@@ -87,7 +94,7 @@ static int put(struct duoshm_device *device, const char *name, const char *text)
 	if (code >= 0)
 		code = duoshm_device_read(device, index, &after);
 	if (code < 0)
-		return client_failed(code);
+		return failed(name, code);
 	show_change(&reg, &before, &after);
 	return TOOL_DONE;
 }

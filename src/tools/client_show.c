@@ -95,7 +95,7 @@ struct tool_json *client_json(const char *schema, const char *name)
 {
 	struct tool_json *line = tool_json_document(schema);
 
-	tool_json_text(line, "device", client.name);
+	tool_json_text(line, "device", tool_plain_name(client.name));
 	tool_json_text(line, "register", name);
 	return line;
 }
@@ -117,6 +117,26 @@ static void show_json(
 	tool_json_text(line, "severity", duoshm_severity_name(value->severity));
 	tool_json_text(line, "status", duoshm_alarm_name(value->alarm));
 	tool_json_print(line, 1);
+}
+
+double client_sample(
+	const struct duoshm_format *format, const struct duoshm_block *block, size_t at)
+{
+	double sample = format->sample_type == DUOSHM_SAMPLE_INT32
+				? (double)((const int32_t *)block->samples)[at]
+				: ((const double *)block->samples)[at];
+
+	/* Adding 0 would make 0 of -0. */
+	sample *= format->scale;
+	return format->offset != 0 ? sample + format->offset : sample;
+}
+
+int64_t client_sample_time(
+	const struct duoshm_format *format, const struct duoshm_block *block, unsigned frame)
+{
+	double rate = format->rate_hz;
+
+	return block->t_first_ns + (rate > 0 ? (int64_t)((double)frame * 1e9 / rate) : 0);
 }
 
 /* NAME in a column of its own, or followed by -F's separator. */
@@ -158,19 +178,23 @@ void client_show(const struct duoshm_register *reg, const struct duoshm_value *v
 	putchar('\n');
 }
 
+void client_json_error(const char *name, const char *error)
+{
+	struct tool_json *line = client_json("duoshm.error/1", name);
+
+	tool_json_text(line, "error", error);
+	tool_json_print(line, 1);
+}
+
 /* The line that stands for a register which does not exist. */
 static void show_missing(const char *name)
 {
-	struct tool_json *line;
-
-	if (!tool.json) {
-		show_name(name);
-		puts("*** no such register");
+	if (tool.json) {
+		client_json_error(name, "no such register");
 		return;
 	}
-	line = client_json("duoshm.error/1", name);
-	tool_json_text(line, "error", "no such register");
-	tool_json_print(line, 1);
+	show_name(name);
+	puts("*** no such register");
 }
 
 int client_look_up(struct duoshm_device *device, const char *name, unsigned *index,

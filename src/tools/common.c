@@ -11,6 +11,7 @@
 
 #include "tools/common.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -21,16 +22,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "duoshm/device.h"
 #include "tools/json.h"
 
 struct tool tool = {.wait_ns = TOOL_SECOND};
 volatile sig_atomic_t tool_stop;
 
 #define OPTIONS_MAX 40
-#define TRY_HELP    "Try '%s --help' for more information.\n"
 
 static const struct tool_program *program;
 static const struct tool_option *rows[OPTIONS_MAX]; /* its own, then the common ones */
+static int given[OPTIONS_MAX];
 static size_t n_rows;
 
 static int output_errno;        /* of the first failed flush */
@@ -38,42 +40,29 @@ static int pipe_signal_ignored; /* by who started us: then nothing is to be rais
 
 /* ---- messages ---- */
 
-TOOL_PRINTF(1, 0) static void message(const char *format, va_list arguments)
-{
-	fflush(stdout);
-	fprintf(stderr, "%s: ", tool.program);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-}
-
+/* What is quoted may hold control characters, which would act on a terminal. */
 void tool_error(const char *format, ...)
 {
+	char raw[4096], text[4 * sizeof raw];
+	size_t length = 0;
 	va_list arguments;
 
 	va_start(arguments, format);
-	message(format, arguments);
+	vsnprintf(raw, sizeof raw, format, arguments);
 	va_end(arguments);
+	for (const char *c = raw; *c; c++) {
+		unsigned char byte = (unsigned char)*c;
+
+		length +=
+			(size_t)snprintf(text + length, 5, iscntrl(byte) ? "\\x%02x" : "%c", byte);
+	}
+	fflush(stdout);
+	fprintf(stderr, "%s: %.*s\n", tool.program, (int)length, text);
 }
 
-void tool_note(const char *format, ...)
+TOOL_NORETURN void tool_exit_usage(void)
 {
-	va_list arguments;
-
-	if (tool.quiet)
-		return;
-	va_start(arguments, format);
-	message(format, arguments);
-	va_end(arguments);
-}
-
-TOOL_NORETURN void tool_usage(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	message(format, arguments);
-	va_end(arguments);
-	fprintf(stderr, TRY_HELP, tool.program);
+	fprintf(stderr, "Try '%s --help' for more information.\n", tool.program);
 	exit(TOOL_USAGE);
 }
 
@@ -107,16 +96,22 @@ static int status_of_failure(int code, const struct duoshm_failure *failure)
 	return tool_status_of(code);
 }
 
+const char *tool_cause(int code)
+{
+	const struct duoshm_failure *failure = duoshm_failure();
+
+	return failure->code == code && failure->cause[0] ? failure->cause : duoshm_strerror(code);
+}
+
 int tool_failed(const char *what, int code)
 {
 	const struct duoshm_failure *failure = duoshm_failure();
 	int known = failure->code == code;
-	const char *cause = known && failure->cause[0] ? failure->cause : duoshm_strerror(code);
 
 	if (what)
-		tool_error("%s: %s", what, cause);
+		tool_error("%s: %s", what, tool_cause(code));
 	else
-		tool_error("%s", cause);
+		tool_error("%s", tool_cause(code));
 	if (known && failure->cure[0])
 		tool_error("hint: %s", failure->cure);
 	if (known && failure->call[0] && tool.verbose)
@@ -195,20 +190,20 @@ static void want_json(const char *argument)
 static void set_wait(const char *argument)
 {
 	if (tool_time(argument, &tool.wait_ns) < 0)
-		tool_usage("--wait: not a time: \"%s\"", argument);
+		tool_usage("--wait: not a time of 0 to 285 years: \"%s\"", argument);
 }
 
 TOOL_NORETURN static void help(const char *argument);
 
 static const struct tool_option common_options[] = {
-	{'b', "backend", "FAMILY", "sysv, posix or auto", .word = &tool.backend},
-	{0, "dir", "DIR", "the registry directory", .word = &tool.directory},
-	{'w', "wait", "SEC", "give up after this time (default 1.0)", .act = set_wait},
-	{'J', "json", NULL, "JSON output", .act = want_json},
-	{'q', "quiet", NULL, "errors only", .flag = &tool.quiet},
-	{'v', "verbose", NULL, "tell more; twice: each step", .flag = &tool.verbose},
-	{'h', "help", NULL, "this text", .act = help},
-	{'V', "version", NULL, "version and the families built in", .act = version},
+	{'b', "backend", "FAMILY", NULL, "sysv, posix or auto", .word = &tool.backend},
+	{0, "dir", "DIR", NULL, "the registry directory", .word = &tool.directory},
+	{'w', "wait", "SEC", NULL, "give up after this time (default 1.0)", .act = set_wait},
+	{'J', "json", NULL, NULL, "JSON output", .act = want_json},
+	{'q', "quiet", NULL, NULL, "errors only", .flag = &tool.quiet},
+	{'v', "verbose", NULL, NULL, "tell more; twice: each step", .flag = &tool.verbose},
+	{'h', "help", NULL, NULL, "this text", .act = help},
+	{'V', "version", NULL, NULL, "version and the families built in", .act = version},
 	{.name = NULL},
 };
 
@@ -222,7 +217,8 @@ static void help_lines(const struct tool_option *row)
 			snprintf(letter, sizeof letter, "-%c, ", row->letter);
 		width = printf("  %s--%s%s%s", letter, row->name, row->argument ? "=" : "",
 			row->argument ? row->argument : "");
-		printf("%*s%s\n", width < 24 ? 24 - width : 1, "", row->help);
+		printf("%*s%s%s%s\n", width < 24 ? 24 - width : 1, "", row->with ? row->with : "",
+			row->with ? ": " : "", row->help);
 	}
 }
 
@@ -256,7 +252,8 @@ static void take_option(const struct tool_option *row, const char *argument)
 	else if (row->act)
 		row->act(argument);
 	else if (row->time_ns && (tool_time(argument, row->time_ns) < 0 || *row->time_ns == 0))
-		tool_usage("--%s: not a time of more than 0: \"%s\"", row->name, argument);
+		tool_usage("--%s: not a time of more than 0, up to 285 years: \"%s\"", row->name,
+			argument);
 	else if (row->count && (tool_count(argument, row->count) < 0 || *row->count == 0))
 		tool_usage("--%s: not a number of 1 or more that makes sense: \"%s\"", row->name,
 			argument);
@@ -311,16 +308,49 @@ static char **read_options(int argc, char **argv)
 				argv[operands++] = argv[optind++];
 			continue;
 		}
-		if (letter == '?') { /* getopt_long has said what is wrong */
-			fprintf(stderr, TRY_HELP, tool.program);
-			exit(TOOL_USAGE);
-		}
+		if (letter == '?') /* getopt_long has said what is wrong */
+			tool_exit_usage();
 		while (longs[i].val != letter)
 			i++;
+		given[i] = 1;
 		take_option(rows[i], optarg);
 	}
 	argv[operands] = NULL;
 	return argv + 1;
+}
+
+static int holds(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const char *at = list; (at = strstr(at, word)); at++) {
+		if ((at == list || at[-1] == ' ') && (!at[length] || at[length] == ','))
+			return 1;
+	}
+	return 0;
+}
+
+void tool_only(const char *mode)
+{
+	for (size_t i = 0; i < n_rows; i++) {
+		const char *with = rows[i]->with;
+
+		if (given[i] && with && !holds(with, mode) && !(tool.json && holds(with, "--json")))
+			tool_usage("--%s: only with %s", rows[i]->name, with);
+	}
+}
+
+/* By every program alike, also by one that does not open it. */
+static void check_family(void)
+{
+	const char *name = tool.backend ? tool.backend : getenv("DUOSHM_BACKEND");
+	char known[64] = "auto";
+
+	for (const char *const *family = duoshm_backends(); *family; family++)
+		tool_append(known, sizeof known, ", ", *family);
+	if (name && (*name ? !holds(known, name) : name == tool.backend))
+		tool_usage("%s: no backend \"%s\"; there are %s",
+			tool.backend ? "--backend" : "DUOSHM_BACKEND", name, known);
 }
 
 char **tool_begin(int argc, char **argv, const struct tool_program *which)
@@ -330,29 +360,59 @@ char **tool_begin(int argc, char **argv, const struct tool_program *which)
 	argv[0] = tool.program; /* getopt_long begins its messages with it */
 	program = which;
 	ignore_signals();
-	return read_options(argc, argv);
+	argv = read_options(argc, argv);
+	check_family();
+	return argv;
 }
 
 int tool_output_failed(void)
 {
-	if (fflush(stdout) < 0 && !output_errno)
-		output_errno = errno;
+	int error = errno; /* of a write that has failed already */
+
+	if (fflush(stdout) < 0)
+		error = errno;
+	if (ferror(stdout) && !output_errno)
+		output_errno = error;
 	return ferror(stdout) != 0;
+}
+
+static void end_by(int number)
+{
+	signal(number, SIG_DFL);
+	raise(number);
 }
 
 int tool_end(int status)
 {
+	if (status == TOOL_STOPPED)
+		end_by(tool_stop);
 	if (!tool_output_failed() && fclose(stdout) == 0)
 		return status;
 	if (!output_errno)
 		output_errno = errno;
 	if (output_errno != EPIPE)
 		tool_error("standard output: %s", strerror(output_errno));
-	else if (!pipe_signal_ignored) {
-		signal(SIGPIPE, SIG_DFL);
-		raise(SIGPIPE);
-	}
+	else if (!pipe_signal_ignored)
+		end_by(SIGPIPE);
 	return status == TOOL_DONE ? TOOL_FAILED : status;
+}
+
+const char *tool_plain_name(const char *name)
+{
+	const char *colon = strchr(name, ':');
+
+	return colon ? colon + 1 : name;
+}
+
+void tool_check_device_name(const char *name)
+{
+	const char *plain = tool_plain_name(name);
+	size_t length = strspn(plain, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	if (plain[length] || length < 1 || length > DUOSHM_DEVICE_NAME_MAX || plain[0] == '.')
+		tool_usage("\"%s\" is no device's name: that has 1 to %d of a-z 0-9 . _ - and no "
+			   "dot at the beginning",
+			name, DUOSHM_DEVICE_NAME_MAX);
 }
 
 void tool_show_reply(const char *device, const char *command, const char *reply, int lines)
@@ -378,7 +438,7 @@ static void log_line(void *arg, int level, const char *text)
 	(void)arg;
 	if (level <= DUOSHM_LOG_WARNING + tool.verbose &&
 		!(tool.quiet && level > DUOSHM_LOG_WARNING))
-		fprintf(stderr, "%s: %s\n", tool.program, text);
+		tool_error("%s", text);
 }
 
 int tool_context_of(const char *backend, struct duoshm **out)

@@ -40,13 +40,14 @@ enum tool_status {
 #define TOOL_SECOND 1000000000LL
 
 /*
- * An option: its line of --help, and where it goes: to one of the last five, or nowhere. Of two
- * rows with one name the second is a line of help only. A table ends with a row without a name.
+ * An option: its line of --help, and where it goes: to one of the last five. A table ends with a row
+ * without a name.
  */
 struct tool_option {
 	int letter; /* 0: none */
 	const char *name;
 	const char *argument; /* what --help calls it; NULL: takes none */
+	const char *with;     /* the modes that it makes sense in, "get, put"; NULL: all */
 	const char *help;
 	int *flag;         /* counts how often it was given */
 	const char **word; /* gets the argument as it is */
@@ -79,20 +80,24 @@ extern struct tool tool;
  * and -.5 are operands, for no option is a digit. Wrong options end the program by tool_usage().
  */
 char **tool_begin(int argc, char **argv, const struct tool_program *program);
+/* Wrong usage if an option was given that is not for this mode. */
+void tool_only(const char *mode);
 /*
- * Flushes standard output; the status to return from main. After SIGPIPE the program ends by that
- * signal.
+ * Flushes standard output; the status to return from main. After SIGPIPE, and when tool_stop is set
+ * and `status` is TOOL_STOPPED, the program ends by that signal.
  */
 int tool_end(int status);
+#define TOOL_STOPPED (-1)
 
 /* ---- messages ---- */
 
-/* "program: TEXT" on standard error. */
+/* "program: TEXT" on standard error, control characters made visible. */
 void tool_error(const char *format, ...) TOOL_PRINTF(1, 2);
 /* The same, unless -q. */
-void tool_note(const char *format, ...) TOOL_PRINTF(1, 2);
+#define tool_note(...) (tool.quiet ? (void)0 : tool_error(__VA_ARGS__))
 /* "program: TEXT", "Try 'program --help' ...", exit 2. */
-TOOL_NORETURN void tool_usage(const char *format, ...) TOOL_PRINTF(1, 2);
+#define tool_usage(...) (tool_error(__VA_ARGS__), tool_exit_usage())
+TOOL_NORETURN void tool_exit_usage(void);
 /* The exit status of a DUOSHM_ERR_* code; 0 of what is no error. */
 int tool_status_of(int code);
 /*
@@ -100,6 +105,9 @@ int tool_status_of(int code);
  * of `code`. `what` may be NULL. A record that belongs to another code is not used.
  */
 int tool_failed(const char *what, int code);
+
+/* Of the thread's last failure if it is of that code, else what the code means. */
+const char *tool_cause(int code);
 
 /* ---- context ---- */
 
@@ -119,22 +127,24 @@ extern volatile sig_atomic_t tool_stop; /* the signal's number */
 
 /* ---- standard output ---- */
 
-/* 1: it cannot be written any more (reported by tool_end). Flushes. */
+/*
+ * 1: it cannot be written any more (reported by tool_end). Flushes. To be asked right after writing,
+ * for the sake of errno.
+ */
 int tool_output_failed(void);
 
+/* Wrong usage unless a device can have that name, with or without a family before it. */
+void tool_check_device_name(const char *name);
+/* The name without the family before it. */
+const char *tool_plain_name(const char *name);
 /* A device's answer to a command: its text, or a document of JSON (`lines`: on one line). */
 void tool_show_reply(const char *device, const char *command, const char *reply, int lines);
 
 /* ---- numbers with units: 0, or -1 and nothing written ---- */
 
-/*
- * NUMBER[PREFIX][UNIT], as "10Hz", "5mV", "64KiB", "1k", "2.5"; prefixes n u m k K M G T Ki Mi Gi
- * Ti.
- */
-int tool_quantity(const char *text, const char *unit, double *out);
 /* "250us", "20ms", "2s", "5min", "1h"; a bare number is in seconds. 0 or more. */
 int tool_time(const char *text, int64_t *ns);
-/* "4096", "1k", "2M": a whole number of at least 0. */
+/* "4096", "1k", "2.5M", "4Ki": a whole number of at least 0; k K M G T Ki Mi Gi Ti. */
 int tool_count(const char *text, uint64_t *out);
 
 /* Their inverse for tables: "8K", "1.5M"; "43ms", "2h". */
@@ -143,6 +153,11 @@ const char *tool_bytes_text(uint64_t bytes, char text[TOOL_TEXT_SIZE]);
 const char *tool_time_text(int64_t ns, char text[TOOL_TEXT_SIZE]);
 /* The shortest decimal text that reads back as the same number. */
 const char *tool_real_text(double value, char text[TOOL_TEXT_SIZE]);
+
+/* "" or "s". */
+const char *tool_plural(uint64_t count);
+/* Appends a word to a list of them; what does not fit is cut off. */
+void tool_append(char *list, size_t size, const char *separator, const char *word);
 
 /* Nanoseconds of the monotonic and of the real-time clock. */
 int64_t tool_now(void);

@@ -30,7 +30,9 @@ TOOL_PRINTF(3, 4) static int noted(struct trial *t, int code, const char *format
 	vsnprintf(call, sizeof call, format, arguments);
 	va_end(arguments);
 	if (code < 0) {
-		evidence_note(t, "%s = %s: %s", call, error_name(code), duoshm_failure()->cause);
+		int native = duoshm_failure()->system_error;
+		evidence_note(t, "%s = %s%s%s: %s", call, error_name(code), native ? " " : "",
+			native ? evidence_errno(native) : "", tool_cause(code));
 		evidence_outcome(t, "%s", error_name(code));
 		return -1;
 	}

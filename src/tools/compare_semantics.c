@@ -150,7 +150,10 @@ static int end_child(struct trial *t, pid_t pid)
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	evidence_note(t, "child: ended by signal %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	if (WIFSIGNALED(status))
+		evidence_note(t, "child: ended by signal %d", WTERMSIG(status));
+	else
+		evidence_note(t, "child: exited with %d", WEXITSTATUS(status));
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
@@ -487,11 +490,12 @@ static void choose(char *const *only)
 	for (size_t x = 0; !*only && x < EXPERIMENTS; x++)
 		chosen[x] = true;
 	for (; *only; only++) {
+		char known[512] = "";
 		size_t x = 0;
 		while (x < EXPERIMENTS && strcmp(*only, experiments[x].id) != 0)
-			x++;
+			tool_append(known, sizeof known, " ", experiments[x++].id);
 		if (x == EXPERIMENTS)
-			tool_usage("no such experiment: %s", *only);
+			tool_usage("no such experiment: %s; there are %s", *only, known);
 		chosen[x] = true;
 	}
 }
@@ -502,18 +506,24 @@ static const char *next(const char *line)
 	return line + strlen(line) + 1;
 }
 
+/* Of a column; the last is not padded, so that no line ends in blanks. */
+static int width(size_t subject)
+{
+	return subject + 1 < SUBJECTS ? -20 : 0;
+}
+
 static void show_matrix(struct evidence (*results)[SUBJECTS])
 {
 	printf("%-44s", "");
 	for (size_t s = 0; s < SUBJECTS; s++)
-		printf(" %-20s", subjects[s].title);
+		printf(" %*s", width(s), subjects[s].title);
 	putchar('\n');
 	for (size_t x = 0; x < EXPERIMENTS; x++) {
 		if (!chosen[x])
 			continue;
 		printf("%-44s", experiments[x].question);
 		for (size_t s = 0; s < SUBJECTS; s++)
-			printf(" %-20s", results[x][s].outcome);
+			printf(" %*s", width(s), results[x][s].outcome);
 		putchar('\n');
 		for (size_t s = 0; tool.verbose && s < SUBJECTS; s++)
 			for (const char *line = results[x][s].text; *line; line = next(line))
@@ -521,14 +531,31 @@ static void show_matrix(struct evidence (*results)[SUBJECTS])
 	}
 }
 
+/* "CALL = RESULT ERRNO: CAUSE", of which only the first two are always there; else it is a note. */
+static struct tool_json *json_line(const char *line)
+{
+	struct tool_json *step = tool_json_object();
+	const char *equals = strstr(line, " = "), *cause = equals ? strstr(equals, ": ") : NULL;
+	char call[256], result[32] = "", error[32] = "";
+	if (!equals) {
+		tool_json_text(step, "note", line);
+		return step;
+	}
+	snprintf(call, sizeof call, "%.*s", (int)(equals - line), line);
+	sscanf(equals + 3, "%31[^ :] %31[^:]", result, error);
+	tool_json_text(step, "call", call);
+	tool_json_text(step, "result", result);
+	tool_json_text(step, "errno", *error ? error : NULL);
+	if (cause)
+		tool_json_text(step, "cause", cause + 2);
+	return step;
+}
+
 static struct tool_json *json_lines(const char *line)
 {
 	struct tool_json *lines = tool_json_array();
-	for (; *line; line = next(line)) {
-		struct tool_json *step = tool_json_object();
-		tool_json_text(step, "step", line);
-		tool_json_put(lines, NULL, step);
-	}
+	for (; *line; line = next(line))
+		tool_json_put(lines, NULL, json_line(line));
 	return lines;
 }
 
@@ -568,11 +595,14 @@ int compare_semantics(char *const *only)
 		tool_error("semantics: %s", strerror(errno));
 		return TOOL_FAILED;
 	}
+	tool_catch_signals();
 	for (size_t x = 0; x < EXPERIMENTS; x++)
-		for (size_t s = 0; s < SUBJECTS; s++)
+		for (size_t s = 0; s < SUBJECTS && !tool_stop; s++)
 			if (chosen[x])
 				run(&experiments[x], &subjects[s], &results[x][s], directory);
 	remove_directory(directory);
+	if (tool_stop)
+		return TOOL_STOPPED;
 	if (tool.json)
 		show_json(results);
 	else

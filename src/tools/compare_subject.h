@@ -18,7 +18,10 @@
 /* The evidence of one trial, shared with the child processes of the trial. */
 struct evidence {
 	unsigned length;
-	/* A line a call, "shmget(...) = -1 EEXIST"; each ends with 0, all with another. */
+	/*
+	 * A line a call, "shmget(...) = -1 EEXIST", or a note, without " = "; each ends with 0, all
+	 * with another.
+	 */
 	char text[2000];
 	char outcome[64];
 };

@@ -111,8 +111,8 @@ static int long_name(struct trial *t, unsigned length)
 static int collide(struct trial *t)
 {
 	key_t one = key_of(t, 1), two = key_of(t, 257);
-	evidence_note(t, "ftok(file, 1) = 0x%lx, ftok(file, 257) = 0x%lx", (unsigned long)one,
-		(unsigned long)two);
+	evidence_note(t, "ftok(file, 1) = 0x%lx", (unsigned long)one);
+	evidence_note(t, "ftok(file, 257) = 0x%lx", (unsigned long)two);
 	if (one != two) {
 		evidence_outcome(t, "keys differ");
 		return 0;

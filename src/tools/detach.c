@@ -35,22 +35,27 @@ static struct {
 
 static void add_name(const char *name)
 {
+	for (size_t i = 0; i < detach.n_names; i++) {
+		if (strcmp(detach.names[i], name) == 0)
+			return; /* once is enough */
+	}
 	detach.names = tool_resize(detach.names, detach.n_names + 1, sizeof *detach.names);
 	detach.names[detach.n_names++] = name;
 }
 
 static const struct tool_option options[] = {
-	{'l', "list", NULL, "only show what there is", .flag = &detach.list},
-	{0, "system", NULL, "list: also what other programs made", .flag = &detach.system},
-	{0, "dry-run", NULL, "only tell what would be removed", .flag = &detach.dry_run},
-	{'n', "name", "NAME", "this object and no other; may be repeated", .act = add_name},
-	{0, "all", NULL, "every object that is not alive", .flag = &detach.all},
-	{0, "force", NULL, "with a name or --all: also what is alive", .flag = &detach.force},
-	{'o', "output", "COLUMNS",
-		"list: the columns, such as NAME,STATE; +WHY adds to the usual ones",
+	{'l', "list", NULL, NULL, "only show what there is", .flag = &detach.list},
+	{0, "system", NULL, "--list", "also what other programs made", .flag = &detach.system},
+	{0, "dry-run", NULL, "NAME, --all, plain", "only tell what would be removed",
+		.flag = &detach.dry_run},
+	{'n', "name", "NAME", NULL, "this object and no other; may be repeated", .act = add_name},
+	{0, "all", NULL, NULL, "every object that is not alive", .flag = &detach.all},
+	{0, "force", NULL, "NAME, --all", "also what is alive", .flag = &detach.force},
+	{'o', "output", "COLUMNS", "--list, --json",
+		"the columns, such as NAME,STATE; +WHY adds to the usual ones",
 		.word = &detach.columns},
-	{0, "noheadings", NULL, "list: no line of headings", .flag = &detach.no_headings},
-	{0, "bytes", NULL, "list: sizes in bytes", .flag = &table_bytes_in_full},
+	{0, "noheadings", NULL, "--list", "no line of headings", .flag = &detach.no_headings},
+	{0, "bytes", NULL, "--list", "sizes in bytes", .flag = &table_bytes_in_full},
 	{.name = NULL},
 };
 
@@ -99,6 +104,7 @@ static const struct table_column columns[] = {
 	{"COMMAND", "command", TABLE_EXTRA},
 	{"ACTION", "action", TABLE_EXTRA},
 };
+#define COLUMNS (sizeof columns / sizeof *columns)
 
 #ifdef __GLIBC__
 #define SEMAPHORE_PREFIX "sem."
@@ -173,11 +179,31 @@ static void time_cell(int64_t ns)
 		table_text(detach.table, NULL);
 }
 
+/* What cannot be read, or is not there: all but these columns would be invented. */
+static void add_unknown(const struct duoshm_stat *object, const char *action)
+{
+	table_row(detach.table);
+	for (const struct table_column *column = columns; column < columns + COLUMNS; column++) {
+		const char *text = strcmp(column->name, "NAME") == 0      ? object->name
+				   : strcmp(column->name, "BACKEND") == 0 ? object->backend
+				   : strcmp(column->name, "STATE") == 0   ? "unknown"
+				   : strcmp(column->name, "WHY") == 0     ? object->why
+				   : strcmp(column->name, "ACTION") == 0  ? action
+									  : NULL;
+
+		table_text(detach.table, text && *text ? text : NULL);
+	}
+}
+
 static void add_row(const struct duoshm_stat *object, const char *action)
 {
 	struct table *table = detach.table;
 	char command[256];
 
+	if (!object->kind && object->state != DUOSHM_FOREIGN) {
+		add_unknown(object, action);
+		return;
+	}
 	native_command(object, command, sizeof command);
 	table_row(table);
 	table_text(table, unless_empty(object->name));
@@ -378,8 +404,19 @@ static int is_elsewhere(const char *name, const struct duoshm *ctx)
 	return 0;
 }
 
-/* The same name may live in both families; then it is removed from both. */
-static void remove_named(const char *name)
+static void not_found(const char *name)
+{
+	struct duoshm_stat none = DUOSHM_STAT_INIT;
+
+	tool_error("%s: no such object", name);
+	failed(TOOL_NOT_FOUND);
+	snprintf(none.name, sizeof none.name, "%s", name);
+	if (tool.json)
+		add_row(&none, "not found");
+}
+
+/* The same name may live in both families; then it is listed or removed in both. */
+static void do_named(const char *name)
 {
 	int found = 0;
 
@@ -399,12 +436,13 @@ static void remove_named(const char *name)
 				return;
 			continue;
 		}
-		remove_object(detach.family[i], &object);
+		if (detach.list)
+			add_row(&object, NULL);
+		else
+			remove_object(detach.family[i], &object);
 	}
-	if (!found) {
-		tool_error("%s: no such object", name);
-		failed(TOOL_NOT_FOUND);
-	}
+	if (!found)
+		not_found(name);
 }
 
 /* ---- list ---- */
@@ -459,7 +497,7 @@ static void open_families(void)
 static void work(void)
 {
 	for (size_t i = 0; i < detach.n_names; i++)
-		remove_named(detach.names[i]);
+		do_named(detach.names[i]);
 	if (detach.n_names)
 		return;
 	for (unsigned i = 0; i < detach.n_families; i++) {
@@ -472,31 +510,19 @@ static void work(void)
 	}
 }
 
-/* ---- options ---- */
-
-static void check_options(void)
-{
-	if (detach.list && (detach.n_names || detach.all || detach.force || detach.dry_run))
-		tool_usage("--list only shows: no names, --all, --force or --dry-run with it");
-	if (detach.system && !detach.list)
-		tool_usage("--system: only with --list; what others made is not removed");
-	if (detach.force && !detach.n_names && !detach.all)
-		tool_usage("--force: say what, with --name=NAME or --all");
-	if (detach.all && detach.n_names)
-		tool_usage("--all: no names with it");
-	if ((detach.columns || detach.no_headings) && !detach.list && !tool.json)
-		tool_usage("--output and --noheadings: only with --list");
-}
-
 int main(int argc, char **argv)
 {
 	char **names = tool_begin(argc, argv, &program);
 
 	for (; *names; names++)
 		add_name(*names);
-	check_options();
-	detach.table = table_new(
-		columns, sizeof columns / sizeof *columns, detach.columns, !detach.no_headings);
+	if (detach.all && (detach.list || detach.n_names))
+		tool_usage("--all: not with --list or names");
+	tool_only(detach.list      ? "--list"
+		  : detach.n_names ? "NAME"
+		  : detach.all     ? "--all"
+				   : "plain");
+	detach.table = table_new(columns, COLUMNS, detach.columns, !detach.no_headings);
 	open_families();
 	if (detach.n_families)
 		work();

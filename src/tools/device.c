@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "device/server.h"
 #include "duoshm.h"
@@ -22,44 +23,39 @@
  * overrule.
  */
 static struct {
-	const char *name, *wave, *period, *bits, *rate, *seed, *replay, *start, *once, *pace, *mode;
+	const char *name, *wave, *period, *bits, *rate, *seed, *replay, *start, *pace, *mode;
 	const char *config;
 	const char *script;
+	int once;
 	int64_t duration_ns; /* 0: endless */
 } request;
-
-static void set_once(const char *argument)
-{
-	(void)argument;
-	request.once = "on";
-}
 
 /* The first rows are keys of [device] as well. */
 #define N_KEYS 11
 static const struct tool_option options[] = {
-	{'n', "name", "NAME", "name of the device (default device0)", .word = &request.name},
-	{0, "wave", "WAVE",
+	{'n', "name", "NAME", NULL, "name of the device (default device0)", .word = &request.name},
+	{0, "wave", "WAVE", "signal",
 		"with options: sine:period=2s:amp=1V:offset=0V:phase=90deg:duty=25%:noise=5mV",
 		.word = &request.wave},
-	{0, "period", "TIME", "of the wave", .word = &request.period},
-	{0, "bits", "N", "quantise to 1 to 64 bits (default 10)", .word = &request.bits},
-	{0, "rate", "RATE", "samples per second (default 10Hz)", .word = &request.rate},
-	{0, "seed", "N", "of the random numbers: the same seed, the same run",
+	{0, "period", "TIME", "signal", "of the wave", .word = &request.period},
+	{0, "bits", "N", NULL, "quantise to 1 to 64 bits (default 10)", .word = &request.bits},
+	{0, "rate", "RATE", NULL, "samples per second (default 10Hz)", .word = &request.rate},
+	{0, "seed", "N", "signal", "of the random numbers: the same seed, the same run",
 		.word = &request.seed},
-	{0, "replay", "FILE",
+	{0, "replay", "FILE", NULL,
 		"play a WAV or CSV file, with its rate and bits unless they are given",
 		.word = &request.replay},
-	{0, "start", "WHEN", "of a replay: capture (when the first capture comes; default) or now",
+	{0, "start", "WHEN", "replay", "capture (when the first capture comes; default) or now",
 		.word = &request.start},
-	{0, "once", NULL, "end when the replay is over", .act = set_once},
-	{0, "pace", "PACE", "real (default), or fast: as fast as captures take it",
+	{0, "once", NULL, "replay", "end when the replay is over", .flag = &request.once},
+	{0, "pace", "PACE", NULL, "real (default), or fast: as fast as captures take it",
 		.word = &request.pace},
-	{0, "mode", "MODE", "who may use it, octal, reduced by the umask (default 0600)",
+	{0, "mode", "MODE", NULL, "who may use it, octal, reduced by the umask (default 0600)",
 		.word = &request.mode},
-	{'C', "config", "FILE", "description of the device (INI); options are stronger",
+	{'C', "config", "FILE", NULL, "description of the device (INI); options are stronger",
 		.word = &request.config},
-	{0, "duration", "TIME", "end after that time", .time_ns = &request.duration_ns},
-	{0, "script", "FILE", "do the commands in FILE", .word = &request.script},
+	{0, "duration", "TIME", NULL, "end after that time", .time_ns = &request.duration_ns},
+	{0, "script", "FILE", NULL, "do the commands in FILE", .word = &request.script},
 	{.name = NULL},
 };
 
@@ -73,37 +69,64 @@ static const struct tool_program program = {
 	options,
 	"At a terminal it prompts for: start, stop, config, set REG=VALUE, get REG, status, help, "
 	"exit, and sleep TIME,\n"
-	"source FILE. It ends, and removes all it made, at exit, SIGINT, SIGTERM and the end of "
-	"--duration.\n"
-	"Exit status: 0 done, 1 failed, 2 usage or description, 7 permission.\n"};
+	"source FILE; through a pipe the same, without a prompt. It ends, and removes all it made, "
+	"at exit, ^D at\n"
+	"the prompt, SIGINT, SIGTERM, SIGHUP and the end of --duration.\n"
+	"Exit status: 0 done, 1 failed, 2 usage, description or script, 3 its object was removed "
+	"or "
+	"a script's\n"
+	"register is not there, 5 a script was refused, 7 permission.\n"};
 
 static void take_operands(char **operand)
 {
-	if (*operand)
-		request.wave = *operand++;
-	if (*operand)
-		request.period = *operand++;
-	if (*operand)
-		tool_usage("unexpected argument: \"%s\"", *operand);
+	const char **const into[] = {&request.wave, &request.period};
+
+	for (size_t i = 0; operand[i]; i++) {
+		if (i == 2 || *into[i])
+			tool_usage("unexpected argument: \"%s\"%s", operand[i],
+				i < 2 ? "; an option says that already" : "");
+		*into[i] = operand[i];
+	}
+	if (request.wave && request.period && strstr(request.wave, ":period="))
+		tool_usage("period: \"%s\" has one already", request.wave);
+}
+
+/* What is no file, /dev/zero for instance, may have no end. */
+static void read_description(struct duoshm__setup *setup)
+{
+	struct stat st;
+
+	if (stat(request.config, &st) == 0 && !S_ISREG(st.st_mode))
+		tool_error("%s: is not a regular file", request.config);
+	else if (duoshm__setup_read(setup, request.config) < 0 ||
+		 duoshm__setup_check(setup, request.config) < 0)
+		tool_error("%s", duoshm_failure()->cause);
+	else
+		return;
+	exit(TOOL_USAGE);
 }
 
 /* Errors of the description and of options are usage: they end the program here. */
 static void read_setup(struct duoshm__setup *setup)
 {
 	duoshm__setup_init(setup);
-	if (request.config && duoshm__setup_read(setup, request.config) < 0) {
-		tool_error("%s", duoshm_failure()->cause);
-		exit(TOOL_USAGE);
-	}
+	if (request.config)
+		read_description(setup);
 	for (size_t i = 0; i < N_KEYS; i++) {
 		const char *key = options[i].name;
-		const char *value = options[i].word ? *options[i].word : request.once;
+		const char *value = options[i].word ? *options[i].word : request.once ? "on" : NULL;
 
+		if (value && !*value)
+			tool_usage("%s: is empty", key);
 		if (value && duoshm__setup_set(setup, key, value) < 0)
 			tool_usage("%s: %s", key, duoshm_failure()->cause);
 	}
-	if (duoshm__setup_check(setup, request.config ? request.config : "device") < 0)
-		tool_usage("%s", duoshm_failure()->cause);
+	tool_only(setup->replay[0] ? "replay" : "signal");
+	if (setup->replay[0] && request.wave)
+		tool_usage("unexpected argument: \"%s\": a replay has no wave", request.wave);
+	if (duoshm__setup_check(setup, "device") < 0)
+		tool_usage("wave: %s: %s", request.wave, duoshm_failure()->cause);
+	tool_check_device_name(setup->name);
 	if (!tool.backend && setup->backend[0])
 		tool.backend = setup->backend;
 }
@@ -189,10 +212,10 @@ static int64_t least(int64_t a, int64_t b)
 static int run(struct duoshm__server *server, int64_t duration_ns)
 {
 	int64_t end = duration_ns ? tool_now() + duration_ns : INT64_MAX;
-	int prompting = input_prompt(server);
 	int status = TOOL_DONE;
 	int64_t now;
 
+	input_begin(server);
 	while (!tool_stop && (now = tool_now()) < end) {
 		int64_t wait;
 
@@ -200,11 +223,7 @@ static int run(struct duoshm__server *server, int64_t duration_ns)
 		wait = duoshm__server_step(server, tool_now());
 		if (status != TOOL_DONE || duoshm__server_over(server))
 			break;
-		wait = least(wait, least(input_due(now), end - now));
-		if (prompting)
-			input_wait(wait);
-		else if (wait > 0)
-			duoshm__server_wait(server, wait);
+		input_wait(server, least(wait, least(input_due(now), end - now)));
 	}
 	input_end();
 	if (status == TOOL_DONE && duoshm__server_over(server) < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scripts and the prompt of the device. What a line means is the server's matter, but for "sleep",
+ * Scripts, the prompt and the pipe of the device. What a line means is the server's matter, but for "sleep",
  * "source" and comments.
  *
  * The trap: a device that was started in the background must not touch its terminal; it would be
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/common.h"
@@ -35,6 +36,7 @@ static int depth;
 static int64_t resume_at;
 
 static struct duoshm__server *prompted; /* NULL: no prompt */
+static struct duoshm__server *piped;    /* NULL: no pipe, or its end has come */
 static char prompt[DUOSHM_NAME_SIZE + 4];
 
 /* ---- one line ---- */
@@ -61,14 +63,6 @@ static char *after_word(char *line, const char *word)
 	return line + length + strspn(line + length, " \t");
 }
 
-/* Without the family before it. */
-static const char *plain_name(const struct duoshm__server *server)
-{
-	const char *name = strchr(duoshm__server_name(server), ':');
-
-	return name ? name + 1 : duoshm__server_name(server);
-}
-
 static int do_line(struct duoshm__server *server, char *line)
 {
 	char reply[DUOSHM_REPLY_SIZE];
@@ -83,14 +77,16 @@ static int do_line(struct duoshm__server *server, char *line)
 	if (rest)
 		return do_sleep(rest);
 	rest = after_word(line, "source");
+	if (rest && !*rest)
+		tool_error("source: needs a file");
 	if (rest)
-		return input_script(rest);
+		return *rest ? input_script(rest) : TOOL_USAGE;
 	code = duoshm__server_command(server, line, reply);
 	if (code < 0) {
 		tool_error("%s", reply);
 		return tool_status_of(code);
 	}
-	tool_show_reply(plain_name(server), line, reply, 1);
+	tool_show_reply(tool_plain_name(duoshm__server_name(server)), line, reply, 1);
 	return tool_output_failed() ? TOOL_FAILED : TOOL_DONE;
 }
 
@@ -138,7 +134,12 @@ int input_run(struct duoshm__server *server, int64_t now)
 		int at = depth - 1;
 		int status;
 
+		errno = 0;
 		if (!fgets(line, sizeof line, scripts[at].file)) {
+			if (ferror(scripts[at].file)) { /* a directory, for instance */
+				tool_error("%s: %s", scripts[at].path, strerror(errno));
+				return abandon(at, TOOL_FAILED);
+			}
 			fclose(scripts[--depth].file);
 			continue;
 		}
@@ -153,9 +154,9 @@ int input_run(struct duoshm__server *server, int64_t now)
 
 int64_t input_due(int64_t now)
 {
-	if (depth == 0)
-		return INT64_MAX;
-	return resume_at > now ? resume_at - now : 0;
+	if (resume_at > now)
+		return resume_at - now;
+	return depth ? 0 : INT64_MAX;
 }
 
 /* ---- the prompt ---- */
@@ -192,6 +193,7 @@ static void typed_line(char *line)
 
 static void show_prompt(void)
 {
+	rl_inhibit_completion = 1; /* it would be with names of files */
 	rl_callback_handler_install(prompt, typed_line);
 }
 
@@ -216,24 +218,57 @@ static void read_typing(void)
 }
 #endif
 
-int input_prompt(struct duoshm__server *server)
+/* ---- a pipe ---- */
+
+/* Byte by byte, so that nothing lies in a buffer where poll does not see it. */
+static void read_pipe(void)
 {
-	if (tool.json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
-		tcgetpgrp(STDIN_FILENO) != getpgrp())
-		return 0;
-	prompted = server;
-	snprintf(prompt, sizeof prompt, "%.*s> ", DUOSHM_NAME_MAX, plain_name(server));
-	show_prompt();
-	return 1;
+	static char line[DUOSHM_REPLY_SIZE];
+	static size_t length;
+	struct duoshm__server *server = piped;
+	ssize_t n = read(STDIN_FILENO, line + length, 1);
+
+	if (n == 1 && line[length] != '\n' && ++length < sizeof line - 1)
+		return;
+	if (n <= 0)
+		piped = NULL;
+	line[length] = '\0';
+	length = 0;
+	do_line(server, line);
 }
 
-void input_wait(int64_t ns)
+/* ---- both ---- */
+
+void input_begin(struct duoshm__server *server)
 {
-	struct pollfd typing = {.fd = STDIN_FILENO, .events = POLLIN};
+	struct stat input;
+
+	if (fstat(STDIN_FILENO, &input) == 0 && !S_ISCHR(input.st_mode))
+		piped = server;
+	if (tool.json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
+		tcgetpgrp(STDIN_FILENO) != getpgrp())
+		return;
+	prompted = server;
+	snprintf(prompt, sizeof prompt, "%.*s> ", DUOSHM_NAME_MAX,
+		tool_plain_name(duoshm__server_name(server)));
+	show_prompt();
+}
+
+void input_wait(struct duoshm__server *server, int64_t ns)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
 	int64_t slice = ns < TYPING_NS ? ns : TYPING_NS;
 
-	if (poll(&typing, 1, (int)((slice + 999999) / 1000000)) > 0)
-		read_typing();
+	/* What a pipe holds waits for a script, and for the end of its own sleep. */
+	if (!prompted && (!piped || input_due(tool_now()) != INT64_MAX)) {
+		if (ns > 0)
+			duoshm__server_wait(server, ns);
+	} else if (poll(&input, 1, (int)((slice + 999999) / 1000000)) > 0) {
+		if (prompted)
+			read_typing();
+		else
+			read_pipe();
+	}
 }
 
 void input_end(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the device's operator speaks: scripts (with sleep and source) and the prompt at a terminal.
- * Neither ever waits: a script that sleeps is asked again later, and the prompt reads what has been
- * typed.
+ * Where the device's operator speaks: scripts (with sleep and source), the prompt at a terminal, or
+ * a pipe. None ever waits: a script that sleeps is asked again later, and prompt and pipe are read
+ * when something has come.
  */
 #ifndef DUOSHM_TOOLS_DEVICE_INPUT_H
 #define DUOSHM_TOOLS_DEVICE_INPUT_H
@@ -14,9 +14,10 @@
 /* Opens a script; TOOL_DONE, or reported. */
 int input_script(const char *path);
 /*
- * Shows the prompt if there is a terminal and this process is in its foreground. 1: there is one.
+ * Shows the prompt if there is a terminal and this process is in its foreground. A pipe, a socket
+ * or a file at standard input is read without one; its end does not end the device.
  */
-int input_prompt(struct duoshm__server *server);
+void input_begin(struct duoshm__server *server);
 /*
  * Does the script's lines that are due. Result: a TOOL_ status; anything but TOOL_DONE ends the
  * device.
@@ -24,8 +25,8 @@ int input_prompt(struct duoshm__server *server);
 int input_run(struct duoshm__server *server, int64_t now);
 /* Nanoseconds until the script goes on, INT64_MAX: there is none. */
 int64_t input_due(int64_t now);
-/* Waits for typing for up to that long, and does what it says. */
-void input_wait(int64_t ns);
+/* Waits for clients, and for input if there may be some; does what that says. */
+void input_wait(struct duoshm__server *server, int64_t ns);
 /* Leaves the terminal as it was. */
 void input_end(void);
 

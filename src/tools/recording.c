@@ -141,22 +141,6 @@ static int same(char **path)
 	return status;
 }
 
-#else
-
-static int make(char **argument)
-{
-	(void)argument;
-	tool_error("not available: built without libsndfile");
-	return TOOL_FAILED;
-}
-
-static int same(char **path)
-{
-	return make(path);
-}
-
-#endif
-
 int main(int argc, char **argv)
 {
 	char **words = tool_begin(argc, argv, &program);
@@ -170,3 +154,14 @@ int main(int argc, char **argv)
 		return tool_end(same(words + 1));
 	tool_usage("wants make or same, and their arguments");
 }
+
+#else
+
+int main(int argc, char **argv)
+{
+	tool_begin(argc, argv, &program);
+	tool_error("not available: built without libsndfile");
+	return TOOL_FAILED;
+}
+
+#endif

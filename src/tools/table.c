@@ -25,33 +25,18 @@ struct table {
 
 int table_bytes_in_full;
 
-static void choose(struct table *table, unsigned column)
-{
-	table->chosen = tool_resize(table->chosen, table->n_chosen + 1, sizeof *table->chosen);
-	table->chosen[table->n_chosen++] = column;
-}
-
-TOOL_NORETURN static void no_such_column(const struct table *table, const char *name, size_t length)
+static unsigned find_column(const struct table *table, const char *name, size_t length)
 {
 	char known[512] = "";
 
 	for (unsigned i = 0; i < table->count; i++) {
-		size_t used = strlen(known);
+		const char *column = table->columns[i].name;
 
-		snprintf(known + used, sizeof known - used, " %s", table->columns[i].name);
-	}
-	tool_usage("--output: no column \"%.*s\"; there are%s", (int)length, name, known);
-}
-
-static unsigned find_column(const struct table *table, const char *name, size_t length)
-{
-	for (unsigned i = 0; i < table->count; i++) {
-		const char *known = table->columns[i].name;
-
-		if (strlen(known) == length && strncasecmp(known, name, length) == 0)
+		if (strlen(column) == length && strncasecmp(column, name, length) == 0)
 			return i;
+		tool_append(known, sizeof known, " ", column);
 	}
-	no_such_column(table, name, length);
+	tool_usage("--output: no column \"%.*s\"; there are %s", (int)length, name, known);
 }
 
 struct table *table_new(
@@ -62,16 +47,18 @@ struct table *table_new(
 	table->columns = columns;
 	table->count = count;
 	table->headings = headings;
+	/* A name has a letter at least. */
+	table->chosen = tool_allocate(count + (chosen ? strlen(chosen) : 0), sizeof *table->chosen);
 	table->array = tool.json ? tool_json_array() : NULL;
 	for (unsigned i = 0; (!chosen || *chosen == '+') && i < count; i++) {
 		if (tool.json || !(columns[i].flags & TABLE_EXTRA))
-			choose(table, i);
+			table->chosen[table->n_chosen++] = i;
 	}
 	while (chosen) {
 		const char *name = chosen + (*chosen == '+' || *chosen == ',');
 		size_t length = strcspn(name, ",");
 
-		choose(table, find_column(table, name, length));
+		table->chosen[table->n_chosen++] = find_column(table, name, length);
 		chosen = name[length] ? name + length : NULL;
 	}
 	return table;

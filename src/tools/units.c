@@ -12,14 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct scale {
+static const struct {
 	const char *name;
 	double factor;
-};
-
-static const struct scale prefixes[] = {{"n", 1e-9}, {"u", 1e-6}, {"m", 1e-3}, {"k", 1e3},
-	{"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}, {"Ki", 1024.0}, {"Mi", 1048576.0},
-	{"Gi", 1073741824.0}, {"Ti", 1099511627776.0}};
+} prefixes[] = {{"", 1}, {"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12},
+	{"Ki", 1024.0}, {"Mi", 1048576.0}, {"Gi", 1073741824.0}, {"Ti", 1099511627776.0}};
 
 /* Up to which time each is the best to read: two of the next one. */
 static const struct {
@@ -55,30 +52,6 @@ static int number(const char *text, const char **rest, double *out)
 	return 0;
 }
 
-int tool_quantity(const char *text, const char *unit, double *out)
-{
-	const char *rest;
-	double value;
-
-	if (number(text, &rest, &value) < 0)
-		return -1;
-	if (!*rest || strcmp(rest, unit) == 0) {
-		*out = value;
-		return 0;
-	}
-	for (size_t i = COUNT(prefixes); i-- > 0;) {
-		size_t length = strlen(prefixes[i].name);
-
-		if (strncmp(rest, prefixes[i].name, length) != 0)
-			continue;
-		if (rest[length] && strcmp(rest + length, unit) != 0)
-			continue;
-		*out = value * prefixes[i].factor;
-		return 0;
-	}
-	return -1;
-}
-
 int tool_time(const char *text, int64_t *ns)
 {
 	const char *rest;
@@ -102,14 +75,34 @@ int tool_time(const char *text, int64_t *ns)
 
 int tool_count(const char *text, uint64_t *out)
 {
+	const char *rest;
 	double value;
+	size_t i = 0;
 
+	if (number(text, &rest, &value) < 0)
+		return -1;
+	while (i < COUNT(prefixes) && strcmp(rest, prefixes[i].name) != 0)
+		i++;
+	if (i == COUNT(prefixes))
+		return -1;
+	value *= prefixes[i].factor;
 	/* Above 2^53 a double would round in silence. */
-	if (tool_quantity(text, "", &value) < 0 || value < 0 || value > 9007199254740992.0 ||
-		value != floor(value))
+	if (value < 0 || value > 9007199254740992.0 || value != floor(value))
 		return -1;
 	*out = (uint64_t)value;
 	return 0;
+}
+
+const char *tool_plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+void tool_append(char *list, size_t size, const char *separator, const char *word)
+{
+	size_t used = strlen(list);
+
+	snprintf(list + used, size - used, "%s%s", used ? separator : "", word);
 }
 
 const char *tool_bytes_text(uint64_t bytes, char text[TOOL_TEXT_SIZE])
@@ -122,11 +115,8 @@ const char *tool_bytes_text(uint64_t bytes, char text[TOOL_TEXT_SIZE])
 		unit *= 1024;
 		power++;
 	}
-	if (bytes % unit == 0)
-		snprintf(text, TOOL_TEXT_SIZE, "%" PRIu64 "%c", bytes / unit, letters[power]);
-	else
-		snprintf(text, TOOL_TEXT_SIZE, "%.1f%c", (double)bytes / (double)unit,
-			letters[power]);
+	snprintf(text, TOOL_TEXT_SIZE, "%.*f%c", bytes % unit ? 1 : 0, (double)bytes / (double)unit,
+		letters[power]);
 	return text;
 }
 

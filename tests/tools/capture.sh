@@ -100,11 +100,17 @@ text_formats() {
 	start_device "$unique.$backend" --replay=original.csv --pace=fast --once || return
 	expect 0 client -n "$unique.$backend" capture -o -
 	cmp -s original.csv "$out" || fault "standard output: $(cat "$out")"
+	says '^client: standard output: 3 samples'
 	wait_process "$device_pid"
 	nothing_left
 	rm -f copy.*
 }
 check_json() {
+	start_device "$unique.$backend" --replay=original.csv --pace=fast --once || return
+	expect 0 client -n "$unique.$backend" capture -J -o -
+	wait_process "$device_pid"
+	has "$out" '^\{"schema":"duoshm.capture/1",'
+	expect 2 client -n "$unique.$backend" capture -J -o copy.csv
 	has copy.jsonl '^\{"schema":"duoshm.capture/1",.*"rate_hz":2.0,'
 	has copy.jsonl '"values":\[0.1(0*1)?,1(\.0)?e-0?9\]'
 	[ "$(wc -l < copy.jsonl)" -eq 4 ] || fault 'JSON Lines: not a line a sample'
@@ -242,8 +248,11 @@ output_errors() {
 	if [ -w /dev/full ]; then
 		expect 1 client -n "$unique.$backend" capture --output-format=raw -o /dev/full
 		says '^client: /dev/full: No space left'
-		expect 1 sh -c "\"\$0\" -n $unique.$backend capture -o - > /dev/full" "$top_builddir/client"
-		says '^client: standard output: No space left'
+		for format in csv raw; do
+			expect 1 sh -c "\"\$0\" -n $unique.$backend capture --output-format=$format -o - > /dev/full" \
+				"$top_builddir/client"
+			says '^client: standard output: No space left'
+		done
 		# What is small fails only when the file is closed.
 		printf 't_s,A\n0,1\n1,2\n' > original.csv
 		stop_process "$device_pid"
@@ -255,6 +264,23 @@ output_errors() {
 	no_parts
 	nothing_left
 }
+# A reader that goes away ends it as quietly as any program: by SIGPIPE.
+broken_pipe() {
+	start_device "$unique.$backend" --rate=100kHz --pace=fast || return
+	formats='csv raw'
+	"$top_builddir/client" -V | grep -q jansson && formats='csv jsonl raw'
+	for format in $formats; do
+		{
+			"$top_builddir/client" -n "$unique.$backend" capture --output-format=$format -o - 2> "$err"
+			echo $? > "$scratch/status"
+		} | head -c 10 > "$out"
+		[ "$(cat "$scratch/status")" -eq 141 ] || fault "$format: status $(cat "$scratch/status")"
+		[ ! -s "$err" ] || fault "$format: a closed pipe is told: $(cat "$err")"
+	done
+	stop_process "$device_pid"
+	nothing_left
+}
+
 # 2 or 4 MiB, as the shell counts: more than the client's own objects need.
 limited() { (ulimit -f 4096 && exec "$top_builddir/client" "$@"); }
 
@@ -288,11 +314,23 @@ places() {
 	[ -n "$(find target.csv -perm 640)" ] || fault "mode: $(ls -l target.csv)"
 	(umask 027 && client -q -n "$unique.$backend" capture -o new.csv)
 	[ -n "$(find new.csv -perm 640)" ] || fault "mode of a new one: $(ls -l new.csv)"
+	# A link that leads nowhere yet is followed, too; a descriptor is written to where it stands.
+	rm -f target.csv
+	expect 0 client -n "$unique.$backend" capture -o link.csv
+	[ -L link.csv ] && grep -q '^1,2' target.csv || fault 'the dangling link was not followed'
+	for place in /dev/stdout /dev/fd/7; do
+		[ -e "${place%/*}" ] || continue
+		echo before > appended
+		expect 0 sh -c 'exec "$0" -n "$1" capture --output-format=csv -o "$2" 7>> "$3" >> "$3"' \
+			"$top_builddir/client" "$unique.$backend" "$place" "$scratch/appended"
+		[ "$(head -n 1 appended)" = before ] && grep -q '^1,2' appended || fault "$place: $(cat appended)"
+	done
+	expect 0 client -q -n "$unique.$backend" capture -o UPPER.CSV
 	stop_process "$device_pid"
-	rm -f link.csv target.csv new.csv
+	rm -f link.csv target.csv new.csv appended UPPER.CSV
 	no_parts
 }
 
 each_backend every_format real_recording live text_formats signals slow_client interrupted \
-	output_errors device_dies places
+	broken_pipe output_errors device_dies places
 finish

@@ -47,6 +47,13 @@ verbs() {
 	printf 'Old : PERIOD 1.000 s\nNew : PERIOD 0.500 s\n' > "$scratch/wanted"
 	head -n 2 "$out" | cmp -s - "$scratch/wanted" || fault "put: $(cat "$out")"
 	has "$out" '^New : AMPLITUDE 2\.0+ V'
+	# However long a number is, all of it is shown.
+	expect 0 client -n "$name" put AMPLITUDE=1e200
+	[ "$(sed -n 's/^New : AMPLITUDE \([0-9]*\)\..* V$/\1/p' "$out" | tr -d '\n' | wc -c)" -ge 200 ] ||
+		fault "1e200: $(cat "$out")"
+	expect 0 client -n "$name" get --format=%.99f -t AMPLITUDE
+	[ "$(tr -d '\n' < "$out" | wc -c)" -ge 300 ] || fault "not 99 digits: $(cat "$out")"
+	expect 0 client -n "$name" put AMPLITUDE=2
 	expect 3 client -n "$name" put NOSUCH=1 PERIOD=0.25
 	has "$out" '^New : PERIOD 0\.250 s'
 	for wrong in VOLT=1 PERIOD=0 PERIOD=-1 PERIOD=nan PERIOD=soon PERIOD= RUN=perhaps SEED=1.5; do
@@ -82,10 +89,17 @@ monitors() {
 	has "$out" '^VOLT '
 	expect 0 client -n "$name" monitor --num-events=3 --relative VOLT
 	head -n 1 "$out" | grep -q '^0\.000000 VOLT' || fault "relative: $(cat "$out")"
-	expect 0 client -n "$name" monitor --num-events=1 --banner --initial-state VOLT PERIOD
+	# What is shown first counts.
+	expect 0 client -n "$name" monitor --num-events=3 --banner --initial-state VOLT PERIOD
 	has "$out" "^Monitoring $name: VOLT PERIOD$"
 	has "$out" ' PERIOD 1\.0+ s$'
 	lines 4
+	expect 0 client -n "$name" monitor --num-events=1 --initial-state --duration=20s PERIOD
+	lines 1
+	# Updates between two looks are told once, at the end.
+	expect 0 client -n "$name" monitor --num-events=4 FRAMES
+	lines 4
+	[ "$(grep -c 'missed [0-9]* updates* of FRAMES$' "$err")" -eq 1 ] || fault "missed: $(cat "$err")"
 	expect 3 client -n "$name" monitor --num-events=2 NOSUCH VOLT
 	has "$out" '^NOSUCH +\*\*\* no such register$'
 	lines 3
@@ -116,6 +130,10 @@ monitors() {
 		has "$out" '"old":3.0,"new":1.0'
 		expect 3 client -n "$name" get -J NOSUCH
 		has "$out" '"error":"no such register"'
+		# The device's name is not what was typed, and what is refused is told as well.
+		expect 5 client -n "$backend:$name" put -J VOLT=1 PERIOD=1
+		has "$out" "^\{\"schema\":\"duoshm.error/1\",\"device\":\"$name\",\"register\":\"VOLT\",\"error\":\".*read-only"
+		has "$out" '"old":1.0,"new":1.0'
 	fi
 	stop_process "$device_pid"
 	[ "$status" -eq 0 ] || fault "SIGTERM: status $status"
@@ -156,6 +174,10 @@ is_stuck() {
 	client -n "$name" -w 0 ping
 	[ $? -eq 4 ]
 }
+is_silent() {
+	run client list
+	grep -q "^$name .* silent " "$out"
+}
 # A process that lives and does nothing: a time-out, and not "gone".
 device_hangs() {
 	name=$unique.$backend
@@ -167,8 +189,17 @@ device_hangs() {
 	expect 4 client -n "$name" -w 0.1 cmd status
 	expect 4 client -n "$name" -w 0.1 put PERIOD=1
 	expect 0 client -n "$name" get PERIOD
+	# Who waits for it is told once, and lists show it.
+	until_true 10 is_silent || fault "not silent: $(cat "$out")"
+	expect 0 client -n "$name" monitor --duration=2500ms VOLT
+	[ "$(grep -c "^client: $name: no heartbeat for [0-9]*s$" "$err")" -eq 1 ] || fault "told: $(cat "$err")"
 	kill -CONT "$device_pid"
 	expect 0 client -n "$name" -w 5 ping
+	expect 0 client -n "$name" cmd stop
+	expect 0 client -n "$name" info
+	has "$out" '^state +stopped$'
+	expect 0 client -n "$name" --num-events=2
+	says "^client: $name: the device is stopped$"
 	stop_process "$device_pid"
 	nothing_left
 }

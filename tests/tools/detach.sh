@@ -35,6 +35,10 @@ lists() {
 	hasnt "$out" ' $'
 	expect 0 detach --list --bytes -o name,size,kind --noheadings
 	has "$out" "^$name +[0-9]{4,} device$"
+	expect 0 detach --list --noheadings "$name"
+	has "$out" "^$name +device"
+	expect 3 detach --list --noheadings "$unique.none"
+	[ ! -s "$out" ] || fault "one that was not named is listed: $(cat "$out")"
 	expect 0 detach --list -o +WHY,COMMAND
 	has "$out" ' ATTACHED +WHY +COMMAND$'
 	if [ "$json" = yes ]; then
@@ -76,6 +80,9 @@ orphans() {
 	stop_process "$lives"
 	if [ "$json" = yes ]; then
 		orphan "$unique.dead"
+		expect 3 detach -J "$unique.none"
+		has "$out" '"action": "not found"'
+		has "$out" '"size_bytes": null'
 		expect 0 detach -J
 		has "$out" '"action": "removed"'
 		has "$out" "\"name\": \"$unique.dead\""
@@ -103,7 +110,9 @@ names() {
 	lives=$device_pid
 	orphan "$unique.one" || return
 	orphan "$unique.two" || return
-	expect 3 detach -n "$unique.none" -n "$unique.one"
+	# Named twice is named once.
+	expect 3 detach -n "$unique.none" -n "$unique.one" "$unique.one"
+	[ "$(wc -l < "$err")" -eq 1 ] || fault "more is said: $(cat "$err")"
 	says "^detach: $unique\.none: no such object"
 	has "$out" "^removed $backend .*$unique\.one"
 	[ "$(state "$unique.two")" = orphan ] || fault 'one that was not named is gone'
@@ -179,6 +188,11 @@ damaged_entry() {
 		printf 'rubbish' > "$entry"
 	done
 	orphan "$unique.dead" || return
+	# What cannot be read is shown, and nothing invented of it; it may be a device.
+	expect 0 detach --list --noheadings
+	has "$out" "^$unique\.broken +- +$backend +- +- +- +- +- +unknown +-$"
+	expect 0 client list --noheadings
+	has "$out" "^$unique\.broken +$backend +- +unknown "
 	run detach
 	has "$out" "^removed $backend .*$unique\.dead"
 	expect 0 detach --list --noheadings -o NAME,STATE

@@ -93,6 +93,20 @@ script_file() {
 	nothing_left
 }
 
+# Commands through a pipe, which may end in the middle of a line; its end does not end the device.
+piped_commands() {
+	name=$unique.piped
+	printf 'get PERIOD\nsleep 20ms\nnonsense\nsource\n  set PERIOD=3s\nexit' |
+		"$top_builddir/device" -q -n "$name" --duration=20s > "$out" 2> "$err" || fault 'exit: failed'
+	has "$out" '^PERIOD 2 s$' && has "$out" 'New : PERIOD 3 s' && has "$out" '^bye$'
+	hasnt "$out" '> '
+	says 'unknown command "nonsense"' && says 'source: needs a file'
+	echo 'get PERIOD' > "$scratch/file"
+	expect 0 sh -c '"$0" -q -n "$1" --duration=200ms < "$2"' "$top_builddir/device" "$name" "$scratch/file"
+	[ "$(cat "$out")" = 'PERIOD 2 s' ] || fault "a file: $(cat "$out")"
+	nothing_left
+}
+
 description_file() {
 	"$top_builddir/device" -V | grep -q inih || return 0
 	name=$unique.plant
@@ -170,7 +184,20 @@ wrong_input() {
 	wrong 2 '^device: --duration' --duration=soon
 	wrong 2 'unexpected argument: "more"' SIN 1 more
 	wrong 2 'Try .device --help' --nonsense
-	wrong 2 'no backend "dos"; built in:' --backend=dos
+	wrong 2 'no backend "dos"; there are auto' --backend=dos
+	wrong 2 'replay: is empty' --replay=
+	wrong 2 'wave: sine:amp=1X: "1X" is not a number in V' --wave=sine:amp=1X
+	# What contradicts itself, or would be ignored.
+	for with in --wave=sine --period=1 --seed=1 SIN; do
+		wrong 2 'signal|a replay has no wave' --replay="$scratch/any.wav" "$with"
+	done
+	wrong 2 'once: only with replay' --once
+	wrong 2 'start: only with replay' --start=now
+	wrong 2 'unexpected argument: "SIN"; an option' SIN --wave=sine
+	wrong 2 'unexpected argument: "1"; an option' SIN 1 --period=1
+	wrong 2 'has one already' SIN:period=1s 1
+	wrong 1 "$scratch: Is a directory" --script="$scratch"
+	wrong 2 'is not a regular file' -C /dev/zero
 	for name in '' a/b ABC "$(printf '%065d' 0)" "$(printf '%049d' 0)" .dot; do
 		expect 2 device -n "$name" --duration=50ms
 		says '^device: '
@@ -198,14 +225,15 @@ prompt() {
 	command -v script > /dev/null 2>&1 || return 0
 	script --version 2> /dev/null | grep -q util-linux || return 0
 	name=$unique.tty
-	printf 'get PERIOD\nset PERIOD=3s\nexit\n' |
+	# A tab completes no names of files.
+	printf 'get\tPERIOD\nset PERIOD=3s\nexit\n' |
 		script -qec "$top_builddir/device --duration=10s -n $name" /dev/null > "$out" 2>&1 ||
 		fault 'the device ends otherwise than by exit'
 	has "$out" "^$name> " && has "$out" 'PERIOD 2 s' && has "$out" 'New : PERIOD 3 s'
 	nothing_left
 }
 
-each_backend first_line second_of_the_name ends remains_are_replaced writes_and_commands json_lines script_file \
+each_backend first_line second_of_the_name ends remains_are_replaced writes_and_commands json_lines script_file piped_commands \
 	description_file replay_of_csv followers_of_a_killed_device prompt
 begin 'wrong input'
 wrong_input

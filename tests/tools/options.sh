@@ -56,11 +56,28 @@ expect 2 client capture -o file
 expect 2 client capture -o x.mp3
 expect 2 client capture -o x.wav --output-format=mp3
 expect 2 client capture -o - --output-format=wav
-expect 2 client -o x.csv get VOLT
+for wrong in '-o x.csv get VOLT' '--samples=1 get VOLT' '--initial-state get VOLT' '--num-events=1 get VOLT' \
+	'--banner' '-t list' '--confirm get VOLT' '--utc put VOLT=1' '--noheadings info' '--output-format=csv monitor'; do
+	# shellcheck disable=SC2086
+	expect 2 client $wrong
+	says '^client: --[a-z-]*: only with '
+done
+expect 2 client get --format=%.400f VOLT
+expect 2 client get --format=%5000f VOLT
+expect 2 client --duration=1e30 monitor
+says '^client: --duration: .*years'
 expect 2 detach --list --all
+expect 2 detach --list --dry-run
+expect 2 detach --list --force "$unique"
 expect 2 detach --force
 expect 2 detach --all "$unique"
-expect 2 detach --system
+for option in --system --noheadings --bytes --output=NAME; do
+	expect 2 detach $option
+	says "^detach: ${option%%=*}: only with --list"
+done
+# What is quoted does not act on the terminal.
+expect 2 client -n "$(printf '\033[31mred')" ping
+says '^client: "\\x1b\[31mred"'
 expect 2 detach --list -o NAME,COLOUR
 has "$err" 'no column "COLOUR"; there are NAME KIND'
 expect 2 client list -o COLOUR
@@ -72,7 +89,7 @@ says '^detach: -1: no such object'
 expect 3 detach "$unique" -q -- --force
 says '^detach: --force: no such object'
 expect 2 client -w 0 -n "$unique" ping -1
-says 'ping: wants nothing'
+says 'ping takes no argument: "-1"'
 
 begin 'units'
 # With no such device, -w is the time that it takes; what is no time is told at once.
@@ -89,7 +106,11 @@ expect 2 detach -b nosuch
 for backend in $DUOSHM_TEST_BACKENDS; do
 	says "$backend"
 done
-expect 2 env DUOSHM_BACKEND=nosuch "$top_builddir/client" ping
+for program in client detach compare device; do
+	expect 2 "$top_builddir/$program" -b nosuch
+	expect 2 env DUOSHM_BACKEND=nosuch "$top_builddir/$program"
+	says "^$program: DUOSHM_BACKEND: no backend \"nosuch\"; there are auto"
+done
 for backend in sysv posix; do
 	case " $DUOSHM_TEST_BACKENDS " in
 	*" $backend "*)
@@ -111,6 +132,10 @@ for name in '' "$long" a/b ../a Abc ü .hidden 'a b' "posix:" nosuch:a; do
 	[ "$(wc -l < "$err")" -ge 1 ] || fault "nothing is said of \"$name\""
 	expect 2 detach -n "$name"
 done
+# Devices have shorter names than other objects.
+expect 2 client -n "$(printf '%049d' 0)" -w 0 ping
+says '1 to 48 '
+expect 3 client -n "$(printf '%048d' 0)" -w 0 ping
 
 begin 'standard output'
 expect 0 sh -c '"$0" -h | :' "$top_builddir/client"
@@ -162,6 +187,48 @@ for program in client detach; do
 	fi
 done
 [ -z "$(ls -A "$scratch/real")" ] || fault 'something was made behind a symbolic link'
+
+begin 'completion'
+# completes WORD... : the words as bash splits them, = and : apart; the last is to be completed. What it proposes.
+completes() {
+	bash -c '
+		. "$0"
+		compopt() { :; }
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_duoshm "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+		echo "${COMPREPLY[*]}"' "$top_srcdir/src/tools/completion/duoshm-client" "$@" 2>&1
+}
+# proposes WORDS WORD...
+proposes() {
+	wanted=$1
+	shift
+	[ "$(completes "$@")" = "$wanted" ] || fault "$*: proposed \"$(completes "$@")\" and not \"$wanted\""
+}
+if command -v bash > /dev/null 2>&1; then
+	mkdir "$scratch/bin"
+	for program in device client detach compare; do
+		ln -s "$top_builddir/$program" "$scratch/bin/duoshm-$program"
+	done
+	PATH=$scratch/bin:$PATH
+	start_device "$unique" || fault 'no device'
+	proposes posix duoshm-client --backend = p
+	proposes device duoshm-client --time = d
+	proposes 'wav csv jsonl raw' duoshm-client capture --output-format = ''
+	proposes 'monitor' duoshm-client mo
+	proposes '' duoshm-client ping ''
+	proposes 'NAME' duoshm-client list -o N
+	proposes 'start stop status' duoshm-client cmd st
+	proposes "$unique" duoshm-client --name = "$unique"
+	proposes "$unique" duoshm-client -n posix : "$unique"
+	proposes 'PERIOD' duoshm-client -n "$unique" get VOLT PER
+	proposes 'PERIOD=' duoshm-client --name = "$unique" put PER
+	proposes '--samples=' duoshm-client capture --sam
+	proposes "$unique" duoshm-detach "$unique"
+	proposes 'saw' duoshm-device sa
+	proposes 'capture now' duoshm-device --start = ''
+	proposes 'holder-dies holder-dies-undo' duoshm-compare semantics hold
+	stop_process "$device_pid"
+fi
 
 begin 'JSON'
 if "$top_builddir/client" -V | grep -q jansson; then
