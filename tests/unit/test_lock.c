@@ -88,6 +88,17 @@ static int pass_through(void *wanted)
 	return 0;
 }
 
+/* What the shared word holds. */
+static uint64_t word(void)
+{
+	struct duoshm_segment *raw = open_segment(ctx, "lock", DUOSHM_ANY_KIND);
+	struct duoshm__lock *shared = duoshm_segment_data(raw);
+	uint64_t found = duoshm__load64(&shared->word);
+
+	end_segment(raw);
+	return found;
+}
+
 /* A release rings once, and a removal, too; the sleepers pass it on. */
 static void wake_all(int wanted)
 {
@@ -107,8 +118,10 @@ static void wake_all(int wanted)
 		discard(ctx, "lock");
 	for (int i = 0; i < SLEEPERS; i++)
 		EXPECT(harness_wait(pids[i]), 0);
-	if (wanted == 0)
+	if (wanted == 0) {
+		EXPECT(word(), 0); /* no mark is left: the next release has nobody to ring for */
 		discard(ctx, "lock");
+	}
 	close_own();
 	patient_end();
 }

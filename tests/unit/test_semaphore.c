@@ -64,6 +64,17 @@ static int wait_once(void *wanted)
 	return 0;
 }
 
+/* What the shared word holds. */
+static uint32_t word(void)
+{
+	struct duoshm_segment *raw = open_segment(ctx, "semaphore", DUOSHM_ANY_KIND);
+	struct duoshm__semaphore *shared = duoshm_segment_data(raw);
+	uint32_t found = duoshm__load32(&shared->word);
+
+	end_segment(raw);
+	return found;
+}
+
 /* A post rings once, whatever its count, and a removal, too; the sleepers pass it on. */
 static void wake(int sleepers, int wanted)
 {
@@ -82,8 +93,12 @@ static void wake(int sleepers, int wanted)
 	for (int i = 0; i < sleepers; i++)
 		EXPECT(harness_wait(pids[i]), 0);
 	EXPECT(duoshm_semaphore_value(semaphore), wanted);
-	if (wanted == 0)
+	if (wanted == 0) {
+		EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
+		EXPECT(word(),
+			1); /* a post takes the mark away: the next one has nobody to ring for */
 		discard(ctx, "semaphore");
+	}
 	end();
 	patient_end();
 }
