@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every family needs in the same way: waiting without a timed wait of the kernel, and the trial
- * that a probe consists of.
+ * What every family needs in the same way: waiting without a timed wait of the kernel, and the
+ * trial that a probe consists of.
  *
- * Trap: that a function links says nothing. macOS links calls that only return ENOSYS, FreeBSD declares
- * commands that it refuses, a container forbids what the kernel has. So the trial does it.
+ * Trap: that a function links says nothing. macOS links calls that only return ENOSYS, FreeBSD
+ * declares commands that it refuses, a container forbids what the kernel has. So the trial does it.
  */
 #include "config.h"
 
@@ -53,7 +53,21 @@ int duoshm__native_poll(int (*attempt)(void *arg), void *arg, int64_t timeout_ns
 	}
 }
 
-/* ---- the trial ---------------------------------------------------------------------------------- */
+enum duoshm__whose duoshm__whose_memory(
+	const struct duoshm__map *map, const struct duoshm__claim *claim, bool in_the_making)
+{
+	uint64_t generation;
+
+	if (map->length < sizeof generation ||
+		claim->generation_offset > map->length - sizeof generation)
+		return DUOSHM__OTHERS;
+	memcpy(&generation, (char *)map->address + claim->generation_offset, sizeof generation);
+	if (generation == claim->generation || (generation == 0 && in_the_making))
+		return DUOSHM__OURS;
+	return DUOSHM__OTHERS;
+}
+
+/* ---- the trial ------------------------------------------------------------------------------- */
 
 #define TRIAL_SIZE    4096
 #define TRIAL_WAIT_NS 1000000000
@@ -112,11 +126,6 @@ static int count_one(const struct duoshm__native_item *item, void *arg)
 	return 1;
 }
 
-static bool trial_lists(const struct duoshm__backend *backend)
-{
-	return backend->list(count_one, NULL, &(struct duoshm_failure){0}) >= 0;
-}
-
 void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__native *native,
 	struct duoshm_facts *facts)
 {
@@ -130,7 +139,7 @@ void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__
 	if (result == 0) {
 		if (map.reserved)
 			abilities |= DUOSHM_CAN_RESERVE;
-		if (trial_lists(backend))
+		if (backend->list(count_one, NULL, &ignored) >= 0)
 			abilities |= DUOSHM_CAN_KERNEL_LIST;
 		result = trial_memory(backend, native, &map, &why);
 		if (result == 0)

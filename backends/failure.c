@@ -16,9 +16,7 @@ int duoshm__native_failure(
 {
 	va_list arguments;
 
-	memset(why, 0, sizeof *why);
-	why->code = code;
-	why->system_error = system_error;
+	*why = (struct duoshm_failure){.code = code, .system_error = system_error};
 	va_start(arguments, call);
 	vsnprintf(why->call, sizeof why->call, call, arguments);
 	va_end(arguments);
@@ -55,10 +53,10 @@ int duoshm__no_such_bell(struct duoshm_failure *why, const char *call, unsigned 
 }
 
 /*
- * Bells need both bits on every system (a POSIX semaphore is opened read-write, a set is altered), and
- * a class that has only one of the two cannot attach the segment read-write either. Asking for
- * both bits of the segment also keeps the umask harmless: it was applied to the segment's mode, so it takes
- * none of these bits away when a kernel applies it once more.
+ * Bells need both bits on every system (a POSIX semaphore is opened read-write, a set is altered),
+ * and a class that has only one of the two cannot attach the segment read-write either. Asking for
+ * both bits of the segment also keeps the umask harmless: it was applied to the segment's mode, so
+ * it takes none of these bits away when a kernel applies it once more.
  */
 unsigned duoshm__bell_mode(unsigned segment_mode)
 {
@@ -67,17 +65,8 @@ unsigned duoshm__bell_mode(unsigned segment_mode)
 	return both | both << 1;
 }
 
-void duoshm__limit(struct duoshm_facts *facts, const char *name, const char *unit,
-	const char *source, int64_t value, int64_t used)
+void duoshm__limit(struct duoshm_facts *facts, const struct duoshm_limit *limit)
 {
-	struct duoshm_limit *limit;
-
-	if (facts->n_limits >= DUOSHM_LIMITS_MAX)
-		return;
-	limit = &facts->limits[facts->n_limits++];
-	snprintf(limit->name, sizeof limit->name, "%s", name);
-	snprintf(limit->unit, sizeof limit->unit, "%s", unit);
-	snprintf(limit->source, sizeof limit->source, "%s", source);
-	limit->value = value;
-	limit->used = used;
+	if (facts->n_limits < DUOSHM_LIMITS_MAX)
+		facts->limits[facts->n_limits++] = *limit;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * POSIX: one segment (shm_open, mmap) and up to four named semaphores (sem_open) whose names belong together.
- * This file has the probe, what concerns segment and semaphores together, and the record.
+ * POSIX: one segment (shm_open, mmap) and up to four named semaphores (sem_open) whose names belong
+ * together. This file has the probe, what concerns segment and semaphores together, and the record.
  *
- * Trap: the calls link where they do not work: sem_open returns ENOSYS on Android, ENOTSUP comes from a
- * NetBSD without a tmpfs on /var/shm, ENOENT from a container without /dev/shm.
+ * Trap: the calls link where they do not work: sem_open returns ENOSYS on Android, ENOTSUP comes
+ * from a NetBSD without a tmpfs on /var/shm, ENOENT from a container without /dev/shm.
  */
 #include "config.h"
 
@@ -17,14 +17,10 @@
 static uint64_t random_bits(void)
 {
 	struct timespec now;
-	uint64_t bits;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	bits = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	bits ^= (uint64_t)getpid() << 40 ^ (uint64_t)(uintptr_t)&now << 20;
-	bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9u; /* the mixer of splitmix64 */
-	bits = (bits ^ bits >> 27) * 0x94d049bb133111ebu;
-	return bits ^ bits >> 31;
+	return ((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) ^
+	       (uint64_t)getpid() << 40 ^ (uint64_t)(uintptr_t)&now << 20;
 }
 
 static int probe(struct duoshm_facts *facts)

@@ -2,9 +2,10 @@
 /*
  * The limits of POSIX objects, their use now, and which of them a failed call ran into.
  *
- * Trap: there are few limits of their own. What bounds them is the file system that they are on (half of
- * the memory by default, 64 MiB in many containers), the descriptors of the process, its longest file,
- * and on some systems a count of semaphores that only the C library knows (musl: 256 to a process).
+ * Trap: there are few limits of their own. What bounds them is the file system that they are on
+ * (half of the memory by default, 64 MiB in many containers), the descriptors of the process, its
+ * longest file, and on some systems a count of semaphores that only the C library knows (musl: 256
+ * to a process).
  */
 #include "config.h"
 
@@ -98,59 +99,53 @@ int64_t duoshm__posix_resource(int which)
 
 void duoshm__posix_limits(struct duoshm_facts *facts)
 {
-	struct room room;
-	long semaphores = sysconf(_SC_SEM_NSEMS_MAX);
+	int64_t semaphores = sysconf(_SC_SEM_NSEMS_MAX);
+	struct room room = {-1, -1, -1, -1};
+	bool bounded = get_room(&room);
+	const struct duoshm_limit limits[] = {
+		{"memory", "bytes", "statvfs(" PLACE ")", room.bytes, room.bytes_used},
+		{"files", "files", "statvfs(" PLACE ")", room.files, room.files_used},
+		{"file size", "bytes", "RLIMIT_FSIZE", duoshm__posix_resource(RLIMIT_FSIZE), -1},
+		{"descriptors", "files", "RLIMIT_NOFILE", duoshm__posix_resource(RLIMIT_NOFILE),
+			-1},
+		{"semaphores", "semaphores", "_SC_SEM_NSEMS_MAX",
+			semaphores < 0 ? INT64_MAX : semaphores, -1},
+		{"semaphore value", "units", "SEM_VALUE_MAX", SEM_VALUE_MAX, -1},
+		{"segment name", "characters", "by the system's name", DUOSHM_SHM_NAME_MAX, -1},
+		{"semaphore name", "characters", "by the system's name", DUOSHM_SEM_NAME_MAX, -1},
+	};
 
-	if (get_room(&room)) {
-		duoshm__limit(facts, "memory", "bytes", "statvfs(" PLACE ")", room.bytes,
-			room.bytes_used);
-		duoshm__limit(
-			facts, "files", "files", "statvfs(" PLACE ")", room.files, room.files_used);
-	}
-	duoshm__limit(facts, "file size", "bytes", "RLIMIT_FSIZE",
-		duoshm__posix_resource(RLIMIT_FSIZE), -1);
-	duoshm__limit(facts, "descriptors", "files", "RLIMIT_NOFILE",
-		duoshm__posix_resource(RLIMIT_NOFILE), -1);
-	duoshm__limit(facts, "semaphores", "semaphores", "_SC_SEM_NSEMS_MAX",
-		semaphores < 0 ? INT64_MAX : semaphores, -1);
-	duoshm__limit(facts, "semaphore value", "units", "SEM_VALUE_MAX", SEM_VALUE_MAX, -1);
-	duoshm__limit(facts, "segment name", "characters", "by the system's name",
-		DUOSHM_SHM_NAME_MAX, -1);
-	duoshm__limit(facts, "semaphore name", "characters", "by the system's name",
-		DUOSHM_SEM_NAME_MAX, -1);
+	for (size_t i = bounded ? 0 : 2; i < sizeof limits / sizeof *limits; i++)
+		duoshm__limit(facts, &limits[i]);
 }
 
 static int no_descriptor(struct duoshm_failure *why)
 {
 	if (why->system_error == ENFILE) {
 		duoshm__native_cause(why, "the system has no file descriptor left");
-		duoshm__native_cure(why, "end programs that hold many open files");
-	} else {
-		duoshm__native_cause(why,
-			"RLIMIT_NOFILE is %lld and all descriptors of the process are in use",
-			(long long)duoshm__posix_resource(RLIMIT_NOFILE));
-		duoshm__native_cure(why, "raise it: ulimit -n, or close what is not needed");
+		return duoshm__native_cure(why, "end programs that hold many open files");
 	}
-	return why->code;
+	duoshm__native_cause(why,
+		"RLIMIT_NOFILE is %lld and all descriptors of the process are in use",
+		(long long)duoshm__posix_resource(RLIMIT_NOFILE));
+	return duoshm__native_cure(why, "raise it: ulimit -n, or close what is not needed");
 }
 
 static int no_room(struct duoshm_failure *why, const struct room *room, int64_t size)
 {
 	int64_t memory = memory_available();
 
-	if (size > room->bytes - room->bytes_used || size <= memory) {
-		duoshm__native_cause(why,
-			PLACE " holds %lld bytes, %lld are in use and %lld more are asked for",
-			(long long)room->bytes, (long long)room->bytes_used, (long long)size);
-		duoshm__native_cure(why, "make it larger (mount -o remount,size=... " PLACE
-					 "), or remove what is not needed");
-	} else {
+	if (size <= room->bytes - room->bytes_used && size > memory) {
 		duoshm__native_cause(why,
 			"the machine has %lld bytes of memory available and %lld are asked for",
 			(long long)memory, (long long)size);
-		duoshm__native_cure(why, "free memory, or ask for less");
+		return duoshm__native_cure(why, "free memory, or ask for less");
 	}
-	return why->code;
+	duoshm__native_cause(why,
+		PLACE " holds %lld bytes, %lld are in use and %lld more are asked for",
+		(long long)room->bytes, (long long)room->bytes_used, (long long)size);
+	return duoshm__native_cure(why, "make it larger (mount -o remount,size=... " PLACE
+					"), or remove what is not needed");
 }
 
 int duoshm__posix_blame_segment(struct duoshm_failure *why, size_t size)
@@ -158,6 +153,8 @@ int duoshm__posix_blame_segment(struct duoshm_failure *why, size_t size)
 	int64_t bytes = (uint64_t)size > INT64_MAX ? INT64_MAX : (int64_t)size;
 	struct room room;
 
+	if (why->code != DUOSHM_ERR_LIMIT && why->code != DUOSHM_ERR_NO_SPACE)
+		return why->code;
 	if (why->system_error == EMFILE || why->system_error == ENFILE)
 		return no_descriptor(why);
 	if (why->system_error == EFBIG) {
@@ -172,7 +169,7 @@ int duoshm__posix_blame_segment(struct duoshm_failure *why, size_t size)
 	return duoshm__native_cure(why, "free memory, or ask for less");
 }
 
-int duoshm__posix_blame_bell(struct duoshm_failure *why)
+int duoshm__posix_blame_bell(struct duoshm_failure *why, size_t size)
 {
 	long semaphores = sysconf(_SC_SEM_NSEMS_MAX);
 	struct room room;
@@ -185,13 +182,11 @@ int duoshm__posix_blame_bell(struct duoshm_failure *why)
 		return duoshm__native_cure(
 			why, "close objects that are not needed, or raise ulimit -n");
 	}
-	if (why->system_error == EMFILE || why->system_error == ENFILE)
-		return no_descriptor(why);
 	if (why->system_error == ENOSPC && !get_room(&room)) {
 		why->code = DUOSHM_ERR_LIMIT;
 		duoshm__native_cause(why, "the system's count of named semaphores is reached");
 		return duoshm__native_cure(why,
 			"raise it: sysctl kern.posix.sem.max (macOS), kern.posix.semmax (NetBSD)");
 	}
-	return duoshm__posix_blame_segment(why, sizeof(sem_t));
+	return duoshm__posix_blame_segment(why, size);
 }

@@ -3,8 +3,8 @@
  * Every POSIX segment and named semaphore that can be seen, ours or not: where they are files, by
  * reading the directory.
  *
- * Trap: not every kernel tells. macOS shows no names at all, OpenBSD files named by a hash, NetBSD no
- * semaphores. On musl semaphores and segments look alike: the size tells them apart.
+ * Trap: not every kernel tells. macOS shows no names at all, OpenBSD files named by a hash, NetBSD
+ * no semaphores. On musl semaphores and segments look alike: the size tells them apart.
  */
 #include "config.h"
 
@@ -50,9 +50,7 @@ static bool begins(const char *text, const char *prefix)
 /* The places are searched in order: what an earlier, narrower prefix took is not listed again. */
 static bool belongs(const char *file, const struct place *place)
 {
-	const struct place *earlier;
-
-	for (earlier = places; earlier < place; earlier++)
+	for (const struct place *earlier = places; earlier < place; earlier++)
 		if (strcmp(earlier->directory, place->directory) == 0 &&
 			begins(file, earlier->prefix))
 			return false;
@@ -73,14 +71,9 @@ static bool describe(int directory, const char *file, const struct place *place,
 	item->native.bells_id = -1;
 	item->semaphore =
 		place->semaphores || (place->mixed && (size_t)status.st_size == sizeof(sem_t));
-	item->stat =
-		(struct duoshm__native_stat){.size = item->semaphore ? 1 : (uint64_t)status.st_size,
-			.uid = (int64_t)status.st_uid,
-			.gid = (int64_t)status.st_gid,
-			.mode = (int64_t)(status.st_mode & 0777),
-			.creator_pid = -1,
-			.last_pid = -1,
-			.attached = -1};
+	duoshm__posix_fill_stat(&status, &item->stat);
+	if (item->semaphore)
+		item->stat.size = 1;
 	return true;
 }
 
@@ -109,7 +102,6 @@ static int walk(
 
 int duoshm__posix_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
-	const struct place *place;
 	int result = 0;
 
 	if (places[0].directory == NULL) {
@@ -117,7 +109,7 @@ int duoshm__posix_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *
 		duoshm__native_cause(why, "this system does not show the names of POSIX objects");
 		return duoshm__native_cure(why, "objects of this library stand in the registry");
 	}
-	for (place = places; result == 0 && place->directory != NULL; place++)
+	for (const struct place *place = places; result == 0 && place->directory != NULL; place++)
 		result = walk(place, fn, arg, why);
 	return result;
 }

@@ -2,12 +2,13 @@
 /*
  * POSIX bells: one named semaphore each, opened once by each process that uses the object.
  *
- * Traps. A sem_t * is nobody's to look at: on macOS it is a descriptor, 0 among them, so only SEM_FAILED is
- * compared with. Opening one name twice gives the same pointer on some systems and illumos closes it for all at the first
- * sem_close: here one handle opens a bell once, and a second handle of the same object in one
- * process is what illumos cannot have. An opener can meet a semaphore that is half made (EINVAL on
- * OpenBSD); glibc and musl do not check the file's size, and using one of length 0 is SIGBUS. The kernel
- * does not wake sleepers when the name is removed: the object's header tells them.
+ * Traps. A sem_t * is nobody's to look at: on macOS it is a descriptor, 0 among them, so only
+ * SEM_FAILED is compared with. Opening one name twice gives the same pointer on some systems and
+ * illumos closes it for all at the first sem_close: here one handle opens a bell once, and a second
+ * handle of the same object in one process is what illumos cannot have. An opener can meet a
+ * semaphore that is half made (EINVAL on OpenBSD); glibc and musl do not check the file's size, and
+ * using one of length 0 is SIGBUS. The kernel does not wake sleepers when the name is removed: the
+ * object's header tells them.
  */
 #include "config.h"
 
@@ -21,7 +22,6 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 struct duoshm__bells {
@@ -29,33 +29,13 @@ struct duoshm__bells {
 	sem_t *semaphore[DUOSHM_BELLS_MAX];
 };
 
-static int gone(const char *name, int system_error, struct duoshm_failure *why)
-{
-	duoshm__native_failure(
-		why, DUOSHM_ERR_NOT_FOUND, system_error, "sem_open(\"%s\", 0)", name);
-	return duoshm__native_cause(why,
-		system_error == ENOENT ? "there is no semaphore with name %s"
-				       : "the semaphore %s is not built yet",
-		name);
-}
-
-static int fail_open(
-	int system_error, const char *name, const char *flags, struct duoshm_failure *why)
-{
-	int code = duoshm__posix_code(system_error);
-
-	duoshm__native_failure(why, code, system_error, "sem_open(\"%s\", %s)", name, flags);
-	if (code == DUOSHM_ERR_LIMIT || code == DUOSHM_ERR_NO_SPACE)
-		return duoshm__posix_blame_bell(why);
-	return code;
-}
-
-static void close_first(struct duoshm__bells *bells, unsigned n)
-{
-	while (n-- > 0)
-		sem_close(bells->semaphore[n]);
-	free(bells);
-}
+static const struct duoshm__posix_space semaphores = {
+	.open_name = "sem_open",
+	.one = "semaphore",
+	.all = "semaphores",
+	.size = sizeof(sem_t),
+	.blame = duoshm__posix_blame_bell,
+};
 
 /* False for one that would be SIGBUS to touch, as far as it can be seen. */
 static bool whole(const char *name)
@@ -90,69 +70,54 @@ static sem_t *open_one(const char *name, int flags, unsigned mode)
 	return semaphore;
 }
 
-/* How many of `n` could be opened: where it is fewer, `name` is the first that could not, and errno says why. */
-static unsigned open_all(struct duoshm__bells *bells, const struct duoshm__native *native,
-	unsigned n, int flags, unsigned mode, char name[DUOSHM__NATIVE_SIZE])
+/* Opens `n` of them, or with O_CREAT makes them; all or none. */
+static int open_all(const struct duoshm__native *native, unsigned n, int flags, unsigned mode,
+	struct duoshm__bells **out, struct duoshm_failure *why)
 {
-	unsigned i;
+	struct duoshm__bells *bells = malloc(sizeof *bells);
+	char name[DUOSHM__NATIVE_SIZE];
 
-	bells->n = n;
-	for (i = 0; i < n; i++) {
-		duoshm__posix_bell_name(native, i, name);
-		bells->semaphore[i] = open_one(name, flags, mode);
-		if (bells->semaphore[i] == SEM_FAILED)
+	if (bells == NULL)
+		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
+	for (bells->n = 0; bells->n < n; bells->n++) {
+		duoshm__posix_bell_name(native, bells->n, name);
+		bells->semaphore[bells->n] = open_one(name, flags, mode);
+		if (bells->semaphore[bells->n] == SEM_FAILED)
 			break;
 	}
-	return i;
+	if (bells->n == n) {
+		*out = bells;
+		return 0;
+	}
+	if (flags != 0)
+		duoshm__posix_fail_create(&semaphores, errno, name, mode, why);
+	else if (errno == EINVAL)
+		duoshm__posix_gone(&semaphores, errno, name, why);
+	else
+		duoshm__posix_fail_call(&semaphores, errno, name, "sem_open", ", 0", why);
+	if (flags != 0)
+		duoshm__posix_remove_bells(native, bells->n, &(struct duoshm_failure){0});
+	duoshm__posix_bells_close(bells);
+	return why->code;
 }
 
 int duoshm__posix_bells_create(struct duoshm__native *native, unsigned n, unsigned mode,
 	struct duoshm__bells **out, struct duoshm_failure *why)
 {
-	struct duoshm__bells *bells = malloc(sizeof *bells);
-	char name[DUOSHM__NATIVE_SIZE];
-	unsigned made;
-
-	if (bells == NULL)
-		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
-	made = open_all(bells, native, n, O_CREAT | O_EXCL, duoshm__bell_mode(mode), name);
-	if (made < n) {
-		fail_open(errno, name, "O_CREAT | O_EXCL", why);
-		close_first(bells, made);
-		duoshm__posix_remove_bells(native, made, &(struct duoshm_failure){0});
-		return why->code;
-	}
-	native->bells_id = -1;
-	*out = bells;
-	return 0;
+	return open_all(native, n, O_CREAT | O_EXCL, duoshm__bell_mode(mode), out, why);
 }
 
 int duoshm__posix_bells_open(const struct duoshm__native *native, unsigned n,
 	struct duoshm__bells **out, struct duoshm_failure *why)
 {
-	struct duoshm__bells *bells = malloc(sizeof *bells);
-	char name[DUOSHM__NATIVE_SIZE];
-	unsigned opened;
-	int saved;
-
-	if (bells == NULL)
-		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
-	opened = open_all(bells, native, n, 0, 0, name);
-	if (opened < n) {
-		saved = errno;
-		close_first(bells, opened);
-		if (saved == ENOENT || saved == EINVAL)
-			return gone(name, saved, why);
-		return fail_open(saved, name, "0", why);
-	}
-	*out = bells;
-	return 0;
+	return open_all(native, n, 0, 0, out, why);
 }
 
 void duoshm__posix_bells_close(struct duoshm__bells *bells)
 {
-	if (bells != NULL)
-		close_first(bells, bells->n);
+	for (unsigned i = 0; bells != NULL && i < bells->n; i++)
+		sem_close(bells->semaphore[i]);
+	free(bells);
 }
 
 static int fail_operation(
@@ -179,15 +144,10 @@ int duoshm__posix_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm
 	return 0;
 }
 
-static int take(sem_t *semaphore)
-{
-	return sem_trywait(semaphore) == 0 ? 0 : errno;
-}
-
 #ifdef HAVE_SEM_CLOCKWAIT_NP
 
 /* FreeBSD: the one that takes what is left, not a time of day. */
-static int take_within(sem_t *semaphore, int64_t timeout_ns)
+static int take(sem_t *semaphore, int64_t timeout_ns)
 {
 	struct timespec left = duoshm__timespec(timeout_ns);
 
@@ -205,7 +165,7 @@ static int take_within(sem_t *semaphore, int64_t timeout_ns)
 #define wait_until(semaphore, at) sem_timedwait(semaphore, at)
 #endif
 
-static int take_within(sem_t *semaphore, int64_t timeout_ns)
+static int take(sem_t *semaphore, int64_t timeout_ns)
 {
 	struct timespec at;
 
@@ -219,10 +179,10 @@ static int take_within(sem_t *semaphore, int64_t timeout_ns)
 
 static int attempt(void *semaphore)
 {
-	return take(semaphore);
+	return sem_trywait(semaphore) == 0 ? 0 : errno;
 }
 
-static int take_within(sem_t *semaphore, int64_t timeout_ns)
+static int take(sem_t *semaphore, int64_t timeout_ns)
 {
 	return duoshm__native_poll(attempt, semaphore, timeout_ns);
 }
@@ -236,22 +196,24 @@ int duoshm__posix_wait(
 
 	if (bell >= bells->n)
 		return duoshm__no_such_bell(why, "sem_wait", bell, bells->n);
-	system_error = timeout_ns <= 0 ? take(bells->semaphore[bell])
-				       : take_within(bells->semaphore[bell], timeout_ns);
+	system_error = take(bells->semaphore[bell], timeout_ns);
 	return system_error == 0 ? 0 : fail_operation(system_error, "sem_wait", bell, why);
 }
 
 int duoshm__posix_remove_bells(
 	const struct duoshm__native *native, unsigned n, struct duoshm_failure *why)
 {
+	struct duoshm_failure ignored;
 	char name[DUOSHM__NATIVE_SIZE];
-	unsigned i;
+	int result = 0;
 
-	for (i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		duoshm__posix_bell_name(native, i, name);
-		if (sem_unlink(name) < 0 && errno != ENOENT)
-			return duoshm__native_failure(
-				why, duoshm__posix_code(errno), errno, "sem_unlink(\"%s\")", name);
+		if (sem_unlink(name) == 0 || errno == ENOENT)
+			continue;
+		duoshm__posix_fail_call(
+			&semaphores, errno, name, "sem_unlink", "", result == 0 ? why : &ignored);
+		result = why->code;
 	}
-	return 0;
+	return result;
 }

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System V: one segment (shmget) and one set of semaphores (semget) under one key, which ftok makes of the
- * registry entry. This file has the probe, what concerns segment and set together, and the record.
+ * System V: one segment (shmget) and one set of semaphores (semget) under one key, which ftok makes
+ * of the registry entry. This file has the probe, what concerns segment and set together, and the
+ * record.
  *
- * Trap: where the kernel lacks these calls they may raise SIGSYS (Android, FreeBSD without the module)
- * instead of returning ENOSYS. The library never forks and leaves signals alone; a program that
- * must survive that probes in a child of its own.
+ * Trap: where the kernel lacks these calls they may raise SIGSYS (Android, FreeBSD without the
+ * module) instead of returning ENOSYS. The library never forks and leaves signals alone; a program
+ * that must survive that probes in a child of its own.
  */
 #include "config.h"
 
 #include "backends/sysv/sysv.h"
-
-#include <string.h>
 
 static int probe(struct duoshm_facts *facts)
 {

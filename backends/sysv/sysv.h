@@ -15,17 +15,18 @@
 extern const struct duoshm__backend duoshm__sysv_backend;
 
 /* sysv_name.c */
-int duoshm__sysv_derive(const struct duoshm__naming *naming, unsigned attempt,
-	struct duoshm__native *out, struct duoshm_failure *why);
+duoshm__derive_fn duoshm__sysv_derive;
 void duoshm__sysv_key_text(key_t key, char text[DUOSHM__NATIVE_SIZE]);
+/* False: the text is not a number, or not one alone. */
+bool duoshm__sysv_number(const char *digits, int base, unsigned long long *out);
 /* The key of a native name. False, and IPC_PRIVATE: the text is "id:N" or no key at all. */
 bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key);
-/* PERMISSION, UNAVAILABLE, LIMIT, NO_SPACE, EXISTS, NOT_FOUND or SYSTEM. */
+/* PERMISSION, UNAVAILABLE, LIMIT, EXISTS, NOT_FOUND or SYSTEM. */
 int duoshm__sysv_code(int system_error);
 /* Segments and sets have name spaces of their own: which of the two, for the calls below. */
 struct duoshm__sysv_space {
-	const char *get_name, *one, *all, *them; /* "shmget", "segment", "shared memory", "it" */
-	int (*get)(key_t key);                   /* the id under a key; -1 and errno */
+	const char *get_name, *one, *all; /* "shmget", "segment", "shared memory" */
+	int (*get)(key_t key);            /* the id under a key; -1 and errno */
 	int64_t (*id)(const struct duoshm__native *native); /* without a key; -1: not known */
 	int (*blame)(struct duoshm_failure *why, size_t amount);
 };
@@ -34,7 +35,7 @@ int duoshm__sysv_find(const struct duoshm__sysv_space *space, const struct duosh
 int duoshm__sysv_gone(const struct duoshm__sysv_space *space, int system_error,
 	const struct duoshm__native *native, struct duoshm_failure *why);
 /* For calls with an id: that it is no longer valid is told by EINVAL or EIDRM. */
-int duoshm__sysv_fail_id(const struct duoshm__sysv_space *space, int system_error,
+int duoshm__sysv_fail_call(const struct duoshm__sysv_space *space, int system_error,
 	const struct duoshm__native *native, const char *call, int id, struct duoshm_failure *why);
 /* `amount`: bytes of a segment, or semaphores of a set. */
 int duoshm__sysv_fail_create(const struct duoshm__sysv_space *space, int system_error,
@@ -42,13 +43,12 @@ int duoshm__sysv_fail_create(const struct duoshm__sysv_space *space, int system_
 	struct duoshm_failure *why);
 
 /* sysv_shm.c */
-int duoshm__sysv_create(struct duoshm__native *native, size_t size, unsigned mode,
-	struct duoshm__map *out, struct duoshm_failure *why);
-int duoshm__sysv_attach(const struct duoshm__native *native, bool read_only,
-	struct duoshm__map *out, struct duoshm_failure *why);
-int duoshm__sysv_detach(const struct duoshm__map *map, struct duoshm_failure *why);
-int duoshm__sysv_stat(const struct duoshm__native *native, struct duoshm__native_stat *out,
-	struct duoshm_failure *why);
+duoshm__create_fn duoshm__sysv_create;
+duoshm__attach_fn duoshm__sysv_attach;
+duoshm__detach_fn duoshm__sysv_detach;
+struct shmid_ds;
+void duoshm__sysv_fill_stat(const struct shmid_ds *status, struct duoshm__native_stat *out);
+duoshm__stat_fn duoshm__sysv_stat;
 int duoshm__sysv_remove_segment(const struct duoshm__native *native, struct duoshm_failure *why);
 /*
  * Whose is the segment under this key? Sets native->segment_id and *out unless it is absent.
@@ -58,14 +58,11 @@ int duoshm__sysv_judge_segment(struct duoshm__native *native, const struct duosh
 	struct duoshm__native_stat *out, struct duoshm_failure *why);
 
 /* sysv_sem.c */
-int duoshm__sysv_bells_create(struct duoshm__native *native, unsigned n, unsigned mode,
-	struct duoshm__bells **out, struct duoshm_failure *why);
-int duoshm__sysv_bells_open(const struct duoshm__native *native, unsigned n,
-	struct duoshm__bells **out, struct duoshm_failure *why);
-void duoshm__sysv_bells_close(struct duoshm__bells *bells);
-int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_failure *why);
-int duoshm__sysv_wait(
-	struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns, struct duoshm_failure *why);
+duoshm__bells_create_fn duoshm__sysv_bells_create;
+duoshm__bells_open_fn duoshm__sysv_bells_open;
+duoshm__bells_close_fn duoshm__sysv_bells_close;
+duoshm__ring_fn duoshm__sysv_ring;
+duoshm__wait_fn duoshm__sysv_wait;
 int duoshm__sysv_remove_bells(const struct duoshm__native *native, struct duoshm_failure *why);
 /* The same for the set that a dead creator left, if it is its: `whose` and `segment` as judged. */
 int duoshm__sysv_reap_bells(const struct duoshm__native *native, unsigned n, int whose,
@@ -74,14 +71,15 @@ int duoshm__sysv_reap_bells(const struct duoshm__native *native, unsigned n, int
 /* sysv_limits.c */
 void duoshm__sysv_limits(struct duoshm_facts *facts);
 /*
- * After a failure with LIMIT or NO_SPACE: find the limit that a segment of `size` bytes, or a set of `n`
- * semaphores, ran into, and add cause and cure. The result is the code, which they may mend.
+ * After a failure with LIMIT: find the limit that a segment of `size` bytes, a set of `n`
+ * semaphores, or an attachment ran into, and add cause and cure. The result is the code, which they
+ * may mend; any other stays.
  */
 int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size);
 int duoshm__sysv_blame_set(struct duoshm_failure *why, size_t n);
 int duoshm__sysv_blame_attach(struct duoshm_failure *why);
 
 /* sysv_list.c */
-int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why);
+duoshm__list_fn duoshm__sysv_list;
 
 #endif

@@ -3,9 +3,9 @@
  * The limits of System V objects, their use now, and which of them a failed call ran into.
  *
  * Trap: one limit has many faces. A full shmall is ENOSPC on Linux, ENOMEM on the BSDs and macOS,
- * EINVAL on illumos; EINVAL is also a segment above shmmax; too many attachments are EMFILE. So the errno is
- * not asked: what was wanted is compared with what there is. 8 attachments, 32 segments and 4 MiB is all
- * that macOS gives, 10 sets all that NetBSD does.
+ * EINVAL on illumos; EINVAL is also a segment above shmmax; too many attachments are EMFILE. So the
+ * errno is not asked: what was wanted is compared with what there is. 8 attachments, 32 segments
+ * and 4 MiB is all that macOS gives, 10 sets all that NetBSD does.
  */
 #include "config.h"
 
@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,89 +23,78 @@
 
 enum limit { SHMMAX, SHMALL, SHMMNI, SHMSEG, SEMMSL, SEMMNS, SEMOPM, SEMMNI, N_LIMITS };
 
-static const struct {
-	const char *name, *unit;
-	const char *file; /* Linux: below /proc/sys/kernel, */
-	unsigned field;   /* and the number's place in it */
-} limits[N_LIMITS] = {
-	[SHMMAX] = {"shmmax", "bytes", "shmmax", 0},
-	[SHMALL] = {"shmall", "pages", "shmall", 0},
-	[SHMMNI] = {"shmmni", "segments", "shmmni", 0},
-	[SHMSEG] = {"shmseg", "attachments", NULL, 0},
-	[SEMMSL] = {"semmsl", "semaphores", "sem", 0},
-	[SEMMNS] = {"semmns", "semaphores", "sem", 1},
-	[SEMOPM] = {"semopm", "operations", "sem", 2},
-	[SEMMNI] = {"semmni", "sets", "sem", 3},
+#if defined __linux__
+#define SHM_SOURCE(name) "kernel." name
+#define SEM_SOURCE(name) "kernel.sem (" name ")" /* all four in one */
+#define SEG_SOURCE       "no such limit"
+#else
+#if defined __APPLE__
+#define SHM_SOURCE(name) "kern.sysv." name
+#define CURE             "set %s=%lld in /etc/sysctl.conf and start the machine again"
+#elif defined __OpenBSD__
+#define SHM_SOURCE(name) "kern.shminfo." name /* has no sysctl by name: the values stay unknown */
+#define CURE             "raise it: sysctl %s=%lld"
+#else
+#define SHM_SOURCE(name) "kern.ipc." name
+#define CURE             "set %s=%lld in /boot/loader.conf and start the machine again, or raise it by sysctl"
+#endif
+#define SEM_SOURCE SHM_SOURCE
+#define SEG_SOURCE SHM_SOURCE("shmseg")
+#endif
+
+static const struct duoshm_limit limits[N_LIMITS] = {
+	[SHMMAX] = {"shmmax", "bytes", SHM_SOURCE("shmmax"), -1, -1},
+	[SHMALL] = {"shmall", "pages", SHM_SOURCE("shmall"), -1, -1},
+	[SHMMNI] = {"shmmni", "segments", SHM_SOURCE("shmmni"), -1, -1},
+	[SHMSEG] = {"shmseg", "attachments", SEG_SOURCE, -1, -1},
+	[SEMMSL] = {"semmsl", "semaphores", SEM_SOURCE("semmsl"), -1, -1},
+	[SEMMNS] = {"semmns", "semaphores", SEM_SOURCE("semmns"), -1, -1},
+	[SEMOPM] = {"semopm", "operations", SEM_SOURCE("semopm"), -1, -1},
+	[SEMMNI] = {"semmni", "sets", SEM_SOURCE("semmni"), -1, -1},
 };
 
-/* ---- asking the system: the name it gives a limit, its value (-1: not known, INT64_MAX: none), the cure ---- */
+/* ---- asking the system: a limit's value (-1: not known, INT64_MAX: none), the cure ----------- */
 
 #if defined __linux__
-
-static void limit_source(enum limit which, char out[48])
-{
-	if (limits[which].file == NULL)
-		snprintf(out, 48, "no such limit");
-	else
-		snprintf(out, 48, "kernel.%s", limits[which].file);
-}
 
 static int64_t limit_value(enum limit which)
 {
 	unsigned long long value[4];
+	int n, field = which < SEMMSL ? 0 : (int)(which - SEMMSL);
 	char path[64];
-	int n;
 	FILE *file;
 
-	if (limits[which].file == NULL)
+	if (which == SHMSEG)
 		return INT64_MAX;
-	snprintf(path, sizeof path, "/proc/sys/kernel/%s", limits[which].file);
+	snprintf(path, sizeof path, "/proc/sys/kernel/%s",
+		which < SEMMSL ? limits[which].name : "sem");
 	file = fopen(path, "re");
 	if (file == NULL)
 		return -1;
 	n = fscanf(file, "%llu %llu %llu %llu", &value[0], &value[1], &value[2], &value[3]);
 	fclose(file);
-	if (n <= (int)limits[which].field)
+	if (n <= field)
 		return -1;
-	return value[limits[which].field] > INT64_MAX ? INT64_MAX
-						      : (int64_t)value[limits[which].field];
+	return value[field] > INT64_MAX ? INT64_MAX : (int64_t)value[field];
 }
 
 static void limit_cure(struct duoshm_failure *why, enum limit which, int64_t value)
 {
-	int64_t set[4];
-	enum limit i;
+	long long set[4];
 
-	if (limits[which].file == NULL)
-		return;
 	if (which < SEMMSL) {
-		duoshm__native_cure(why, "raise it: sysctl -w kernel.%s=%lld", limits[which].file,
-			(long long)value);
+		duoshm__native_cure(
+			why, "raise it: sysctl -w %s=%lld", limits[which].source, (long long)value);
 		return;
 	}
-	for (i = SEMMSL; i <= SEMMNI; i++)
-		set[i - SEMMSL] = i == which ? value : limit_value(i);
-	duoshm__native_cure(why, "raise it: sysctl -w kernel.sem=\"%lld %lld %lld %lld\"",
-		(long long)set[0], (long long)set[1], (long long)set[2], (long long)set[3]);
+	for (int i = 0; i < 4; i++)
+		set[i] = limit_value((enum limit)(SEMMSL + i));
+	set[which - SEMMSL] = value;
+	duoshm__native_cure(why, "raise it: sysctl -w kernel.sem=\"%lld %lld %lld %lld\"", set[0],
+		set[1], set[2], set[3]);
 }
 
 #else
-
-#if defined __APPLE__
-#define SYSCTL "kern.sysv."
-#define CURE   "set %s=%lld in /etc/sysctl.conf and start the machine again"
-#elif defined __OpenBSD__
-#define SYSCTL "kern.shminfo." /* has no sysctl by name: the values stay unknown */
-#define CURE   "raise it: sysctl %s=%lld"
-#else
-#define SYSCTL "kern.ipc."
-#define CURE   "set %s=%lld in /boot/loader.conf and start the machine again, or raise it by sysctl"
-#endif
-
-static void limit_source(enum limit which, char out[48])
-{
-	snprintf(out, 48, SYSCTL "%s", limits[which].name);
-}
 
 static int64_t limit_value(enum limit which)
 {
@@ -116,10 +104,8 @@ static int64_t limit_value(enum limit which)
 		int64_t wide;
 	} value;
 	size_t size = sizeof value;
-	char name[48];
 
-	limit_source(which, name);
-	if (sysctlbyname(name, &value, &size, NULL, 0) != 0)
+	if (sysctlbyname(limits[which].source, &value, &size, NULL, 0) != 0)
 		return -1;
 	if (size == sizeof value.narrow)
 		return value.narrow;
@@ -132,95 +118,74 @@ static int64_t limit_value(enum limit which)
 
 static void limit_cure(struct duoshm_failure *why, enum limit which, int64_t value)
 {
-	char name[48];
-
-	limit_source(which, name);
-	duoshm__native_cure(why, CURE, name, (long long)value);
+	duoshm__native_cure(why, CURE, limits[which].source, (long long)value);
 }
 
 #endif
 
-/* ---- their use ------------------------------------------------------------------------------------- */
+/* ---- their use ------------------------------------------------------------------------------- */
 
-struct usage {
-	int64_t page;
-	int64_t used[N_LIMITS]; /* -1: not known */
-};
+static int64_t pages(int64_t bytes)
+{
+	int64_t page = (int64_t)sysconf(_SC_PAGESIZE);
+
+	return bytes / page + (bytes % page != 0);
+}
 
 static int add_item(const struct duoshm__native_item *item, void *arg)
 {
-	struct usage *usage = arg;
-	int64_t size = (int64_t)item->stat.size;
+	int64_t *used = arg, size = (int64_t)item->stat.size;
 
-	if (item->semaphore) {
-		usage->used[SEMMNI]++;
-		usage->used[SEMMNS] += size;
-	} else {
-		usage->used[SHMMNI]++;
-		usage->used[SHMALL] += size / usage->page + (size % usage->page != 0);
-	}
+	used[item->semaphore ? SEMMNI : SHMMNI]++;
+	used[item->semaphore ? SEMMNS : SHMALL] += item->semaphore ? size : pages(size);
 	return 0;
 }
 
-static struct usage get_usage(void)
+/* -1: not known */
+static void get_usage(int64_t used[N_LIMITS])
 {
-	struct usage usage = {.page = (int64_t)sysconf(_SC_PAGESIZE)};
-	int which;
-
-	usage.used[SHMMAX] = usage.used[SHMSEG] = usage.used[SEMMSL] = usage.used[SEMOPM] = -1;
-	if (duoshm__sysv_list(add_item, &usage, &(struct duoshm_failure){0}) < 0)
-		for (which = 0; which < N_LIMITS; which++)
-			usage.used[which] = -1;
-	return usage;
+	used[SEMMNI] = used[SEMMNS] = used[SHMMNI] = used[SHMALL] = 0;
+	used[SHMMAX] = used[SHMSEG] = used[SEMMSL] = used[SEMOPM] = -1;
+	if (duoshm__sysv_list(add_item, used, &(struct duoshm_failure){0}) < 0)
+		for (int which = 0; which < N_LIMITS; which++)
+			used[which] = -1;
 }
 
 void duoshm__sysv_limits(struct duoshm_facts *facts)
 {
-	struct usage usage = get_usage();
-	char source[48];
-	int which;
+	int64_t used[N_LIMITS];
+	struct duoshm_limit limit;
 
-	for (which = 0; which < N_LIMITS; which++) {
-		limit_source((enum limit)which, source);
-		duoshm__limit(facts, limits[which].name, limits[which].unit, source,
-			limit_value((enum limit)which), usage.used[which]);
+	get_usage(used);
+	for (int which = 0; which < N_LIMITS; which++) {
+		limit = limits[which];
+		limit.value = limit_value((enum limit)which);
+		limit.used = used[which];
+		duoshm__limit(facts, &limit);
 	}
 }
 
-/* ---- who is to blame --------------------------------------------------------------------------------- */
-
-/* "kernel.shmmni", but "kernel.sem (semmni)", where one name stands for several limits. */
-static void limit_label(enum limit which, char *out, size_t size)
-{
-	char source[48];
-
-	limit_source(which, source);
-	if (strstr(source, limits[which].name) != NULL)
-		snprintf(out, size, "%s", source);
-	else
-		snprintf(out, size, "%s (%s)", source, limits[which].name);
-}
+/* ---- who is to blame ------------------------------------------------------------------------- */
 
 /* True and the story told, if `more` on top of what is used is above the limit. */
-static bool exceeds(
-	struct duoshm_failure *why, const struct usage *usage, enum limit which, int64_t more)
+static bool exceeds(struct duoshm_failure *why, enum limit which, int64_t more)
 {
-	int64_t value = limit_value(which), used = usage->used[which];
-	const char *unit = limits[which].unit;
-	char label[64];
+	const char *source = limits[which].source, *unit = limits[which].unit;
+	int64_t all_used[N_LIMITS], used, value = limit_value(which);
 
+	get_usage(all_used);
+	used = all_used[which];
 	if (value < 0 || value == INT64_MAX || (used < 0 ? more <= value : more <= value - used))
 		return false;
-	limit_label(which, label, sizeof label);
 	if (used < 0)
-		duoshm__native_cause(why, "%s is %lld %s and %lld are asked for", label,
+		duoshm__native_cause(why, "%s is %lld %s and %lld are asked for", source,
 			(long long)value, unit, (long long)more);
 	else if (more > 1)
 		duoshm__native_cause(why,
-			"%s is %lld %s, %lld are in use and %lld more are asked for", label,
+			"%s is %lld %s, %lld are in use and %lld more are asked for", source,
 			(long long)value, unit, (long long)used, (long long)more);
 	else
-		duoshm__native_cause(why, "%s is %lld and %lld %s are in use", label,
+		duoshm__native_cause(why, "%s is %lld and %lld %s are in use", source,
 			(long long)value, (long long)used, unit);
 	limit_cure(why, which, value > (INT64_MAX >> 1) - more ? INT64_MAX : 2 * value + more);
 	return true;
@@ -242,22 +207,18 @@ static int no_limit_found(struct duoshm_failure *why)
 
 int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size)
 {
-	struct usage usage = get_usage();
 	int64_t bytes = (uint64_t)size > INT64_MAX ? INT64_MAX : (int64_t)size;
-	int64_t pages = bytes / usage.page + (bytes % usage.page != 0);
 
-	if (exceeds(why, &usage, SHMMAX, bytes) || exceeds(why, &usage, SHMMNI, 1) ||
-		exceeds(why, &usage, SHMALL, pages))
+	if (why->code != DUOSHM_ERR_LIMIT || exceeds(why, SHMMAX, bytes) ||
+		exceeds(why, SHMMNI, 1) || exceeds(why, SHMALL, pages(bytes)))
 		return why->code;
 	return no_limit_found(why);
 }
 
 int duoshm__sysv_blame_set(struct duoshm_failure *why, size_t n)
 {
-	struct usage usage = get_usage();
-
-	if (exceeds(why, &usage, SEMMSL, (int64_t)n) || exceeds(why, &usage, SEMMNI, 1) ||
-		exceeds(why, &usage, SEMMNS, (int64_t)n))
+	if (why->code != DUOSHM_ERR_LIMIT || exceeds(why, SEMMSL, (int64_t)n) ||
+		exceeds(why, SEMMNI, 1) || exceeds(why, SEMMNS, (int64_t)n))
 		return why->code;
 	return no_limit_found(why);
 }
@@ -270,8 +231,7 @@ int duoshm__sysv_blame_attach(struct duoshm_failure *why)
 		return why->code;
 	if (why->system_error != EMFILE || value < 0 || value == INT64_MAX)
 		return no_limit_found(why);
-	duoshm__native_cause(why, "a process may attach %lld segments, and this one has that many",
-		(long long)value);
 	limit_cure(why, SHMSEG, 2 * value);
-	return why->code;
+	return duoshm__native_cause(why,
+		"a process may attach %lld segments, and this one has that many", (long long)value);
 }

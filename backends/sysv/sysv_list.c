@@ -2,9 +2,9 @@
 /*
  * Every System V segment and set that the kernel knows, ours or not.
  *
- * Trap: each system has a way of its own, and that a constant is declared does not mean that it is served
- * (FreeBSD declares SHM_STAT and refuses it). Linux and Cygwin print tables below /proc/sysvipc,
- * whoever may read the objects or not; FreeBSD hands out the kernel's arrays.
+ * Trap: each system has a way of its own, and that a constant is declared does not mean that it is
+ * served (FreeBSD declares SHM_STAT and refuses it). Linux and Cygwin print tables below
+ * /proc/sysvipc, whoever may read the objects or not; FreeBSD hands out the kernel's arrays.
  */
 #include "config.h"
 
@@ -44,9 +44,6 @@ static int tell(key_t key, int64_t id, bool semaphore, struct duoshm__native_sta
 #endif
 
 #if defined __linux__ || defined __CYGWIN__
-
-#define SEGMENTS "/proc/sysvipc/shm"
-#define SETS     "/proc/sysvipc/sem"
 
 static int tell_segment(const char *line, duoshm__native_fn *fn, void *arg)
 {
@@ -95,9 +92,9 @@ static int walk(const char *path, int (*tell_line)(const char *, duoshm__native_
 
 int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
-	int result = walk(SEGMENTS, tell_segment, fn, arg, why);
+	int result = walk("/proc/sysvipc/shm", tell_segment, fn, arg, why);
 
-	return result != 0 ? result : walk(SETS, tell_set, fn, arg, why);
+	return result != 0 ? result : walk("/proc/sysvipc/sem", tell_set, fn, arg, why);
 }
 
 #elif defined __FreeBSD__
@@ -108,6 +105,30 @@ int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *w
 static int64_t make_id(size_t index, const struct ipc_perm *permission)
 {
 	return (int64_t)((unsigned)permission->seq << 16 | ((unsigned)index & 0xffff));
+}
+
+static int tell_segment(const void *element, size_t index, duoshm__native_fn *fn, void *arg)
+{
+	const struct shmid_ds *status = &((const struct shmid_kernel *)element)->u;
+	struct duoshm__native_stat stat;
+
+	if ((status->shm_perm.mode & SEGMENT_ALLOCATED) == 0)
+		return 0;
+	duoshm__sysv_fill_stat(status, &stat);
+	return tell(status->shm_perm.key, make_id(index, &status->shm_perm), false, stat, fn, arg);
+}
+
+static int tell_set(const void *element, size_t index, duoshm__native_fn *fn, void *arg)
+{
+	const struct semid_ds *status = &((const struct semid_kernel *)element)->u;
+	const struct ipc_perm *permission = &status->sem_perm;
+
+	if ((permission->mode & SET_ALLOCATED) == 0)
+		return 0;
+	return tell(permission->key, make_id(index, permission), true,
+		(struct duoshm__native_stat){status->sem_nsems, permission->uid, permission->gid,
+			permission->mode, -1, -1, -1},
+		fn, arg);
 }
 
 /* A copy of a kernel array, to be freed. */
@@ -126,56 +147,30 @@ static void *fetch(const char *name, size_t *size, struct duoshm_failure *why)
 	return NULL;
 }
 
-static int walk_segments(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
+static int walk(const char *name, size_t element,
+	int (*tell_element)(const void *, size_t, duoshm__native_fn *, void *),
+	duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
-	const struct shmid_ds *status;
-	size_t i, size;
+	size_t size;
 	int result = 0;
-	struct shmid_kernel *array = fetch("kern.ipc.shmsegs", &size, why);
+	char *array = fetch(name, &size, why);
 
 	if (array == NULL)
 		return why->code;
-	for (i = 0; result == 0 && i < size / sizeof *array; i++) {
-		status = &array[i].u;
-		if ((status->shm_perm.mode & SEGMENT_ALLOCATED) == 0)
-			continue;
-		result = tell(status->shm_perm.key, make_id(i, &status->shm_perm), false,
-			(struct duoshm__native_stat){status->shm_segsz, status->shm_perm.uid,
-				status->shm_perm.gid, status->shm_perm.mode, status->shm_cpid,
-				status->shm_lpid, status->shm_nattch},
-			fn, arg);
-	}
-	free(array);
-	return result;
-}
-
-static int walk_sets(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
-{
-	const struct semid_ds *status;
-	size_t i, size;
-	int result = 0;
-	struct semid_kernel *array = fetch("kern.ipc.sema", &size, why);
-
-	if (array == NULL)
-		return why->code;
-	for (i = 0; result == 0 && i < size / sizeof *array; i++) {
-		status = &array[i].u;
-		if ((status->sem_perm.mode & SET_ALLOCATED) == 0)
-			continue;
-		result = tell(status->sem_perm.key, make_id(i, &status->sem_perm), true,
-			(struct duoshm__native_stat){status->sem_nsems, status->sem_perm.uid,
-				status->sem_perm.gid, status->sem_perm.mode, -1, -1, -1},
-			fn, arg);
-	}
+	for (size_t i = 0; result == 0 && i < size / element; i++)
+		result = tell_element(array + i * element, i, fn, arg);
 	free(array);
 	return result;
 }
 
 int duoshm__sysv_list(duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
-	int result = walk_segments(fn, arg, why);
+	int result =
+		walk("kern.ipc.shmsegs", sizeof(struct shmid_kernel), tell_segment, fn, arg, why);
 
-	return result != 0 ? result : walk_sets(fn, arg, why);
+	if (result == 0)
+		result = walk("kern.ipc.sema", sizeof(struct semid_kernel), tell_set, fn, arg, why);
+	return result;
 }
 
 #else

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System V names: keys, and what a failed call with one means. A key is made by ftok from the registry entry, a file of ours that lives as
- * long as the object, and written as text into that entry.
+ * System V names: keys, and what a failed call with one means. A key is made by ftok from the
+ * registry entry, a file of ours that lives as long as the object, and written as text into that
+ * entry.
  *
- * Traps. ftok keeps 16 bits of the inode (12 on illumos) and 8 of the device: two files can
- * have one key, so a key proves nothing and core compares generations. Only the low 8 bits of the id
- * count, so 0 is as good as 256 and neither is used. A key can come out as 0, which is IPC_PRIVATE, or as
- * -1, which is also the error. key_t has 64 bits on some systems. With IPC_CREAT | IPC_EXCL on a key that is
- * taken, macOS and OpenBSD test the size (EINVAL) and the permission (EACCES) before they would say EEXIST.
+ * Traps. ftok keeps 16 bits of the inode (12 on illumos) and 8 of the device: two files can have one
+ * key, so a key proves nothing and core compares generations. Only the low 8 bits of the id count, so
+ * 0 is as good as 256 and neither is used. A key can come out as 0, which is IPC_PRIVATE, or as -1,
+ * which is also the error. key_t has 64 bits on some systems. With IPC_CREAT | IPC_EXCL on a key that
+ * is taken, macOS and OpenBSD test the size (EINVAL) and the permission (EACCES) before they would
+ * say EEXIST.
  */
 #include "config.h"
 
@@ -24,11 +26,12 @@
 int duoshm__sysv_derive(const struct duoshm__naming *naming, unsigned attempt,
 	struct duoshm__native *out, struct duoshm_failure *why)
 {
-	unsigned id;
 	key_t key;
 
-	/* A key that cannot be used is passed over; the next attempt then gives the same one again. */
-	for (id = attempt + 1; id <= LAST_ID; id++) {
+	/*
+	 * A key that cannot be used is passed over; the next attempt then gives the same one again.
+	 */
+	for (unsigned id = attempt + 1; id <= LAST_ID; id++) {
 		errno = 0;
 		key = ftok(naming->entry_path, (int)id);
 		if (key == (key_t)-1 && errno != 0)
@@ -57,21 +60,42 @@ void duoshm__sysv_key_text(key_t key, char text[DUOSHM__NATIVE_SIZE])
 	snprintf(text, DUOSHM__NATIVE_SIZE, "0x%08llx", bits);
 }
 
-bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key)
+bool duoshm__sysv_number(const char *digits, int base, unsigned long long *out)
 {
-	const char *digits = native->text + 2;
-	unsigned long long bits;
 	char *end;
 
-	*key = IPC_PRIVATE;
-	if (strncmp(native->text, "0x", 2) != 0)
-		return false;
 	errno = 0;
-	bits = strtoull(digits, &end, 16);
-	if (end == digits || *end != '\0' || errno != 0)
-		return false;
-	*key = (key_t)bits;
+	*out = strtoull(digits, &end, base);
+	return end != digits && *end == '\0' && errno == 0;
+}
+
+bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key)
+{
+	unsigned long long bits;
+
+	*key = IPC_PRIVATE;
+	if (strncmp(native->text, "0x", 2) == 0 && duoshm__sysv_number(native->text + 2, 16, &bits))
+		*key = (key_t)bits;
 	return *key != IPC_PRIVATE;
+}
+
+int duoshm__sysv_code(int system_error)
+{
+	switch (system_error) {
+	case EACCES:
+	case EPERM: return DUOSHM_ERR_PERMISSION;
+	case EEXIST: return DUOSHM_ERR_EXISTS;
+	case ENOENT: return DUOSHM_ERR_NOT_FOUND;
+	case ENOSYS: return DUOSHM_ERR_UNAVAILABLE;
+	/*
+	 * Which of the limits, and whether it is one, is found out by comparing: systems disagree.
+	 */
+	case ENOSPC:
+	case EINVAL:
+	case EMFILE:
+	case ENOMEM: return DUOSHM_ERR_LIMIT;
+	default: return DUOSHM_ERR_SYSTEM;
+	}
 }
 
 int duoshm__sysv_find(const struct duoshm__sysv_space *space, const struct duoshm__native *native)
@@ -96,7 +120,7 @@ int duoshm__sysv_gone(const struct duoshm__sysv_space *space, int system_error,
 	return duoshm__native_cause(why, "there is no %s with key %s", space->one, native->text);
 }
 
-int duoshm__sysv_fail_id(const struct duoshm__sysv_space *space, int system_error,
+int duoshm__sysv_fail_call(const struct duoshm__sysv_space *space, int system_error,
 	const struct duoshm__native *native, const char *call, int id, struct duoshm_failure *why)
 {
 	if (system_error == EINVAL || system_error == EIDRM || system_error == ENOENT)
@@ -118,29 +142,9 @@ int duoshm__sysv_fail_create(const struct duoshm__sysv_space *space, int system_
 		code = DUOSHM_ERR_EXISTS;
 	duoshm__native_failure(why, code, system_error, "%s(%s, %zu, IPC_CREAT | IPC_EXCL | 0%o)",
 		space->get_name, native->text, amount, mode);
-	if (code == DUOSHM_ERR_LIMIT)
-		return space->blame(why, amount);
 	if (code == DUOSHM_ERR_UNAVAILABLE)
-		duoshm__native_cause(why,
-			"the kernel has no System V %s, or does not let this process use %s (jail, "
-			"container)",
-			space->all, space->them);
-	return code;
-}
-
-int duoshm__sysv_code(int system_error)
-{
-	switch (system_error) {
-	case EACCES:
-	case EPERM: return DUOSHM_ERR_PERMISSION;
-	case EEXIST: return DUOSHM_ERR_EXISTS;
-	case ENOENT: return DUOSHM_ERR_NOT_FOUND;
-	case ENOSYS: return DUOSHM_ERR_UNAVAILABLE;
-	/* Which of the limits, and whether it is one, is found out by comparing: systems disagree. */
-	case ENOSPC:
-	case EINVAL:
-	case EMFILE:
-	case ENOMEM: return DUOSHM_ERR_LIMIT;
-	default: return DUOSHM_ERR_SYSTEM;
-	}
+		return duoshm__native_cause(why,
+			"the kernel has no System V %s, or not for this process (jail, container)",
+			space->all);
+	return space->blame(why, amount);
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System V bells: one set of semaphores under the segment's key (sets and segments have name spaces of
- * their own).
+ * System V bells: one set of semaphores under the segment's key (sets and segments have name spaces
+ * of their own).
  *
- * Traps. What a new set holds is indeterminate by the standard, so it is set, and one semop makes sem_otime
- * non-zero: that is how others tell a set that is initialised. union semun is declared by some systems only:
- * ours has another tag, and is passed by value. semtimedop is Linux's and illumos's; elsewhere
- * waiting is polling. A set that is removed wakes its sleepers with EIDRM, later calls get EINVAL. macOS
- * does not check a value's overflow: after 65536 rings that nobody took it starts from 0, which costs
- * a sleeper one slice. At most 5 operations to one semop (macOS): here one or two.
+ * Traps. What a new set holds is indeterminate by the standard, so it is set, and one semop makes
+ * sem_otime non-zero: that is how others tell a set that is initialised. union semun is declared by
+ * some systems only: ours has another tag, and is passed by value. semtimedop is Linux's and
+ * illumos's; elsewhere waiting is polling. A set that is removed wakes its sleepers with EIDRM,
+ * later calls get EINVAL. macOS does not check a value's overflow: after 65536 rings that nobody
+ * took it starts from 0, which costs a sleeper one slice. At most 5 operations to one semop
+ * (macOS): here one or two.
  */
 #include "config.h"
 
@@ -18,7 +19,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,13 +35,8 @@ union argument {
 
 static struct sembuf operation(unsigned bell, int change, int flags)
 {
-	struct sembuf one;
-
-	memset(&one, 0, sizeof one);
-	one.sem_num = (unsigned short)bell;
-	one.sem_op = (short)change;
-	one.sem_flg = (short)flags;
-	return one;
+	return (struct sembuf){
+		.sem_num = (unsigned short)bell, .sem_op = (short)change, .sem_flg = (short)flags};
 }
 
 static int get(key_t key)
@@ -58,7 +53,6 @@ static const struct duoshm__sysv_space sets = {
 	.get_name = "semget",
 	.one = "set of semaphores",
 	.all = "semaphores",
-	.them = "them",
 	.get = get,
 	.id = id_of,
 	.blame = duoshm__sysv_blame_set,
@@ -85,29 +79,27 @@ int duoshm__sysv_bells_create(struct duoshm__native *native, unsigned n, unsigne
 	unsigned set_mode = duoshm__bell_mode(mode);
 	struct duoshm__bells *bells = malloc(sizeof *bells);
 	key_t key;
-	int id, saved;
+	int id;
 
 	if (bells == NULL)
 		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
 	duoshm__sysv_key(native, &key);
 	id = semget(key, (int)n, IPC_CREAT | IPC_EXCL | (int)set_mode);
+	if (id >= 0 && initialise(id) == 0) {
+		*bells = (struct duoshm__bells){.id = id, .n = n};
+		native->bells_id = id;
+		*out = bells;
+		return 0;
+	}
 	if (id < 0) {
-		saved = errno;
-		free(bells);
-		return duoshm__sysv_fail_create(&sets, saved, native, n, set_mode, why);
-	}
-	if (initialise(id) < 0) {
-		saved = errno;
+		duoshm__sysv_fail_create(&sets, errno, native, n, set_mode, why);
+	} else {
+		duoshm__native_failure(
+			why, duoshm__sysv_code(errno), errno, "semctl(%d, SETALL)", id);
 		semctl(id, 0, IPC_RMID);
-		free(bells);
-		return duoshm__native_failure(
-			why, duoshm__sysv_code(saved), saved, "semctl(%d, SETALL)", id);
 	}
-	bells->id = id;
-	bells->n = n;
-	native->bells_id = id;
-	*out = bells;
-	return 0;
+	free(bells);
+	return why->code;
 }
 
 int duoshm__sysv_bells_open(const struct duoshm__native *native, unsigned n,
@@ -117,14 +109,13 @@ int duoshm__sysv_bells_open(const struct duoshm__native *native, unsigned n,
 	int id = duoshm__sysv_find(&sets, native);
 
 	if (id < 0)
-		return duoshm__sysv_fail_id(&sets, errno, native, "semget", -1, why);
+		return duoshm__sysv_fail_call(&sets, errno, native, "semget", -1, why);
 	if (native->bells_id >= 0 && native->bells_id != id)
 		return duoshm__sysv_gone(&sets, 0, native, why);
 	bells = malloc(sizeof *bells);
 	if (bells == NULL)
 		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
-	bells->id = id;
-	bells->n = n;
+	*bells = (struct duoshm__bells){.id = id, .n = n};
 	*out = bells;
 	return 0;
 }
@@ -175,18 +166,12 @@ int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_
 	return 0;
 }
 
-static int take(struct duoshm__bells *bells, unsigned bell)
-{
-	struct sembuf down = operation(bell, -1, IPC_NOWAIT);
-
-	return semop(bells->id, &down, 1) == 0 ? 0 : errno;
-}
-
 #ifdef HAVE_SEMTIMEDOP
 
-static int take_within(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns)
+/* 0 or an errno, as the other one. */
+static int take(const struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns)
 {
-	struct sembuf down = operation(bell, -1, 0);
+	struct sembuf down = operation(bell, -1, timeout_ns == 0 ? IPC_NOWAIT : 0);
 	struct timespec timeout = duoshm__timespec(timeout_ns);
 
 	return semtimedop(bells->id, &down, 1, &timeout) == 0 ? 0 : errno;
@@ -195,20 +180,20 @@ static int take_within(struct duoshm__bells *bells, unsigned bell, int64_t timeo
 #else
 
 struct attempt {
-	struct duoshm__bells *bells;
-	unsigned bell;
+	int id;
+	struct sembuf down;
 };
 
 static int attempt(void *arg)
 {
-	const struct attempt *one = arg;
+	struct attempt *one = arg;
 
-	return take(one->bells, one->bell);
+	return semop(one->id, &one->down, 1) == 0 ? 0 : errno;
 }
 
-static int take_within(struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns)
+static int take(const struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns)
 {
-	struct attempt one = {.bells = bells, .bell = bell};
+	struct attempt one = {bells->id, operation(bell, -1, IPC_NOWAIT)};
 
 	return duoshm__native_poll(attempt, &one, timeout_ns);
 }
@@ -222,7 +207,7 @@ int duoshm__sysv_wait(
 
 	if (bell >= bells->n)
 		return duoshm__no_such_bell(why, "semop", bell, bells->n);
-	system_error = timeout_ns <= 0 ? take(bells, bell) : take_within(bells, bell, timeout_ns);
+	system_error = take(bells, bell, timeout_ns);
 	return system_error == 0 ? 0 : fail_operation(system_error, bells, bell, -1, why);
 }
 
@@ -230,7 +215,7 @@ static int remove_set(int id, const struct duoshm__native *native, struct duoshm
 {
 	if (semctl(id, 0, IPC_RMID) == 0 || errno == EINVAL || errno == EIDRM)
 		return 0;
-	return duoshm__sysv_fail_id(&sets, errno, native, "semctl IPC_RMID", id, why);
+	return duoshm__sysv_fail_call(&sets, errno, native, "semctl IPC_RMID", id, why);
 }
 
 int duoshm__sysv_remove_bells(const struct duoshm__native *native, struct duoshm_failure *why)
@@ -244,9 +229,9 @@ int duoshm__sysv_remove_bells(const struct duoshm__native *native, struct duoshm
 }
 
 /*
- * A set tells less than a segment: no creator's pid, no memory. It is the dead creator's if it has the
- * right count and maker, and either stands beside a segment that is, or is the one on record, or was
- * killed in the making (nobody ever used it) with no segment of others beside it.
+ * A set tells less than a segment: no creator's pid, no memory. It is the dead creator's if it has
+ * the right count and maker, and either stands beside a segment that is, or is the one on record,
+ * or was killed in the making (nobody ever used it) with no segment of others beside it.
  */
 int duoshm__sysv_reap_bells(const struct duoshm__native *native, unsigned n, int whose,
 	const struct duoshm__native_stat *segment, struct duoshm_failure *why)

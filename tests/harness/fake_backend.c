@@ -180,7 +180,8 @@ static int fake_probe(struct duoshm_facts *facts)
 {
 	facts->works = 1;
 	facts->abilities = fake_backend.abilities;
-	duoshm__limit(facts, "slots", "objects", "the fake", SLOTS, world->used);
+	duoshm__limit(
+		facts, &(struct duoshm_limit){"slots", "objects", "the fake", SLOTS, world->used});
 	return 0;
 }
 

@@ -611,7 +611,7 @@ static void long_words_are_cut_and_limits_dropped(void)
 	EXPECT(strlen(why.cause), sizeof why.cause - 1);
 	EXPECT(strlen(why.cure), sizeof why.cure - 1);
 	for (unsigned i = 0; i < 2 * DUOSHM_LIMITS_MAX; i++)
-		duoshm__limit(&facts, longer, longer, longer, i, -1);
+		duoshm__limit(&facts, &(struct duoshm_limit){.value = i});
 	EXPECT(facts.n_limits, DUOSHM_LIMITS_MAX);
 	EXPECT(facts.limits[DUOSHM_LIMITS_MAX - 1].value, DUOSHM_LIMITS_MAX - 1);
 }
