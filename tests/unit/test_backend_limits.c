@@ -10,6 +10,7 @@
 #include "unit/backend_object.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 static struct duoshm_failure why;
 
@@ -217,6 +218,35 @@ static void a_full_file_system_is_told(void)
 	harness_in_child(fill_the_files);
 }
 
+/* A folder in the place of the first of four bells cannot be unlinked as one. */
+static void keep_one_bell(void)
+{
+	static const char *const places[] = {"/dev/shm/sem.limit.kept.0", "/dev/shm/limit.kept.0"};
+	struct duoshm__native native = native_of("/limit.kept");
+	const char *folder = NULL;
+
+	own_world("size=1m", "", "");
+	OK(create("/limit.kept", 4096));
+	OK(make_bells("/limit.kept", 4));
+	for (size_t i = 0; i < 2; i++)
+		if (unlink(places[i]) == 0)
+			folder = places[i];
+	OK(folder != NULL && mkdir(folder, 0700) == 0 ? 0 : -1);
+	EXPECT(the_backend()->remove(&native, 4, &why), DUOSHM_ERR_SYSTEM);
+	EXPECT_PART(why.call, "sem_unlink(\"/limit.kept.0\")");
+	EXPECT(objects_in_this_world(), 1); /* the segment, which proves whose the bell is */
+	OK(rmdir(folder));
+	OK(the_backend()->remove(&native, 4, &why));
+	EXPECT(objects_in_this_world(), 0);
+}
+
+static void a_bell_that_stays_keeps_no_other(void)
+{
+	if (is_sysv())
+		HARNESS_SKIP("bells of System V go together");
+	harness_in_child(keep_one_bell);
+}
+
 static void half_built_is_not_opened(void)
 {
 	if (is_sysv())
@@ -308,6 +338,7 @@ static void a_probe_tells_what_does_not_work_and_leaves_nothing(void)
 static const struct harness_case cases[] = {
 	{"limits of System V are told", limits_of_system_v_are_told},
 	{"a full file system is told", a_full_file_system_is_told},
+	{"a bell that stays keeps no other", a_bell_that_stays_keeps_no_other},
 	{"half-built is not opened", half_built_is_not_opened},
 	{"a lack of descriptors is told", a_lack_of_descriptors_is_told},
 	{"the longest file is told", the_longest_file_is_told},
