@@ -22,7 +22,7 @@ struct CU_Suite {
 };
 
 static struct CU_Suite *suites, **last_suite = &suites;
-static unsigned int n_asserts, n_failures, n_tests, n_suites_failed;
+static unsigned int n_asserts, n_failures, n_tests, n_tests_failed, n_suites_failed;
 static jmp_buf leave_test;
 
 CU_ErrorCode CU_initialize_registry(void)
@@ -103,6 +103,7 @@ static void run_test(const struct CU_Test *test)
 	if (setjmp(leave_test) == 0)
 		test->function();
 	printf("  Test: %s ...%s\n", test->name, n_failures == before ? "passed" : "FAILED");
+	n_tests_failed += n_failures != before;
 	fflush(stdout);
 }
 
@@ -128,7 +129,11 @@ CU_ErrorCode CU_basic_run_tests(void)
 		run_suite(suite);
 	/* CUnit counts a suite that could not begin among the failures, too. */
 	n_failures += n_suites_failed;
-	printf("Run Summary: %u tests, %u asserts, %u failures\n", n_tests, n_asserts, n_failures);
+	printf("Run Summary:    Type  Total    Ran Passed Failed Inactive\n"
+	       "              tests %6u %6u %6u %6u %8u\n"
+	       "            asserts %6u %6u %6u %6u %8s\n",
+		n_tests, n_tests, n_tests - n_tests_failed, n_tests_failed, 0u, n_asserts,
+		n_asserts, n_asserts - n_failures, n_failures, "n/a");
 	return CUE_SUCCESS;
 }
 
