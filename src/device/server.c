@@ -358,13 +358,14 @@ int duoshm__server_new(struct duoshm *ctx, const struct duoshm__setup *setup, in
 	return result;
 }
 
-void duoshm__server_free(struct duoshm__server *s)
+int duoshm__server_free(struct duoshm__server *s)
 {
+	int err = 0;
+
 	if (!s)
-		return;
-	/* removed by somebody else, the name may be another device's by now */
-	if (s->segment && !duoshm_segment_removed(s->segment))
-		duoshm_remove(s->ctx, s->full_name);
+		return 0;
+	if (s->segment)
+		err = duoshm_segment_remove(s->segment);
 	duoshm__lanes_close(&s->lanes);
 	if (s->stream)
 		duoshm_broadcast_close(s->stream);
@@ -372,6 +373,7 @@ void duoshm__server_free(struct duoshm__server *s)
 	duoshm__replay_close(s->replay);
 	free(s->block);
 	free(s);
+	return err;
 }
 
 int64_t duoshm__server_step(struct duoshm__server *s, int64_t now)

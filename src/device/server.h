@@ -15,8 +15,8 @@ struct duoshm__server;
 /* CREATED or REPLACED; as duoshm_segment_create, duoshm__replay_open; INVALID: the description makes no sense. `setup` is copied. */
 int duoshm__server_new(struct duoshm *ctx, const struct duoshm__setup *setup, int64_t now,
 	struct duoshm__server **out);
-/* Removes the device's object, unless it was removed already, and gives its clients up. */
-void duoshm__server_free(struct duoshm__server *server);
+/* Removes what is left of the device's object, and gives its clients up. 0, or as duoshm_segment_remove. NULL is fine. */
+int duoshm__server_free(struct duoshm__server *server);
 
 /* Does all that is due. Nanoseconds until something is due again, at most 100 ms. */
 int64_t duoshm__server_step(struct duoshm__server *server, int64_t now);

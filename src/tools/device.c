@@ -254,7 +254,9 @@ int main(int argc, char **argv)
 	} else {
 		report_creation(ctx, server, result, replaced);
 		status = run(server, request.duration_ns);
-		duoshm__server_free(server);
+		result = duoshm__server_free(server);
+		if (result < 0 && status == TOOL_DONE)
+			status = tool_failed(setup.name, result);
 	}
 	duoshm__setup_free(&setup);
 	duoshm_free(ctx);

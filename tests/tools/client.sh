@@ -238,6 +238,7 @@ damaged() {
 	start_device "$name" || return
 	object=/dev/shm$("$top_builddir/detach" --list --noheadings -o OBJECT)
 	if [ -f "$object" ]; then
+		kill -STOP "$device_pid" # it would take the rubbish for a removal, and end
 		head -c 512 "$object" > "$scratch/head"
 		for at in 0 64 512; do
 			yes rubbish | dd of="$object" bs=64 seek=$((at / 64)) count=8 iflag=fullblock conv=notrunc 2> /dev/null

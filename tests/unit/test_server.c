@@ -6,10 +6,16 @@
 #include "config.h"
 
 #include "core/clock.h"
+#include "core/object.h"
 #include "device/lane_layout.h"
-#include "device/server.h"
+#include "device/server_state.h"
 #include "duoshm/device.h"
 #include "harness/fixture.h"
+
+#include <semaphore.h>
+#include <sys/mman.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 
 static struct duoshm *ctx, *of_parent;
 static struct duoshm__setup setup;
@@ -678,6 +684,49 @@ static void removal_from_outside_is_noticed(void)
 	end();
 }
 
+enum harm { ENTRY_DAMAGED, ENTRY_REMOVED, MEMORY_REMOVED, BELL_REMOVED, HARMS };
+
+static void do_harm(enum harm harm, const struct duoshm_stat *stat)
+{
+	char path[600];
+
+	snprintf(path, sizeof path, "%s/%s@%s", duoshm_directory(ctx), stat->name, stat->backend);
+	if (harm == ENTRY_DAMAGED)
+		EXPECT(truncate(path, 10), 0);
+	if (harm == ENTRY_REMOVED)
+		EXPECT(unlink(path), 0);
+	snprintf(path, sizeof path, "%s.0", stat->native);
+	if (harm == MEMORY_REMOVED && stat->id >= 0)
+		EXPECT(shmctl((int)stat->id, IPC_RMID, NULL), 0);
+	else if (harm == MEMORY_REMOVED)
+		EXPECT(shm_unlink(stat->native), 0);
+	if (harm == BELL_REMOVED && stat->bells_id >= 0)
+		EXPECT(semctl((int)stat->bells_id, 0, IPC_RMID), 0);
+	else if (harm == BELL_REMOVED)
+		EXPECT(sem_unlink(path), 0);
+}
+
+static void its_end_leaves_nothing(void)
+{
+	for (enum harm harm = 0; harm < HARMS; harm++) {
+		struct duoshm__bells *bells;
+		struct duoshm__native_stat there;
+		struct duoshm_failure why;
+
+		begin("sine", "10Hz");
+		const struct duoshm__backend *backend = server->segment->backend;
+		struct duoshm__native native = server->segment->entry.native;
+		struct duoshm_stat stat = stat_of(ctx, "device");
+		do_harm(harm, &stat);
+		EXPECT(duoshm_device_disconnect(device), 0);
+		EXPECT(duoshm__server_free(server), 0);
+		EXPECT(backend->stat(&native, &there, &why), DUOSHM_ERR_NOT_FOUND);
+		EXPECT(backend->bells_open(&native, 1, &bells, &why), DUOSHM_ERR_NOT_FOUND);
+		EXPECT(harness_entries(duoshm_directory(ctx)), 0);
+		end_context(ctx);
+	}
+}
+
 static const struct harness_case cases[] = {
 	{"frames come in time", frames_come_in_time},
 	{"followers get every frame or are told", followers_get_every_frame},
@@ -694,6 +743,7 @@ static const struct harness_case cases[] = {
 	{"commands and captures take write permission", commands_take_write_permission},
 	{"lanes of strangers are left alone", lanes_of_strangers_are_left_alone},
 	{"removal from outside is noticed", removal_from_outside_is_noticed},
+	{"its end leaves nothing, whatever was done to it", its_end_leaves_nothing},
 	{NULL, NULL},
 };
 
