@@ -41,26 +41,35 @@ static unsigned lane_mode(const struct duoshm_stat *device)
 	return device->uid == geteuid() ? 0600 : 0600 | (device->mode & 0066);
 }
 
-/* The device leaves alone the lanes of those who may not write to it, so that they are told here. */
-static int check_users(const struct duoshm_device *device, const struct duoshm_stat *theirs)
+static void close_lane(struct duoshm_device *device)
+{
+	duoshm__lane_detach(device->queue);
+	duoshm_segment_close(device->lane);
+	device->lane = NULL;
+	device->captured.serial = 0;
+}
+
+/* The device leaves alone the lane of a user who may not write to it: so that is told here. */
+static int check_users(struct duoshm_device *device, const struct duoshm_stat *theirs)
 {
 	struct duoshm_stat ours = DUOSHM_STAT_INIT;
+	const char *trouble;
 	int err = duoshm_stat(device->ctx, device->lane_name, &ours);
 
 	if (err)
 		return err;
 	if (!duoshm__may_write(device->ctx, theirs, &ours))
-		return duoshm__fail(DUOSHM_ERR_PERMISSION,
-			"the device %s (user %u, group %u, mode %04o) takes commands and captures "
-			"only from those who may write to it; this is user %u, group %u",
-			theirs->name, theirs->uid, theirs->gid, theirs->mode, ours.uid, ours.gid);
-	if (!duoshm__may_write(device->ctx, &ours, theirs))
-		return duoshm__fail(DUOSHM_ERR_PERMISSION,
-			"the device %s of user %u, group %u could not write to this client's lane "
-			"(user %u, group %u, mode %04o): the umask is too strict, or the group "
-			"another",
-			theirs->name, theirs->uid, theirs->gid, ours.uid, ours.gid, ours.mode);
-	return 0;
+		trouble = "takes commands and captures only from who may write to it";
+	else if (!duoshm__may_write(device->ctx, &ours, theirs))
+		trouble = "may not write to this client's lane (the umask, or the group)";
+	else
+		return 0;
+	close_lane(device); /* unpublished: so it is gone */
+	return duoshm__fail(DUOSHM_ERR_PERMISSION,
+		"the device %s (user %u, group %u, mode %04o) %s; this is user %u, group %u, mode "
+		"%04o",
+		theirs->name, theirs->uid, theirs->gid, theirs->mode, trouble, ours.uid, ours.gid,
+		ours.mode);
 }
 
 /* Creation is exclusive, so that a tag need not be unforeseeable, only rarely taken. */
@@ -70,14 +79,6 @@ static uint32_t make_tag(const struct duoshm_device *device)
 
 	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	return (uint32_t)(x >> 32);
-}
-
-static void close_lane(struct duoshm_device *device)
-{
-	duoshm__lane_detach(device->queue);
-	duoshm_segment_close(device->lane);
-	device->lane = NULL;
-	device->captured.serial = 0;
 }
 
 static int make_lane(struct duoshm_device *device)
@@ -108,12 +109,8 @@ static int make_lane(struct duoshm_device *device)
 	err = check_users(device, &theirs);
 	if (!err)
 		err = lay_out(device);
-	if (err) { /* unpublished, it is gone when it is closed */
-		struct duoshm_failure why = *duoshm_failure();
-
-		close_lane(device);
-		duoshm__fail_native(&why);
-	}
+	if (err)
+		duoshm__lane_leave(device);
 	return err;
 }
 

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef HAVE_INIH
 #include <ini.h>
@@ -30,19 +31,14 @@ void duoshm__setup_init(struct duoshm__setup *setup)
 	setup->mode = 0600;
 }
 
-void duoshm__setup_free(struct duoshm__setup *setup)
-{
-	free(setup->reg);
-	setup->reg = NULL;
-	setup->registers = 0;
-}
-
 /* A key of a section. */
 struct key {
 	const char *name;
 	int (*take)(const struct key *key, void *base, const char *value);
-	size_t at, size;      /* of the member that it sets */
-	int64_t low, high;    /* limits of a whole number */
+	size_t at, size;   /* of the member that it sets */
+	int64_t low, high; /* limits of a whole number; both 0: on or off */
+	const char *unit;
+	double range[2];      /* of a number in `unit` */
 	const char *no, *yes; /* the words of a choice */
 };
 #define MEMBER(type, name)                                                                         \
@@ -65,22 +61,13 @@ static int take_text(const struct key *key, void *base, const char *value)
 static int take_whole(const struct key *key, void *base, const char *value)
 {
 	int64_t number;
-	int err = duoshm__whole(value, key->low, key->high, &number);
+	int err = key->high ? duoshm__whole(value, key->low, key->high, &number)
+			    : duoshm__truth(value, &number);
 
 	if (!err && key->size == sizeof(int))
 		*(int *)member(key, base) = (int)number;
 	else if (!err)
 		*(int64_t *)member(key, base) = number;
-	return err;
-}
-
-static int take_truth(const struct key *key, void *base, const char *value)
-{
-	int64_t on;
-	int err = duoshm__truth(value, &on);
-
-	if (!err)
-		*(int *)member(key, base) = (int)on;
 	return err;
 }
 
@@ -92,35 +79,62 @@ static int take_choice(const struct key *key, void *base, const char *value)
 	return 0;
 }
 
-static const struct key *find_key(const struct key *keys, size_t count, const char *name)
+static const struct key *find_key(const struct key *keys, const char *name)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(name, keys[i].name) == 0)
-			return &keys[i];
+	for (; keys->name; keys++)
+		if (strcmp(name, keys->name) == 0)
+			return keys;
+	duoshm__invalid("unknown key \"%s\"", name);
 	return NULL;
 }
 
 /* ---- [device] ---- */
 
-static int take_period(const struct key *key, void *base, const char *value)
+static int take_real(const struct key *key, void *base, const char *value)
 {
-	double *period = member(key, base);
-	int err = duoshm__quantity(value, "s", period);
+	double number;
+	int err = duoshm__quantity(value, key->unit, &number);
 
-	return err ? err : duoshm__signal_check_period(*period);
+	if (!err)
+		err = duoshm__between(key->name, number, key->range[0], key->range[1], key->unit);
+	if (!err)
+		*(double *)member(key, base) = number;
+	return err;
 }
 
-static int take_rate(const struct key *key, void *base, const char *value)
+static int take_wave(const struct key *key, void *base, const char *value)
 {
-	double rate;
-	int err = duoshm__quantity(value, "Hz", &rate);
+	struct duoshm__signal signal;
+	int err = take_text(key, base, value);
 
-	if (!err && !(rate > 0 && rate <= DUOSHM__RATE_MAX))
-		err = duoshm__invalid("a rate of %g Hz is not more than 0 and at most %g", rate,
-			DUOSHM__RATE_MAX);
-	if (!err)
-		*(double *)member(key, base) = rate;
+	duoshm__signal_init(&signal, DUOSHM__BITS_MAX, 0);
+	if (!err && duoshm__signal_parse(&signal, value, "V"))
+		err = duoshm__blame("%s", value);
 	return err;
+}
+
+static int take_backend(const struct key *key, void *base, const char *value)
+{
+	int known = strcmp(value, "auto") == 0;
+
+	for (const char *const *family = duoshm_backends(); *family; family++)
+		known |= strcmp(*family, value) == 0;
+	return known ? take_text(key, base, value)
+		     : duoshm__invalid("no backend \"%s\" is built in", value);
+}
+
+/* With or without its family. */
+static int take_name(const struct key *key, void *base, const char *value)
+{
+	const char *colon = strchr(value, ':');
+	const char *plain = colon ? colon + 1 : value;
+	size_t length = strspn(plain, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	if (!plain[length] && *plain != '.' && length > 0 && length <= DUOSHM_DEVICE_NAME_MAX)
+		return take_text(key, base, value);
+	return duoshm__invalid("\"%s\" is no device's name: 1 to %d characters of [a-z0-9._-], no "
+			       "dot first",
+		plain, DUOSHM_DEVICE_NAME_MAX);
 }
 
 static int take_mode(const struct key *key, void *base, const char *value)
@@ -130,34 +144,33 @@ static int take_mode(const struct key *key, void *base, const char *value)
 
 	if (!*value || *rest || mode > 0666 || (mode & 0600) != 0600 || (mode & 0111))
 		return duoshm__invalid(
-			"\"%s\" is not an octal mode of 0600 and more, without execution", value);
+			"\"%s\" is not an octal mode: 06 and two digits, each 0, 2, 4 or 6", value);
 	*(unsigned *)member(key, base) = (unsigned)mode;
 	return 0;
 }
 
 #define SETUP(member) MEMBER(duoshm__setup, member)
 static const struct key device_keys[] = {
-	{"name", take_text, SETUP(name)},
-	{"backend", take_text, SETUP(backend)},
-	{"wave", take_text, SETUP(wave)},
+	{"name", take_name, SETUP(name)},
+	{"backend", take_backend, SETUP(backend)},
+	{"wave", take_wave, SETUP(wave)},
 	{"replay", take_text, SETUP(replay)},
-	{"period", take_period, SETUP(period_s)},
-	{"rate", take_rate, SETUP(rate_hz)},
+	{"period", take_real, SETUP(period_s), .unit = "s", .range = {DUOSHM__PERIODS}},
+	{"rate", take_real, SETUP(rate_hz), .unit = "Hz", .range = {DUOSHM__RATES}},
 	{"mode", take_mode, SETUP(mode)},
-	{"once", take_truth, SETUP(once)},
+	{"once", take_whole, SETUP(once)},
 	{"bits", take_whole, SETUP(bits), .low = 1, .high = DUOSHM__BITS_MAX},
 	{"seed", take_whole, SETUP(seed), .low = 0, .high = INT64_MAX},
 	{"start", take_choice, SETUP(start_now), .no = "capture", .yes = "now"},
 	{"pace", take_choice, SETUP(fast), .no = "real", .yes = "fast"},
+	{.name = NULL},
 };
 
 int duoshm__setup_set(struct duoshm__setup *setup, const char *key, const char *value)
 {
-	const struct key *known = find_key(device_keys, DUOSHM__COUNT(device_keys), key);
+	const struct key *known = find_key(device_keys, key);
 
-	if (!known)
-		return duoshm__invalid("unknown key \"%s\" of [device]", key);
-	return known->take(known, setup, value);
+	return known ? known->take(known, setup, value) : DUOSHM_ERR_INVALID;
 }
 
 /* ---- [register NAME] ---- */
@@ -197,50 +210,27 @@ static const struct key register_keys[] = {
 	{"low_alarm", take_level, REGISTER(about.low_alarm)},
 	{"high_alarm", take_level, REGISTER(about.high_alarm)},
 	{"hihi", take_level, REGISTER(about.hihi)},
+	{.name = NULL},
 };
 
-static int check_name(const char *name)
+static int add_register(struct duoshm__setup *setup, const char *name, int line)
 {
-	size_t length = strlen(name);
+	struct duoshm__register_setup *reg = &setup->reg[setup->registers];
+	size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 
-	if (length == 0 || length >= sizeof((struct duoshm_register *)0)->name)
-		return duoshm__invalid("a register's name has 1 to 31 characters");
-	for (size_t i = 0; i < length; i++)
-		if (!(name[i] >= 'A' && name[i] <= 'Z') &&
-			!(i && (name[i] == '_' || (name[i] >= '0' && name[i] <= '9'))))
-			return duoshm__invalid(
-				"\"%s\" is not a register's name: capitals, digits and _, a "
-				"capital first",
-				name);
-	return 0;
-}
-
-/* The register of that name, made if it is new. */
-static int find_register(
-	struct duoshm__setup *setup, const char *name, struct duoshm__register_setup **out)
-{
-	struct duoshm__register_setup *grown, *reg;
-	int err = check_name(name);
-
-	if (err)
-		return err;
-	for (unsigned i = 0; i < setup->registers; i++) {
-		if (strcmp(setup->reg[i].about.name, name) == 0) {
-			*out = &setup->reg[i];
-			return 0;
-		}
-	}
-	if (setup->registers == DUOSHM_REGISTERS_MAX / 2)
-		return duoshm__invalid("more than %d registers", DUOSHM_REGISTERS_MAX / 2);
-	grown = realloc(setup->reg, (setup->registers + 1) * sizeof *grown);
-	if (!grown)
-		return duoshm__no_memory("registers");
-	setup->reg = grown;
-	reg = &grown[setup->registers++];
-	memset(reg, 0, sizeof *reg);
+	if (name[length] || length >= sizeof reg->about.name || *name < 'A' || *name > 'Z')
+		return duoshm__invalid("\"%s\" is not a register's name: 1 to 31 capitals, digits "
+				       "and _, a capital first",
+			name);
+	for (unsigned i = 0; i < setup->registers; i++)
+		if (strcmp(setup->reg[i].about.name, name) == 0)
+			return duoshm__invalid("two registers are named %s", name);
+	if (setup->registers == DUOSHM__COUNT(setup->reg))
+		return duoshm__invalid("more than %zu registers", DUOSHM__COUNT(setup->reg));
+	setup->registers++;
 	reg->about = duoshm__register_plain;
+	reg->line = line;
 	DUOSHM__SET(reg->about.name, name);
-	*out = reg;
 	return 0;
 }
 
@@ -248,81 +238,124 @@ static int find_register(
 
 struct reading {
 	struct duoshm__setup *setup;
-	const char *path;
 	FILE *file;
 	int line; /* of what is being looked at */
-	int code, fault_line;
+	int code; /* of the first fault, which ends it */
+	/* the section */
+	const struct key *keys;             /* NULL: none yet */
+	struct duoshm__register_setup *reg; /* NULL: [device] */
+	unsigned given;                     /* keys, a bit each */
+	int device;                         /* [device] was there */
 };
 
-/* libinih tells no line to its handler in every build, so that the reader counts them itself. */
+static void note(struct reading *r, int code)
+{
+	r->code = code ? duoshm__blame("%s:%d", r->setup->path, r->line) : 0;
+}
+
+static int begin_section(struct reading *r, const char *name)
+{
+	r->given = 0;
+	if (strcmp(name, "device") == 0) {
+		r->keys = device_keys;
+		r->reg = NULL;
+		return r->device++ ? duoshm__invalid("[device] is there twice") : 0;
+	}
+	if (strncmp(name, "register ", 9) != 0)
+		return duoshm__invalid(
+			"unknown section [%s]; there are [device] and [register NAME]", name);
+	r->keys = register_keys;
+	r->reg = &r->setup->reg[r->setup->registers];
+	return add_register(r->setup, name + 9 + strspn(name + 9, " "), r->line);
+}
+
+/*
+ * libinih tells its handler neither the line, in every build, nor of a section without keys: so the reader looks at both.
+ * Blanks at the front would make a line the end of the value before it.
+ */
 static char *next_line(char *line, int size, void *arg)
 {
 	struct reading *r = arg;
-	char *got = fgets(line, size, r->file);
+	char *got = r->code ? NULL : fgets(line, size, r->file), *text, *end;
 
-	if (got)
-		r->line++;
-	if (got && !strchr(got, '\n') && !feof(r->file) && !r->code)
-		r->code = duoshm__invalid(
-			"%s:%d: is longer than %d characters", r->path, r->line, size - 2);
-	return got;
+	if (!got)
+		return NULL;
+	r->line++;
+	text = got + strspn(got, " \t\357\273\277"); /* and a byte order mark */
+	end = *text == '[' ? strchr(text, ']') : NULL;
+	if (!strchr(got, '\n') && !feof(r->file)) {
+		note(r, duoshm__invalid("is longer than %d characters", size - 2));
+	} else if (end) {
+		*end = '\0';
+		note(r, begin_section(r, text + 1));
+		*end = ']';
+	}
+	memmove(got, text, strlen(text) + 1);
+	return r->code ? NULL : got;
 }
 
-static int take_key(struct reading *r, const char *section, const char *key, const char *value)
+/* A recording lies beside the description, unless its path is absolute. */
+static int take_recording(const struct key *key, struct duoshm__setup *setup, const char *value)
 {
-	struct duoshm__register_setup *reg = NULL;
-	const struct key *known;
+	const char *slash = strrchr(setup->path, '/');
+	int folder = slash && *value != '/' ? (int)(slash + 1 - setup->path) : 0;
+	char path[sizeof setup->replay + 1];
 	int err;
 
-	if (strcmp(section, "device") == 0)
-		return duoshm__setup_set(r->setup, key, value);
-	if (strncmp(section, "register ", 9) != 0)
-		return duoshm__invalid(
-			"unknown section [%s]; there are [device] and [register NAME]", section);
-	err = find_register(r->setup, section + 9 + strspn(section + 9, " "), &reg);
-	if (err)
-		return err;
-	reg->line = r->line;
-	known = find_key(register_keys, DUOSHM__COUNT(register_keys), key);
-	if (!known)
-		return duoshm__invalid("unknown key \"%s\" of [register %s]", key, reg->about.name);
-	return known->take(known, reg, value);
+	snprintf(path, sizeof path, "%.*s%s", folder, setup->path, value);
+	err = key->take(key, setup, path);
+	return err || access(path, R_OK) == 0 ? err : duoshm__fail_file(path);
+}
+
+static int take_key(struct reading *r, const char *name, const char *value)
+{
+	const struct key *key;
+	unsigned bit;
+
+	if (!r->keys)
+		return duoshm__invalid("\"%s\" stands before the first section", name);
+	key = find_key(r->keys, name);
+	if (!key)
+		return DUOSHM_ERR_INVALID;
+	bit = 1u << (key - r->keys);
+	if (r->given & bit)
+		return duoshm__invalid("\"%s\" is given twice", name);
+	r->given |= bit;
+	if (r->reg)
+		r->reg->line = r->line;
+	else if (strcmp(name, "replay") == 0)
+		return take_recording(key, r->setup, value);
+	return key->take(key, r->reg ? (void *)r->reg : r->setup, value);
 }
 
 static int handle(void *arg, const char *section, const char *key, const char *value)
 {
 	struct reading *r = arg;
-	char cause[256];
 
-	if (r->code)
-		return 0;
-	r->code = take_key(r, section, key, value);
-	if (!r->code)
-		return 1;
-	r->fault_line = r->line;
-	DUOSHM__SET(cause, duoshm_failure()->cause);
-	duoshm__fail(r->code, "%s:%d: %s", r->path, r->line, cause);
-	return 0;
+	(void)section;
+	note(r, take_key(r, key, value));
+	return !r->code;
 }
 
 int duoshm__setup_read(struct duoshm__setup *setup, const char *path)
 {
-	struct reading r = {.setup = setup, .path = path, .file = fopen(path, "r")};
+	struct reading r = {.setup = setup};
+	int err = duoshm__open_file(path, &r.file);
 	int line, failed;
 
-	if (!r.file)
-		return duoshm__fail_file(path);
+	if (err)
+		return err;
+	setup->path = path;
 	line = ini_parse_stream(next_line, &r, handle, &r);
 	failed = ferror(r.file);
 	fclose(r.file);
 	/* a broken line makes faults of lines behind it */
-	if (r.code && (line <= 0 || line >= r.fault_line))
+	if (r.code && (line <= 0 || line >= r.line))
 		return r.code;
-	if (failed)
+	if (failed || line < 0)
 		return duoshm__invalid("%s: cannot be read", path);
-	if (line > 0)
-		return duoshm__invalid("%s:%d: is neither a [section] nor key = value", path, line);
-	return line < 0 ? duoshm__fail(DUOSHM_ERR_NO_SPACE, "%s: cannot be read", path) : 0;
+	return line ? duoshm__invalid("%s:%d: is neither a [section] nor key = value", path, line)
+		    : 0;
 }
 #else
 int duoshm__setup_read(struct duoshm__setup *setup, const char *path)
@@ -335,6 +368,18 @@ int duoshm__setup_read(struct duoshm__setup *setup, const char *path)
 
 /* ---- does it make sense together? ---- */
 
+/* Those that are given. */
+static int check_levels(const struct duoshm_register *about)
+{
+	const double levels[] = {about->lolo, about->low_alarm, about->high_alarm, about->hihi};
+	double last = -INFINITY;
+
+	for (size_t i = 0; i < DUOSHM__COUNT(levels); last = fmax(last, levels[i++]))
+		if (levels[i] < last)
+			return duoshm__invalid("lolo, low_alarm, high_alarm and hihi must rise");
+	return 0;
+}
+
 static int check_register(const struct duoshm__register_setup *reg)
 {
 	const struct duoshm_register *about = &reg->about;
@@ -343,6 +388,8 @@ static int check_register(const struct duoshm__register_setup *reg)
 
 	if (isnan(about->low) != isnan(about->high) || about->low > about->high)
 		return duoshm__invalid("low and high are given together, low first");
+	if (check_levels(about))
+		return DUOSHM_ERR_INVALID;
 	if (!reg->wave[0])
 		return reg->value[0] ? duoshm__value_parse(about, reg->value, &value) : 0;
 	if (about->type != DUOSHM_TYPE_REAL)
@@ -355,23 +402,11 @@ static int check_register(const struct duoshm__register_setup *reg)
 	return duoshm__signal_parse(&signal, reg->wave, about->unit);
 }
 
-int duoshm__setup_check(const struct duoshm__setup *setup, const char *path)
+int duoshm__setup_check(const struct duoshm__setup *setup)
 {
-	struct duoshm__signal signal;
-	char cause[256];
-	int err;
-
-	duoshm__signal_init(&signal, DUOSHM__BITS_MAX, 0);
-	err = duoshm__signal_parse(&signal, setup->wave, "V");
-	if (err)
-		return err;
-	for (unsigned i = 0; i < setup->registers; i++) {
-		err = check_register(&setup->reg[i]);
-		if (!err)
-			continue;
-		DUOSHM__SET(cause, duoshm_failure()->cause);
-		return duoshm__fail(err, "%s:%d: register %s: %s", path, setup->reg[i].line,
-			setup->reg[i].about.name, cause);
-	}
+	for (unsigned i = 0; i < setup->registers; i++)
+		if (check_register(&setup->reg[i]))
+			return duoshm__blame("%s:%d: register %s", setup->path, setup->reg[i].line,
+				setup->reg[i].about.name);
 	return 0;
 }

@@ -22,7 +22,6 @@
 
 #define DUOSHM__WAVE_SIZE 128
 #define DUOSHM__BITS_MAX  64
-#define DUOSHM__RATE_MAX  1e8
 
 /* A register of the user's own. */
 struct duoshm__register_setup {
@@ -32,6 +31,7 @@ struct duoshm__register_setup {
 	int line;                     /* of the file: begins messages about it */
 };
 
+/* Large. */
 struct duoshm__setup {
 	char name[DUOSHM_NAME_SIZE];
 	char backend[8];
@@ -46,17 +46,20 @@ struct duoshm__setup {
 	int fast;          /* as fast as possible instead of at the rate */
 	unsigned mode;
 	unsigned registers;
-	struct duoshm__register_setup *reg; /* duoshm__setup_free */
+	struct duoshm__register_setup reg[DUOSHM_REGISTERS_MAX / 2];
+	const char *path; /* of the file; NULL: none was read */
 };
 
 void duoshm__setup_init(struct duoshm__setup *setup);
-void duoshm__setup_free(struct duoshm__setup *setup);
 
 /* One thing of [device], as the file has it and as options have it: "bits", "10". INVALID, with a cause. */
 int duoshm__setup_set(struct duoshm__setup *setup, const char *key, const char *value);
-/* Reads a file. INVALID with "FILE:LINE: ...", NOT_FOUND, PERMISSION, UNSUPPORTED (built without libinih). */
+/*
+ * Reads a file, whose path is kept. A recording is looked for beside it. INVALID with "FILE:LINE: ..."; NOT_FOUND,
+ * PERMISSION: the file or the recording; UNSUPPORTED (built without libinih).
+ */
 int duoshm__setup_read(struct duoshm__setup *setup, const char *path);
-/* Is every wave known, does every limit make sense? INVALID; the server need not ask again. */
-int duoshm__setup_check(const struct duoshm__setup *setup, const char *path);
+/* Does each register make sense as a whole? INVALID; the server need not ask again. */
+int duoshm__setup_check(const struct duoshm__setup *setup);
 
 #endif

@@ -43,30 +43,23 @@ static void close_lane(struct duoshm__lane *lane)
 }
 
 /*
- * Once it is open: the name was, and still is, the very lane that was listed, and its user may write to the device. The
- * generation alone would prove nothing, for an entry is text of its owner's.
+ * After it was opened, the name must still be that of the lane that was listed, and its user one who may write to the device:
+ * the generation alone would prove nothing, for an entry is text of its owner's.
  */
-static int check_user(const struct duoshm__lanes *lanes, const struct duoshm__lane *lane)
-{
-	struct duoshm_stat st = DUOSHM_STAT_INIT;
-	int err = duoshm_stat(lanes->ctx, lane->name, &st);
-
-	if (!err && st.generation != lane->generation)
-		err = DUOSHM_ERR_NOT_FOUND; /* the next scan lists the new one */
-	if (!err && !duoshm__may_write(lanes->ctx, &lanes->device_stat, &st))
-		err = DUOSHM_ERR_REFUSED;
-	return err;
-}
-
 static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 {
+	struct duoshm_stat st = DUOSHM_STAT_INIT;
 	struct duoshm__lane_header head;
 	int err = duoshm_segment_open(lanes->ctx, lane->name, 0, 0, &lane->segment);
 
 	if (!err)
-		err = check_user(lanes, lane);
+		err = duoshm_stat(lanes->ctx, lane->name, &st);
 	if (err < 0)
 		return err;
+	if (st.generation != lane->generation)
+		return DUOSHM_ERR_NOT_FOUND;
+	if (!duoshm__may_write(lanes->ctx, &lanes->device_stat, &st))
+		return DUOSHM_ERR_REFUSED;
 	if (duoshm_segment_owner_alive(lane->segment) == 0) {
 		duoshm_remove(lanes->ctx, lane->name);
 		return DUOSHM_ERR_PEER_DEAD;

@@ -64,22 +64,19 @@ void duoshm__lane_detach(struct duoshm_queue *queue[DUOSHM__LANE_QUEUES])
 	}
 }
 
-/*
- * Does the directory give its own group to whatever is made in it, by whomever? BSD's do, Linux's with the set-group-ID
- * bit. Then an entry's group proves nothing where everybody may make entries.
- */
-static int gives_its_group(const char *directory, unsigned gid)
-{
-	struct stat st;
-
-	return stat(directory, &st) < 0 || (st.st_gid == (gid_t)gid && (st.st_mode & S_IWOTH));
-}
-
 int duoshm__may_write(
 	const struct duoshm *ctx, const struct duoshm_stat *object, const struct duoshm_stat *by)
 {
+	struct stat directory;
+
 	if (by->uid == 0 || by->uid == object->uid || (object->mode & S_IWOTH))
 		return 1;
-	return (object->mode & S_IWGRP) && by->gid == object->gid &&
-	       !gives_its_group(duoshm_directory(ctx), by->gid);
+	if (!(object->mode & S_IWGRP) || by->gid != object->gid)
+		return 0;
+	/*
+	 * BSD's directories, and Linux's with the set-group-ID bit, give their own group to whatever is made in them, by
+	 * whomever: where everybody may do so, that group proves nothing.
+	 */
+	return stat(duoshm_directory(ctx), &directory) == 0 &&
+	       !(directory.st_gid == (gid_t)by->gid && (directory.st_mode & S_IWOTH));
 }

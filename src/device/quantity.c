@@ -48,7 +48,7 @@ int duoshm__quantity(const char *text, const char *unit, double *out)
 
 	errno = 0;
 	value = strtod(text, &rest);
-	if (rest == text || !isfinite(value))
+	if (rest == text)
 		return duoshm__invalid("\"%s\" is not a number", text);
 	rest += strspn(rest, BLANKS);
 	if (*rest && strcmp(rest, unit) != 0) {
@@ -60,8 +60,20 @@ int duoshm__quantity(const char *text, const char *unit, double *out)
 				"\"%s\" is not a number%s%s", text, *unit ? " in " : "", unit);
 		value = value / prefixes[i].divide * prefixes[i].multiply;
 	}
+	if (!isfinite(value))
+		return duoshm__invalid("\"%s\" is not a number", text);
 	*out = value;
 	return 0;
+}
+
+int duoshm__between(const char *what, double value, double low, double high, const char *unit)
+{
+	const char *blank = *unit ? " " : "";
+
+	if (value >= low && value <= high)
+		return 0;
+	return duoshm__invalid("%g%s%s is no %s between %g and %g%s%s", value, blank, unit, what,
+		low, high, blank, unit);
 }
 
 int duoshm__whole(const char *text, int64_t low, int64_t high, int64_t *out)

@@ -11,6 +11,8 @@
  * without the unit. 0, or INVALID with a cause.
  */
 int duoshm__quantity(const char *text, const char *unit, double *out);
+/* 0, or INVALID: "0 s is no period between 1e-09 and 1e+09 s". */
+int duoshm__between(const char *what, double value, double low, double high, const char *unit);
 /* A whole number, decimal or 0x. */
 int duoshm__whole(const char *text, int64_t low, int64_t high, int64_t *out);
 /* "on", "off", "true", "false", "yes", "no", "1", "0". */

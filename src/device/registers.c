@@ -133,20 +133,16 @@ int duoshm__value_parse(
 	const struct duoshm_register *about, const char *text, struct duoshm_value *out)
 {
 	struct duoshm_value value = {.type = about->type};
-	char cause[256];
 	double v;
 	int err = parse_plain(about, text, &value);
 
-	if (err) {
-		DUOSHM__SET(cause, duoshm_failure()->cause);
-		return duoshm__fail(err, "%s: %s (it is %s)", about->name, cause,
-			duoshm_type_name(about->type));
-	}
+	if (err)
+		return duoshm__blame("%s register", duoshm_type_name(about->type));
 	v = about->type == DUOSHM_TYPE_REAL ? value.real : (double)value.integer;
 	if (about->type <= DUOSHM_TYPE_INTEGER && about->low <= about->high &&
 		(v < about->low || v > about->high))
-		return duoshm__invalid("%s: %s is beyond its limits, %g to %g %s", about->name,
-			text, about->low, about->high, about->unit);
+		return duoshm__invalid("%s is beyond its limits, %g to %g%s%s", text, about->low,
+			about->high, about->unit[0] ? " " : "", about->unit);
 	*out = value;
 	return 0;
 }

@@ -31,7 +31,7 @@ void duoshm__registers_number(struct duoshm__registers *registers, unsigned inde
 void duoshm__registers_value(struct duoshm__registers *registers, unsigned index,
 	const struct duoshm_value *value, int64_t now_ns);
 
-/* Text to a value of the register's type and within its limits; INVALID, with a cause that names the register. */
+/* Text to a value of the register's type and within its limits; INVALID. */
 int duoshm__value_parse(
 	const struct duoshm_register *about, const char *text, struct duoshm_value *out);
 /* "0.587 V" */

@@ -8,6 +8,7 @@
 #include "device/replay.h"
 
 #include "core/failure.h"
+#include "device/quantity.h"
 #include "device/signal.h"
 #include "device/text.h"
 
@@ -16,12 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 struct duoshm__replay {
 	const struct duoshm__source *source;
 	void *state;
-	struct duoshm_format format;
+	struct duoshm__recording recording;
 	unsigned bits; /* to reduce the samples to; 0: they stay as they are */
 };
 
@@ -31,18 +31,14 @@ static int choose_source(const char *path, const struct duoshm__source **out)
 	static const char *const magics[] = {
 		"RIFF", "RIFX", "RF64", "FORM", "fLaC", "OggS", ".snd"};
 	char head[512] = "";
-	struct stat st;
 	size_t length;
-	FILE *file = fopen(path, "rb");
+	FILE *file;
 	const char *suffix = strrchr(path, '.');
 	int sound = suffix && strcasecmp(suffix, ".wav") == 0;
+	int err = duoshm__open_file(path, &file);
 
-	if (!file)
-		return duoshm__fail_file(path);
-	if (fstat(fileno(file), &st) == 0 && !S_ISREG(st.st_mode)) {
-		fclose(file);
-		return duoshm__invalid("%s: is not a regular file", path);
-	}
+	if (err)
+		return err;
 	length = fread(head, 1, sizeof head, file);
 	fclose(file);
 	if (length == 0)
@@ -59,29 +55,36 @@ int duoshm__replay_open(
 	const char *path, unsigned bits, double rate_hz, struct duoshm__replay **out)
 {
 	struct duoshm__replay *replay = calloc(1, sizeof *replay);
+	struct duoshm_format *format;
 	int err;
 
 	if (!replay)
 		return duoshm__no_memory("a replay");
+	format = &replay->recording.format;
+	format->rate_hz = rate_hz;
 	err = choose_source(path, &replay->source);
 	if (!err)
-		err = replay->source->open(path, &replay->format, &replay->state);
+		err = replay->source->open(path, &replay->recording, &replay->state);
+	if (!err && duoshm__between("rate", format->rate_hz, DUOSHM__RATES, "Hz"))
+		err = duoshm__blame("%s", path);
 	if (err) {
-		free(replay);
+		duoshm__replay_close(replay);
 		return err;
 	}
-	if (rate_hz > 0)
-		replay->format.rate_hz = rate_hz;
-	if (bits &&
-		(replay->format.sample_type == DUOSHM_SAMPLE_REAL64 || bits < replay->format.bits))
-		replay->format.bits = replay->bits = bits;
+	if (bits && (format->sample_type == DUOSHM_SAMPLE_REAL64 || bits < format->bits))
+		format->bits = replay->bits = bits;
 	*out = replay;
 	return 0;
 }
 
 const struct duoshm_format *duoshm__replay_format(const struct duoshm__replay *replay)
 {
-	return &replay->format;
+	return &replay->recording.format;
+}
+
+const char *duoshm__replay_unit(const struct duoshm__replay *replay, unsigned channel)
+{
+	return replay->recording.unit[channel];
 }
 
 /* To the nearest of 2^bits steps, left-justified still; the topmost step saturates. */
@@ -95,18 +98,20 @@ static int32_t reduce(int32_t sample, unsigned bits)
 
 int duoshm__replay_read(struct duoshm__replay *replay, void *samples, unsigned frames)
 {
-	int got = replay->source->read(replay->state, replay->format.sample_type, samples, frames);
-	size_t count = got > 0 ? (size_t)got * replay->format.channels : 0;
+	const struct duoshm_format *format = &replay->recording.format;
+	double reach = replay->recording.reach; /* beyond which there is nothing */
+	int got = replay->source->read(replay->state, format->sample_type, samples, frames);
+	size_t count = got > 0 ? (size_t)got * format->channels : 0;
 	int32_t *integers = samples;
 	double *reals = samples;
 
 	for (size_t i = 0; replay->bits && i < count; i++) {
-		if (replay->format.sample_type == DUOSHM_SAMPLE_INT32)
+		if (format->sample_type == DUOSHM_SAMPLE_INT32)
 			integers[i] = reduce(integers[i], replay->bits);
-		else if (!isnan(reals[i])) /* full scale of a real file is -1 to 1 */
-			reals[i] =
-				duoshm__dequantise(duoshm__quantise(reals[i], -1, 1, replay->bits),
-					-1, 1, replay->bits);
+		else if (!isnan(reals[i]))
+			reals[i] = reach * duoshm__dequantise(duoshm__quantise(reals[i] / reach, -1,
+								      1, replay->bits),
+						   -1, 1, replay->bits);
 	}
 	return got;
 }
@@ -120,6 +125,7 @@ void duoshm__replay_close(struct duoshm__replay *replay)
 {
 	if (!replay)
 		return;
-	replay->source->close(replay->state);
+	if (replay->state)
+		replay->source->close(replay->state);
 	free(replay);
 }

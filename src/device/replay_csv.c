@@ -2,7 +2,7 @@
 /*
  * CSV files: one line per frame, one column per channel, separated by comma, semicolon or tab. A first line that is
  * not all numbers names the columns, "VOLT (V)" or "VOLT [V]" with a unit. A column named time, t, time_s, t_ns ... gives the
- * rate, columns named frame, sample, index or seq are left out. Blank lines and lines that begin with # do not count.
+ * rate, and must be even; columns named frame, sample, index or seq are left out. Blank lines and lines that begin with # do not count.
  *
  * The whole file is read and checked at once, so that a fault is told with its line before anything is played.
  */
@@ -19,34 +19,47 @@
 #include <string.h>
 #include <strings.h>
 
-#define USUAL_RATE  10.0        /* Hz, of a file without times */
-#define BLANKS      " \t\r\n\"" /* around a field */
+#define USUAL_RATE  10.0      /* Hz, of a file without times */
+#define BLANKS      " \t\r\n" /* around a field */
 #define COLUMNS_MAX (DUOSHM_CHANNELS_MAX + 4)
 
 enum role { CHANNEL, TIME, IGNORED };
 
 struct csv {
-	const char *path; /* this and the format: while it is read */
-	struct duoshm_format *format;
+	const char *path; /* this and the recording: while it is read */
+	struct duoshm__recording *recording;
 	unsigned line;
 	char separator;
 	unsigned columns, channels;
 	enum role role[COLUMNS_MAX];
 	double time_unit;
-	double first_time, last_time;
+	double first_time, last_time, step;
 	double *samples;
 	size_t frames, room, next;
 };
 
-/* Cuts the line into its fields. How many; more than COLUMNS_MAX are counted and not kept. */
-static unsigned split(char *line, char separator, char *field[COLUMNS_MAX])
+/* What is wrong with the line at hand. */
+#define refuse(csv, ...)                                                                           \
+	(duoshm__invalid(__VA_ARGS__), duoshm__blame("%s: line %u", (csv)->path, (csv)->line))
+
+/*
+ * Cuts the line into its fields; quotes, between which a separator is none, become blanks. How many; more than COLUMNS_MAX are
+ * counted and not kept.
+ */
+static int split(struct csv *csv, char *line, char *field[COLUMNS_MAX])
 {
-	unsigned n = 0;
+	int n = 0;
 
 	for (char *next = line; next; n++) {
-		char *start = next;
+		char *start = next, *end = next + strspn(next, " ");
 
-		next = strchr(start, separator);
+		for (int quotes = *end == '"' ? 2 : 0; quotes > 0; quotes--) {
+			end = strchr(end, '"');
+			if (!end)
+				return refuse(csv, "a quote is not closed");
+			*end = ' ';
+		}
+		next = strchr(end, csv->separator);
 		if (next)
 			*next++ = '\0';
 		if (n < COLUMNS_MAX)
@@ -55,6 +68,7 @@ static unsigned split(char *line, char separator, char *field[COLUMNS_MAX])
 	return n;
 }
 
+/* What is a number to strtod, but no decimal one, is refused where it counts. */
 static int to_number(const char *text, double *out)
 {
 	char *rest;
@@ -112,7 +126,7 @@ static char *cut_unit(char *name)
 
 static void read_names(struct csv *csv, char **field)
 {
-	struct duoshm_format *format = csv->format;
+	struct duoshm__recording *recording = csv->recording;
 
 	for (unsigned i = 0; i < csv->columns; i++) {
 		char *unit = cut_unit(field[i]);
@@ -124,9 +138,8 @@ static void read_names(struct csv *csv, char **field)
 		} else if (is_counter(field[i])) {
 			csv->role[i] = IGNORED;
 		} else if (csv->channels++ < DUOSHM_CHANNELS_MAX) {
-			DUOSHM__SET(format->names[csv->channels - 1], field[i]);
-			if (csv->channels == 1)
-				DUOSHM__SET(format->unit, unit);
+			DUOSHM__SET(recording->format.names[csv->channels - 1], field[i]);
+			DUOSHM__SET(recording->unit[csv->channels - 1], unit);
 		}
 	}
 }
@@ -134,6 +147,7 @@ static void read_names(struct csv *csv, char **field)
 /* The first line that counts: how many columns? 1: it names them; 0: it is a frame. */
 static int begin(struct csv *csv, char **field, unsigned columns)
 {
+	struct duoshm_format *format = &csv->recording->format;
 	double ignored;
 	int named = 0;
 
@@ -145,10 +159,9 @@ static int begin(struct csv *csv, char **field, unsigned columns)
 	else
 		csv->channels = columns;
 	if (csv->channels < 1 || csv->channels > DUOSHM_CHANNELS_MAX || columns > COLUMNS_MAX)
-		return duoshm__invalid("%s: line %u: there must be 1 to %d columns of samples",
-			csv->path, csv->line, DUOSHM_CHANNELS_MAX);
+		return refuse(csv, "there must be 1 to %d columns of samples", DUOSHM_CHANNELS_MAX);
 	for (unsigned i = 0; !named && i < csv->channels; i++)
-		snprintf(csv->format->names[i], sizeof csv->format->names[i], "CH%u", i + 1);
+		snprintf(format->names[i], sizeof format->names[i], "CH%u", i + 1);
 	return named;
 }
 
@@ -167,13 +180,26 @@ static int make_room(struct csv *csv)
 	return 0;
 }
 
-static int take_time(struct csv *csv, double time)
+/* A step may differ from the first one by 1 %, half a microsecond, or two last digits where these are fine enough. */
+static int take_time(struct csv *csv, const char *text, double time)
 {
+	const char *point = strchr(text, '.');
+	double digit = pow(10, point ? -(double)strspn(point + 1, "0123456789") : 0);
+	double slack = fmax(csv->step / 100, 0.5e-6 / csv->time_unit);
+	double step = time - csv->last_time;
+
+	if (digit < csv->step / 20)
+		slack = fmax(slack, 2 * digit);
+	if (csv->frames && !(step > 0))
+		return refuse(csv, "the time does not go on");
+	if (csv->frames > 1 && csv->recording->format.rate_hz <= 0 &&
+		fabs(step - csv->step) > slack)
+		return refuse(csv, "a step of %g where the first was %g; --rate replays it evenly",
+			step, csv->step);
 	if (csv->frames == 0)
 		csv->first_time = time;
-	else if (!(time > csv->last_time))
-		return duoshm__invalid(
-			"%s: line %u: the time does not go on", csv->path, csv->line);
+	if (csv->frames == 1)
+		csv->step = step;
 	csv->last_time = time;
 	return 0;
 }
@@ -184,21 +210,22 @@ static int read_frame(struct csv *csv, char **field, unsigned columns)
 	int err = make_room(csv);
 
 	if (!err && columns != csv->columns)
-		err = duoshm__invalid("%s: line %u: %u columns instead of %u", csv->path, csv->line,
-			columns, csv->columns);
+		err = refuse(csv, "columns: %u instead of %u", columns, csv->columns);
 	if (err)
 		return err;
 	to = csv->samples + csv->frames * csv->channels;
 	for (unsigned i = 0; !err && i < columns; i++) {
 		if (csv->role[i] == IGNORED)
 			continue;
-		if (!to_number(field[i], &value))
-			err = duoshm__invalid("%s: line %u: \"%.40s\" is not a number", csv->path,
-				csv->line, field[i]);
+		if (!to_number(field[i], &value) || isinf(value) || strpbrk(field[i], "xX("))
+			err = refuse(csv, "\"%.40s\" is not a number, decimal and finite, or nan",
+				field[i]);
 		else if (csv->role[i] == TIME)
-			err = take_time(csv, value);
+			err = take_time(csv, field[i], value);
 		else
 			*to++ = value;
+		if (!err && csv->role[i] == CHANNEL)
+			csv->recording->reach = fmax(csv->recording->reach, fabs(value));
 	}
 	csv->frames += !err;
 	return err;
@@ -207,8 +234,7 @@ static int read_frame(struct csv *csv, char **field, unsigned columns)
 static int read_line(struct csv *csv, char *line)
 {
 	char *field[COLUMNS_MAX];
-	unsigned columns;
-	int result = 0;
+	int columns, result = 0;
 
 	csv->line++;
 	if (csv->line == 1 && strncmp(line, "\357\273\277", 3) == 0)
@@ -217,11 +243,13 @@ static int read_line(struct csv *csv, char *line)
 		return 0;
 	if (!csv->separator)
 		csv->separator = strchr(line, ';') ? ';' : strchr(line, '\t') ? '\t' : ',';
-	columns = split(line, csv->separator, field);
+	columns = split(csv, line, field);
+	if (columns < 0)
+		return columns;
 	if (!csv->columns)
-		result = begin(csv, field, columns);
+		result = begin(csv, field, (unsigned)columns);
 	if (result == 0)
-		return read_frame(csv, field, columns);
+		return read_frame(csv, field, (unsigned)columns);
 	return result < 0 ? result : 0;
 }
 
@@ -261,33 +289,33 @@ static void csv_close(void *state)
 	free(csv);
 }
 
-static int csv_open(const char *path, struct duoshm_format *format, void **state)
+static int csv_open(const char *path, struct duoshm__recording *recording, void **state)
 {
-	struct csv *csv = calloc(1, sizeof *csv);
+	struct csv *csv = *state = calloc(1, sizeof *csv);
+	struct duoshm_format *format = &recording->format;
 	FILE *file;
 	int err;
 
 	if (!csv)
 		return duoshm__no_memory(path);
 	csv->path = path;
-	csv->format = format;
-	memset(format, 0, sizeof *format);
-	file = fopen(path, "r");
-	err = file ? read_lines(csv, file) : duoshm__fail_file(path);
-	if (file)
-		fclose(file);
-	if (err) {
-		csv_close(csv);
+	csv->recording = recording;
+	recording->reach = 1;
+	err = duoshm__open_file(path, &file);
+	if (err)
 		return err;
-	}
+	err = read_lines(csv, file);
+	fclose(file);
+	if (err)
+		return err;
 	format->sample_type = DUOSHM_SAMPLE_REAL64;
 	format->bits = 64;
 	format->scale = 1;
 	format->channels = csv->channels;
-	format->rate_hz = rate_of(csv);
+	if (format->rate_hz <= 0)
+		format->rate_hz = rate_of(csv);
 	format->total_frames = csv->frames;
 	DUOSHM__SET(format->source, "csv");
-	*state = csv;
 	return 0;
 }
 

@@ -38,6 +38,9 @@ static int check_whole(const char *path)
 	while (fseek(file, at, SEEK_SET) == 0 && fread(head, 1, 8, file) == 8) {
 		uint32_t length = little32(head + 4);
 
+		if (memcmp(head, "fmt ", 4) == 0 && fread(head, 1, 8, file) == 8 &&
+			little32(head + 4) == 0)
+			err = duoshm__invalid("%s: has a rate of 0 Hz", path);
 		/* a writer that could not know the length leaves all ones */
 		if (memcmp(head, "data", 4) == 0 && length != UINT32_MAX &&
 			length > (uint64_t)(end - at - 8))
@@ -74,9 +77,10 @@ static unsigned bits_of(int subtype, int *sample_type)
 	return 0;
 }
 
-static int describe(const char *path, const SF_INFO *info, struct duoshm_format *format)
+static int describe(const char *path, const SF_INFO *info, struct duoshm__recording *recording)
 {
-	memset(format, 0, sizeof *format);
+	struct duoshm_format *format = &recording->format;
+
 	format->bits = bits_of(info->format & SF_FORMAT_SUBMASK, &format->sample_type);
 	if (!format->bits)
 		return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
@@ -89,17 +93,20 @@ static int describe(const char *path, const SF_INFO *info, struct duoshm_format 
 	if (info->frames < 1)
 		return duoshm__invalid("%s: holds no samples", path);
 	format->channels = (unsigned)info->channels;
-	format->rate_hz = info->samplerate;
+	if (format->rate_hz <= 0)
+		format->rate_hz = info->samplerate;
+	recording->reach = 1;
 	format->total_frames = (uint64_t)info->frames;
 	format->scale = format->sample_type == DUOSHM_SAMPLE_INT32 ? 1 / 2147483648.0 : 1;
-	DUOSHM__SET(format->unit, "FS"); /* of full scale */
 	DUOSHM__SET(format->source, "wav");
-	for (unsigned i = 0; i < format->channels; i++)
+	for (unsigned i = 0; i < format->channels; i++) {
+		DUOSHM__SET(recording->unit[i], "FS"); /* of full scale */
 		snprintf(format->names[i], sizeof format->names[i], "CH%u", i + 1);
+	}
 	return 0;
 }
 
-static int sound_open(const char *path, struct duoshm_format *format, void **state)
+static int sound_open(const char *path, struct duoshm__recording *recording, void **state)
 {
 	SF_INFO info = {0};
 	SNDFILE *file;
@@ -111,7 +118,7 @@ static int sound_open(const char *path, struct duoshm_format *format, void **sta
 	if (!file)
 		return duoshm__invalid(
 			"%s: is no sound file that can be read: %s", path, sf_strerror(NULL));
-	err = describe(path, &info, format);
+	err = describe(path, &info, recording);
 	if (err)
 		sf_close(file);
 	else
@@ -151,9 +158,9 @@ const struct duoshm__source duoshm__source_sound = {
 
 #else /* without libsndfile the reader says so */
 
-static int sound_open(const char *path, struct duoshm_format *format, void **state)
+static int sound_open(const char *path, struct duoshm__recording *recording, void **state)
 {
-	(void)format;
+	(void)recording;
 	(void)state;
 	return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
 		"%s: this program was built without libsndfile, which reads sound files", path);

@@ -337,11 +337,9 @@ int duoshm__server_new(struct duoshm *ctx, const struct duoshm__setup *setup, in
 		return duoshm__no_memory("a device");
 	s->ctx = ctx;
 	s->setup = *setup;
-	s->setup.reg = NULL;
-	s->setup.registers = 0;
 	s->now = now;
 	anchor(s);
-	result = duoshm__server_build(s, setup);
+	result = duoshm__server_build(s);
 	if (result >= 0) {
 		int err;
 

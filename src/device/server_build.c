@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define USUAL_BITS   10
@@ -24,13 +25,22 @@
 #define STREAM_MAX   1048576
 #define BLOCK_MAX    16384 /* bytes: a capture queue holds several */
 
+/* That register cannot be: says where the description, or else which recording, tells of it. */
+static int blame(const struct duoshm__server *s, const char *name)
+{
+	for (unsigned i = 0; i < s->setup.registers; i++)
+		if (strcasecmp(s->setup.reg[i].about.name, name) == 0)
+			return duoshm__blame("%s:%d", s->setup.path, s->setup.reg[i].line);
+	return s->replay ? duoshm__blame("%s", s->setup.replay) : duoshm_failure()->code;
+}
+
 static int add(struct duoshm__server *s, const struct duoshm_register *about,
 	enum duoshm__role role, struct duoshm__channel *channel)
 {
 	int index = duoshm__registers_add(&s->registers, about);
 
 	if (index < 0)
-		return index;
+		return blame(s, about->name);
 	s->binding[index] = (struct duoshm__binding){role, channel};
 	if (role == DUOSHM__ROLE_CHANNEL)
 		channel->reg = (unsigned)index;
@@ -45,8 +55,10 @@ static int add_channel(
 	struct duoshm__channel *channel = &s->channel[s->format.channels];
 	int err;
 
-	if (s->format.channels == DUOSHM_CHANNELS_MAX)
-		return duoshm__invalid("more than %d registers have waves", DUOSHM_CHANNELS_MAX);
+	if (s->format.channels == DUOSHM_CHANNELS_MAX) {
+		duoshm__invalid("more than %d registers have waves", DUOSHM_CHANNELS_MAX);
+		return blame(s, about.name);
+	}
 	/* channels differ in their noise, a run repeats itself */
 	duoshm__signal_init(&channel->signal, s->format.bits,
 		s->setup.seed + s->format.channels * UINT64_C(0xd1342543de82ef95));
@@ -94,14 +106,8 @@ static void choose_samples(struct duoshm__server *s)
 	const struct duoshm__channel *first = &s->channel[0];
 	int integer = s->format.bits <= INTEGER_BITS;
 
-	DUOSHM__SET(format->unit, s->registers.about[first->reg].unit);
-	for (unsigned i = 1; i < format->channels; i++) {
-		const struct duoshm__channel *channel = &s->channel[i];
-
-		integer &= channel->low == first->low && channel->high == first->high;
-		if (strcmp(s->registers.about[channel->reg].unit, format->unit) != 0)
-			format->unit[0] = '\0';
-	}
+	for (unsigned i = 1; i < format->channels; i++)
+		integer &= s->channel[i].low == first->low && s->channel[i].high == first->high;
 	format->sample_type = integer ? DUOSHM_SAMPLE_INT32 : DUOSHM_SAMPLE_REAL64;
 	format->scale =
 		integer ? (first->high - first->low) / duoshm__full_scale(s->format.bits) : 1;
@@ -110,8 +116,9 @@ static void choose_samples(struct duoshm__server *s)
 	DUOSHM__SET(format->source, "signal");
 }
 
-static int build_signals(struct duoshm__server *s, const struct duoshm__setup *setup)
+static int build_signals(struct duoshm__server *s)
 {
+	const struct duoshm__setup *setup = &s->setup;
 	int err = 0;
 
 	s->format.bits = setup->bits ? setup->bits : USUAL_BITS;
@@ -153,7 +160,7 @@ static int build_replay(struct duoshm__server *s)
 		about.precision = 6;
 		DUOSHM__SET(about.description, "replayed");
 		register_name(s->format.names[i], i + 1, about.name, sizeof about.name);
-		DUOSHM__SET(about.unit, s->format.unit);
+		DUOSHM__SET(about.unit, duoshm__replay_unit(s->replay, i));
 		about.bits = s->format.sample_type == DUOSHM_SAMPLE_INT32 ? s->format.bits : 0;
 		err = add(s, &about, DUOSHM__ROLE_CHANNEL, &s->channel[i]);
 	}
@@ -170,16 +177,16 @@ struct usual {
 };
 
 static const struct usual of_channels[] = {
-	{DUOSHM__ROLE_PERIOD, DUOSHM_TYPE_REAL, 1, "PERIOD", "s", "of the signal", 1e-9, 1e9},
-	{DUOSHM__ROLE_AMPLITUDE, DUOSHM_TYPE_REAL, 1, "AMPLITUDE", NULL, "of the signal", 0, 0},
-	{DUOSHM__ROLE_OFFSET, DUOSHM_TYPE_REAL, 1, "OFFSET", NULL, "of the signal", 0, 0},
+	{DUOSHM__ROLE_PERIOD, DUOSHM_TYPE_REAL, 1, "PERIOD", "s", "of the signal", DUOSHM__PERIODS},
+	{DUOSHM__ROLE_AMPLITUDE, DUOSHM_TYPE_REAL, 1, "AMPLITUDE", NULL, "of the signal",
+		DUOSHM__LEVELS},
+	{DUOSHM__ROLE_OFFSET, DUOSHM_TYPE_REAL, 1, "OFFSET", NULL, "of the signal", DUOSHM__LEVELS},
 };
 
 static const struct usual of_devices[] = {
-	{DUOSHM__ROLE_RATE, DUOSHM_TYPE_REAL, 1, "RATE", "Hz", "frames per second", 1e-6,
-		DUOSHM__RATE_MAX},
+	{DUOSHM__ROLE_RATE, DUOSHM_TYPE_REAL, 1, "RATE", "Hz", "frames per second", DUOSHM__RATES},
 	{DUOSHM__ROLE_RUN, DUOSHM_TYPE_BOOLEAN, 1, "RUN", "", "does it make samples?", 0, 0},
-	{DUOSHM__ROLE_SEED, DUOSHM_TYPE_INTEGER, 1, "SEED", "", "of the random numbers", 0, 0},
+	{DUOSHM__ROLE_SEED, DUOSHM_TYPE_INTEGER, 1, "SEED", "", "of the random numbers", 0, 0x1p63},
 	{DUOSHM__ROLE_FRAMES, DUOSHM_TYPE_INTEGER, 0, "FRAMES", "", "made so far", 0, 0},
 	{DUOSHM__ROLE_LATE, DUOSHM_TYPE_INTEGER, 0, "LATE", "", "frames held up by a slow capture",
 		0, 0},
@@ -238,10 +245,23 @@ static int add_plain(struct duoshm__server *s, const struct duoshm__register_set
 	return err;
 }
 
-static int build_registers(struct duoshm__server *s, const struct duoshm__setup *setup)
+/* The stream has one unit, or none where channels differ. */
+static void choose_unit(struct duoshm__server *s)
 {
-	int err = setup->replay[0] ? build_replay(s) : build_signals(s, setup);
+	const char *first = s->registers.about[s->channel[0].reg].unit;
 
+	DUOSHM__SET(s->format.unit, first);
+	for (unsigned i = 1; i < s->format.channels; i++)
+		if (strcmp(s->registers.about[s->channel[i].reg].unit, first) != 0)
+			s->format.unit[0] = '\0';
+}
+
+static int build_registers(struct duoshm__server *s)
+{
+	const struct duoshm__setup *setup = &s->setup;
+	int err = setup->replay[0] ? build_replay(s) : build_signals(s);
+
+	choose_unit(s);
 	if (!err)
 		err = add_all_usual(s);
 	for (unsigned i = 0; !err && i < setup->registers; i++)
@@ -310,25 +330,12 @@ static int lay_out(struct duoshm__server *s, const struct duoshm__device_header 
 	return 0;
 }
 
-/* The name without its family. */
-static const char *plain_name(const char *name)
-{
-	const char *colon = strchr(name, ':');
-
-	return colon ? colon + 1 : name;
-}
-
 static int make_object(struct duoshm__server *s)
 {
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
 	struct duoshm__device_header head = {0};
 	int result, err;
 
-	if (strlen(plain_name(s->setup.name)) > DUOSHM_DEVICE_NAME_MAX)
-		return duoshm__fail(DUOSHM_ERR_NAME,
-			"a device's name has at most %d characters: its clients' lanes are named "
-			"after it",
-			DUOSHM_DEVICE_NAME_MAX);
 	fill_header(s, &head);
 	options.flags = DUOSHM_UNPUBLISHED;
 	options.kind = DUOSHM_KIND_DEVICE;
@@ -350,9 +357,9 @@ static int make_object(struct duoshm__server *s)
 	return err < 0 ? err : result;
 }
 
-int duoshm__server_build(struct duoshm__server *s, const struct duoshm__setup *setup)
+int duoshm__server_build(struct duoshm__server *s)
 {
-	int err = build_registers(s, setup);
+	int err = build_registers(s);
 
 	if (err)
 		return err;

@@ -38,7 +38,7 @@ struct duoshm__binding {
 
 struct duoshm__server {
 	struct duoshm *ctx;
-	struct duoshm__setup setup; /* without its registers */
+	struct duoshm__setup setup;
 	char full_name[DUOSHM_NAME_SIZE + 8];
 	struct duoshm_segment *segment;
 	struct duoshm__table *table;
@@ -68,7 +68,7 @@ struct duoshm__server {
 };
 
 /* server_build.c: channels, registers, the object. */
-int duoshm__server_build(struct duoshm__server *server, const struct duoshm__setup *setup);
+int duoshm__server_build(struct duoshm__server *server);
 
 /* server.c */
 void duoshm__server_start(struct duoshm__server *server);

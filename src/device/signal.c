@@ -62,13 +62,6 @@ static int find_wave(const char *name, size_t length)
 		(int)length, name);
 }
 
-int duoshm__signal_check_period(double period_s)
-{
-	if (isfinite(period_s) && period_s > 0)
-		return 0;
-	return duoshm__invalid("a period of %g s is not more than 0", period_s);
-}
-
 /* A share of one: "0.25", "25%", of a phase also "90deg". */
 static int parse_share(const char *text, double *out)
 {
@@ -89,16 +82,16 @@ static const struct {
 	const char *key;
 	size_t at;
 	const char *unit; /* NULL: the register's */
-	int share;        /* of one period */
 	int optional;     /* a text names it only where it is not the usual */
+	double low, high; /* both 0: a share of one period */
 } options[] = {
-	{"period", AT(period_s), "s", 0, 0},
-	{"amp", AT(amplitude), NULL, 0, 0},
-	{"amplitude", AT(amplitude), NULL, 0, 0},
-	{"offset", AT(offset), NULL, 0, 1},
-	{"phase", AT(phase), "", 1, 1},
-	{"duty", AT(duty), "", 1, 1},
-	{"noise", AT(noise), NULL, 0, 1},
+	{"period", AT(period_s), "s", 0, DUOSHM__PERIODS},
+	{"amp", AT(amplitude), NULL, 0, DUOSHM__LEVELS},
+	{"amplitude", AT(amplitude), NULL, 0, DUOSHM__LEVELS},
+	{"offset", AT(offset), NULL, 1, DUOSHM__LEVELS},
+	{"phase", AT(phase), "", 1, 0, 0},
+	{"duty", AT(duty), "", 1, 0, 0},
+	{"noise", AT(noise), NULL, 1, 0, 1e15},
 };
 #define N_OPTIONS (DUOSHM__COUNT(options))
 
@@ -116,13 +109,12 @@ static int parse_option(
 				       "period, amp, offset, phase, duty and noise",
 			key);
 	to = (void *)((char *)signal + options[i].at);
-	if (options[i].share)
-		err = parse_share(value, to);
-	else
-		err = duoshm__quantity(value, options[i].unit ? options[i].unit : unit, to);
-	if (!err && signal->noise < 0)
-		err = duoshm__invalid("a noise of %s is less than 0", value);
-	return err ? err : duoshm__signal_check_period(signal->period_s);
+	if (options[i].low >= options[i].high)
+		return parse_share(value, to);
+	if (options[i].unit)
+		unit = options[i].unit;
+	err = duoshm__quantity(value, unit, to);
+	return err ? err : duoshm__between(key, *to, options[i].low, options[i].high, unit);
 }
 
 int duoshm__signal_parse(struct duoshm__signal *signal, const char *text, const char *unit)

@@ -9,6 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Least and most, the same in descriptions, options and registers; levels leave room to compute with them. */
+#define DUOSHM__PERIODS 1e-9, 1e9 /* s */
+#define DUOSHM__RATES   1e-6, 1e8 /* Hz */
+#define DUOSHM__LEVELS  -1e15, 1e15
+
 enum duoshm__wave {
 	DUOSHM__SINE,
 	DUOSHM__QUADRATIC,
@@ -43,8 +48,6 @@ int duoshm__signal_parse(struct duoshm__signal *signal, const char *text, const 
 /* The shortest text that parses to it. */
 void duoshm__signal_text(
 	const struct duoshm__signal *signal, const char *unit, char *text, size_t size);
-/* INVALID unless the period is finite and more than 0. */
-int duoshm__signal_check_period(double period_s);
 
 double duoshm__signal_value(const struct duoshm__signal *signal, uint64_t frame, double rate_hz);
 /* Before a change of period or rate: keeps the phase that the signal has at `frame`. */

@@ -6,7 +6,10 @@
 #include "core/failure.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Records that what was asked for makes no sense. */
 #define duoshm__invalid(...) duoshm__fail(DUOSHM_ERR_INVALID, __VA_ARGS__)
@@ -14,6 +17,20 @@
 static inline int duoshm__no_memory(const char *what)
 {
 	return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for %s", what);
+}
+
+/* Puts what the last failure is about in front of its cause: "FILE:LINE: ..."; its code. */
+static inline int duoshm__blame(const char *format, ...) DUOSHM__PRINTF(1, 2);
+static inline int duoshm__blame(const char *format, ...)
+{
+	struct duoshm_failure why = *duoshm_failure();
+	char what[sizeof why.cause];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(what, sizeof what, format, arguments);
+	va_end(arguments);
+	return duoshm__set_cause("%s: %s", what, why.cause);
 }
 
 static inline void duoshm__copy(char *to, size_t size, const char *from)
@@ -51,6 +68,17 @@ static inline int duoshm__fail_file(const char *path)
 
 	duoshm__set_cause("%s: %s", path, strerror(duoshm_failure()->system_error));
 	return code;
+}
+
+/* To read it. What is no regular file may block, or never end. */
+static inline int duoshm__open_file(const char *path, FILE **out)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return duoshm__invalid("%s: is not a regular file", path);
+	*out = fopen(path, "rb");
+	return *out ? 0 : duoshm__fail_file(path);
 }
 
 #endif

@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "device/server.h"
 #include "duoshm.h"
@@ -91,27 +90,15 @@ static void take_operands(char **operand)
 		tool_usage("period: \"%s\" has one already", request.wave);
 }
 
-/* What is no file, /dev/zero for instance, may have no end. */
-static void read_description(struct duoshm__setup *setup)
-{
-	struct stat st;
-
-	if (stat(request.config, &st) == 0 && !S_ISREG(st.st_mode))
-		tool_error("%s: is not a regular file", request.config);
-	else if (duoshm__setup_read(setup, request.config) < 0 ||
-		 duoshm__setup_check(setup, request.config) < 0)
-		tool_error("%s", duoshm_failure()->cause);
-	else
-		return;
-	exit(TOOL_USAGE);
-}
-
 /* Errors of the description and of options are usage: they end the program here. */
 static void read_setup(struct duoshm__setup *setup)
 {
 	duoshm__setup_init(setup);
-	if (request.config)
-		read_description(setup);
+	if (request.config &&
+		(duoshm__setup_read(setup, request.config) < 0 || duoshm__setup_check(setup) < 0)) {
+		tool_error("%s", duoshm_failure()->cause);
+		exit(TOOL_USAGE);
+	}
 	for (size_t i = 0; i < N_KEYS; i++) {
 		const char *key = options[i].name;
 		const char *value = options[i].word ? *options[i].word : request.once ? "on" : NULL;
@@ -124,9 +111,6 @@ static void read_setup(struct duoshm__setup *setup)
 	tool_only(setup->replay[0] ? "replay" : "signal");
 	if (setup->replay[0] && request.wave)
 		tool_usage("unexpected argument: \"%s\": a replay has no wave", request.wave);
-	if (duoshm__setup_check(setup, "device") < 0)
-		tool_usage("wave: %s: %s", request.wave, duoshm_failure()->cause);
-	tool_check_device_name(setup->name);
 	if (!tool.backend && setup->backend[0])
 		tool.backend = setup->backend;
 }
@@ -258,7 +242,6 @@ int main(int argc, char **argv)
 		if (result < 0 && status == TOOL_DONE)
 			status = tool_failed(setup.name, result);
 	}
-	duoshm__setup_free(&setup);
 	duoshm_free(ctx);
 	return tool_end(status);
 }

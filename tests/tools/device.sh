@@ -206,7 +206,7 @@ wrong_input() {
 	printf '1,2\n3\n' > "$scratch/ragged.csv"
 	wrong 1 'missing.wav: No such file' --replay="$scratch/missing.wav"
 	wrong 1 'empty.wav: is empty' --replay="$scratch/empty.wav"
-	wrong 1 'ragged.csv: line 2: 1 columns' --replay="$scratch/ragged.csv"
+	wrong 1 'ragged.csv: line 2: columns: 1 instead of 2' --replay="$scratch/ragged.csv"
 	wrong 1 'not a regular file' --replay="$scratch"
 	nothing_left
 }

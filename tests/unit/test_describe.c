@@ -16,7 +16,6 @@ static int read_text(const char *text)
 	CHECK_FATAL(file != NULL);
 	fputs(text, file);
 	fclose(file);
-	duoshm__setup_free(&setup);
 	duoshm__setup_init(&setup);
 	return duoshm__setup_read(&setup, harness_path("device.ini"));
 }
@@ -26,15 +25,18 @@ static void keys(void)
 	static const struct {
 		const char *key, *right, *wrong;
 	} all[] = {
-		{"name", "scope0", NULL},
-		{"backend", "sysv", "a-very-long-name"},
-		{"wave", "square", NULL},
+		{"name", "posix:scope0", "A B"},
+		{"name", "scope0", ".dot"},
+		{"backend", "auto", "a-very-long-name"},
+		{"wave", "square", "sinus"},
 		{"period", "20ms", "0"},
+		{"period", "1e-9", "1e-10"},
 		{"period", "3", "nan"},
 		{"bits", "64", "65"},
 		{"bits", "1", "0"},
 		{"rate", "44.1kHz", "-1"},
 		{"rate", "1", "0"},
+		{"rate", "1", "1e-7"},
 		{"seed", "42", "x"},
 		{"replay", "a.wav", NULL},
 		{"start", "now", "later"},
@@ -59,6 +61,10 @@ static void keys(void)
 	EXPECT(setup.seed, 42);
 	CHECK(setup.start_now && setup.fast && setup.once);
 	EXPECT(setup.mode, 0666);
+	EXPECT(duoshm__setup_set(&setup, "rate", "0"), DUOSHM_ERR_INVALID);
+	EXPECT_TEXT(duoshm_failure()->cause, "0 Hz is no rate between 1e-06 and 1e+08 Hz");
+	EXPECT(duoshm__setup_set(&setup, "mode", "777"), DUOSHM_ERR_INVALID);
+	EXPECT_PART(duoshm_failure()->cause, "06 and two digits, each 0, 2, 4 or 6");
 }
 
 #ifdef HAVE_INIH
@@ -71,7 +77,7 @@ static void a_whole_file(void)
 		     "low = -40\nhigh = 120degC\nhihi = 38\nprecision = 1\n"
 		     "[register SETPOINT]\naccess = rw\nvalue = 21.5\n"
 		     "[register DOOR]\ntype = boolean\nvalue = off\n"));
-	EXPECT(duoshm__setup_check(&setup, "device.ini"), 0);
+	EXPECT(duoshm__setup_check(&setup), 0);
 	EXPECT_TEXT(setup.name, "plant");
 	CHECK(setup.rate_hz == 20);
 	EXPECT_FATAL(setup.registers, 3);
@@ -83,7 +89,6 @@ static void a_whole_file(void)
 	EXPECT(reg->about.precision, 1);
 	CHECK(!reg->about.writable && setup.reg[1].about.writable);
 	EXPECT(setup.reg[2].about.type, DUOSHM_TYPE_BOOLEAN);
-	duoshm__setup_free(&setup);
 }
 
 static void errors_name_their_line(void)
@@ -92,12 +97,20 @@ static void errors_name_their_line(void)
 		const char *text, *where;
 	} wrong[] = {
 		{"[device]\nname = a\ncolour = red\n", "device.ini:3: unknown key \"colour\""},
-		{"\n[devices]\nname = a\n", "device.ini:3: unknown section [devices]"},
-		{"name = a\n", "device.ini:1: unknown section []"},
+		{"\n[devices]\nname = a\n", "device.ini:2: unknown section [devices]"},
+		{"[device]\nname = a\n[foo]\n", "device.ini:3: unknown section [foo]"},
+		{"name = a\n", "device.ini:1: \"name\" stands before the first section"},
+		{"[device]\nname = A B\n", "device.ini:2: \"A B\" is no device's name"},
+		{"[device]\nbackend = foo\n", "device.ini:2: no backend \"foo\""},
+		{"[device]\nwave = foo\n", "device.ini:2: foo: unknown wave"},
+		{"[device]\nbits = 8\nbits = 9\n", "device.ini:3: \"bits\" is given twice"},
+		{"[device]\n[device]\n", "device.ini:2: [device] is there twice"},
+		{"[register A]\n\n[register A]\n", "device.ini:3: two registers are named A"},
+		{"[device]\nbroken\n[foo]\n", "device.ini:2: is neither"},
 		{"[device]\nbits = 65\n", "device.ini:2: 65 is not between 1 and 64"},
 		{"[device]\n\n\nthis is nothing\n", "device.ini:4: is neither"},
 		{"[device\nname = a\n", "device.ini:1: is neither"},
-		{"[register volt]\nunit = V\n", "device.ini:2: \"volt\" is not a register's name"},
+		{"[register volt]\nunit = V\n", "device.ini:1: \"volt\" is not a register's name"},
 		{"[register A]\ntype = float\n", "device.ini:2: unknown type \"float\""},
 		{"[register A]\naccess = w\n", "device.ini:2: \"w\" is neither ro nor rw"},
 		{"[register A]\nlow = 1V\n", "device.ini:2: \"1V\" is not a number"},
@@ -107,7 +120,6 @@ static void errors_name_their_line(void)
 		EXPECT(read_text(wrong[i].text), DUOSHM_ERR_INVALID);
 		EXPECT_PART(duoshm_failure()->cause, wrong[i].where);
 	}
-	duoshm__setup_free(&setup);
 }
 
 static void senseless_together(void)
@@ -115,22 +127,23 @@ static void senseless_together(void)
 	static const struct {
 		const char *text, *why;
 	} wrong[] = {
-		{"[device]\nwave = sinus\n", "unknown wave"},
 		{"[register A]\nwave = sinus\n", ":2: register A: unknown wave"},
 		{"[register A]\nlow = 1\n", "low and high are given together"},
 		{"[register A]\nlow = 1\nhigh = 0\n", "low and high"},
 		{"[register A]\nwave = dc\naccess = rw\n", "read-only"},
 		{"[register A]\nwave = dc\ntype = text\n", "needs a register of type real"},
-		{"[register A]\nlow = 0\nhigh = 1\nvalue = 2\n", "beyond its limits"},
+		{"[register A]\nlow = 0\nhigh = 1\nvalue = 2\n",
+			"device.ini:4: register A: 2 is beyond its limits, 0 to 1"},
+		{"[register A]\nlolo = 5\nhihi = 1\n", ":3: register A: lolo, low_alarm"},
+		{"[register A]\nhigh_alarm = 5\nlow_alarm = 6\n", "must rise"},
 		{"[register A]\ntype = integer\nvalue = 1.5\n", "not a whole number"},
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		EXPECT(read_text(wrong[i].text), 0);
-		EXPECT(duoshm__setup_check(&setup, "device.ini"), DUOSHM_ERR_INVALID);
+		EXPECT(duoshm__setup_check(&setup), DUOSHM_ERR_INVALID);
 		EXPECT_PART(duoshm_failure()->cause, wrong[i].why);
 	}
-	duoshm__setup_free(&setup);
 }
 
 static void long_lines_and_missing_files(void)
@@ -141,7 +154,35 @@ static void long_lines_and_missing_files(void)
 	EXPECT(read_text(text), DUOSHM_ERR_INVALID);
 	EXPECT_PART(duoshm_failure()->cause, "device.ini:2: is longer");
 	EXPECT(duoshm__setup_read(&setup, harness_path("missing.ini")), DUOSHM_ERR_NOT_FOUND);
-	duoshm__setup_free(&setup);
+	EXPECT(duoshm__setup_read(&setup, "/dev/zero"), DUOSHM_ERR_INVALID);
+	EXPECT_TEXT(duoshm_failure()->cause, "/dev/zero: is not a regular file");
+}
+
+static void sections_without_keys_and_indented_lines(void)
+{
+	OK(read_text("\357\273\277[device]\n  bits = 8\n\tseed = 7\n"
+		     "[register EMPTY] ; nothing else\n  [register A]\n  unit = V\n"));
+	EXPECT(duoshm__setup_check(&setup), 0);
+	EXPECT(setup.bits, 8);
+	EXPECT(setup.seed, 7);
+	EXPECT_FATAL(setup.registers, 2);
+	EXPECT_TEXT(setup.reg[0].about.name, "EMPTY");
+	EXPECT_TEXT(setup.reg[1].about.unit, "V");
+}
+
+static void a_recording_lies_beside_the_description(void)
+{
+	FILE *file = fopen(harness_path("beside.csv"), "w");
+
+	CHECK_FATAL(file != NULL);
+	fclose(file);
+	OK(read_text("[device]\nreplay = beside.csv\n"));
+	EXPECT_TEXT(setup.replay, harness_path("beside.csv"));
+	OK(read_text("[device]\nreplay = /dev/null\n"));
+	EXPECT_TEXT(setup.replay, "/dev/null");
+	EXPECT(read_text("[device]\nreplay = none.wav\n"), DUOSHM_ERR_NOT_FOUND);
+	EXPECT_PART(duoshm_failure()->cause, "device.ini:2: ");
+	EXPECT_PART(duoshm_failure()->cause, "/none.wav: No such file");
 }
 #else
 static void without_inih(void)
@@ -157,6 +198,8 @@ static const struct harness_case cases[] = {
 	{"errors name file and line", errors_name_their_line},
 	{"what makes no sense together", senseless_together},
 	{"long lines and missing files", long_lines_and_missing_files},
+	{"sections without keys, indented lines", sections_without_keys_and_indented_lines},
+	{"a recording lies beside the description", a_recording_lies_beside_the_description},
 #else
 	{"without libinih", without_inih},
 #endif

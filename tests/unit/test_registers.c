@@ -77,7 +77,7 @@ static void parsing(void)
 	duoshm__value_text(&about, &value, text, sizeof text);
 	EXPECT_TEXT(text, "0.5 V");
 	EXPECT(duoshm__value_parse(&about, "10.5", &value), DUOSHM_ERR_INVALID);
-	EXPECT_PART(duoshm_failure()->cause, "VOLT: 10.5 is beyond its limits");
+	EXPECT_PART(duoshm_failure()->cause, "10.5 is beyond its limits, -10 to 10 V");
 	EXPECT(duoshm__value_parse(&about, "on", &value), DUOSHM_ERR_INVALID);
 	CHECK(value.real == 0.5); /* untouched */
 	about.type = DUOSHM_TYPE_BOOLEAN;

@@ -44,7 +44,7 @@ static void csv_plain(void)
 	const struct duoshm_format *format;
 	double samples[8];
 
-	write_text("plain.csv", "1,2\n3,4.5\n-1e-3,0x10\n");
+	write_text("plain.csv", "1,2\n3,4.5\n-1e-3,nan\n");
 	OK(open_it("plain.csv", 0, 0));
 	format = duoshm__replay_format(replay);
 	EXPECT(format->channels, 2);
@@ -56,7 +56,7 @@ static void csv_plain(void)
 	EXPECT(duoshm__replay_read(replay, samples, 2), 2);
 	CHECK(samples[0] == 1 && samples[1] == 2 && samples[2] == 3 && samples[3] == 4.5);
 	EXPECT(duoshm__replay_read(replay, samples, 2), 1);
-	CHECK(samples[0] == -1e-3 && samples[1] == 16);
+	CHECK(samples[0] == -1e-3 && isnan(samples[1]));
 	EXPECT(duoshm__replay_read(replay, samples, 2), 0);
 	EXPECT(duoshm__replay_rewind(replay), 0);
 	EXPECT(duoshm__replay_read(replay, samples, 4), 3);
@@ -69,15 +69,16 @@ static void csv_named(void)
 	double samples[4];
 
 	write_text("named.csv", "\357\273\277# a recording\r\n\r\n"
-				"time_ms;frame;VOLT (V);\"TEMP [degC]\"\r\n"
-				"0.0;0;1.5;20\r\n0.5;1;-1.5;21\r\n1.0;2;1.5;22\r\n");
+				"time_ms;frame;VOLT (V);\"TEMP;2 [degC]\"\r\n"
+				"0.0;0;1.5; \"20\" \r\n0.5;1;-1.5;21\r\n1.0;2;1.5;22\r\n");
 	OK(open_it("named.csv", 0, 0));
 	format = duoshm__replay_format(replay);
 	EXPECT(format->channels, 2);
 	CHECK(format->rate_hz == 2000);
 	EXPECT_TEXT(format->names[0], "VOLT");
-	EXPECT_TEXT(format->names[1], "TEMP");
-	EXPECT_TEXT(format->unit, "V");
+	EXPECT_TEXT(format->names[1], "TEMP;2");
+	EXPECT_TEXT(duoshm__replay_unit(replay, 0), "V");
+	EXPECT_TEXT(duoshm__replay_unit(replay, 1), "degC");
 	EXPECT(duoshm__replay_read(replay, samples, 2), 2);
 	CHECK(samples[0] == 1.5 && samples[1] == 20 && samples[2] == -1.5);
 	duoshm__replay_close(replay);
@@ -93,17 +94,52 @@ static void csv_refused(void)
 	} wrong[] = {
 		{"a,b\n", "holds no samples"},
 		{"# nothing\n", "holds no samples"},
-		{"1,2\n3\n", "line 2: 1 columns instead of 2"},
+		{"1,2\n3\n", "line 2: columns: 1 instead of 2"},
 		{"1,2\n3,4\n5,", "line 3: \"\" is not a number"},
 		{"1,2\n3,x4\n", "line 2: \"x4\" is not a number"},
 		{"time,a\n0,1\n1,2\n1,3\n", "line 4: the time does not go on"},
 		{"time\n0\n1\n", "1 to 64 columns"},
+		{"time,a\n0,1\n1,2\n5,3\n", "line 4: a step of 4 where the first was 1; --rate"},
+		{"t_ms,a\n0,1\n33.3,2\n67.3,3\n", "line 4: a step of 34"},
+		{"time,a\n0,1\n1e-300,2\n", "wrong.csv: 1e+300 Hz is no rate"},
+		{"1,2\n3,1e400\n", "line 2: \"1e400\" is not a number"},
+		{"1e400,2\n3,4\n", "line 1: \"1e400\" is not a number"},
+		{"1,2\n3,0x10\n", "line 2: \"0x10\" is not a number"},
+		{"1,2\n-inf,4\n", "line 2: \"-inf\" is not a number"},
+		{"1,2\n\"3,4\n", "line 2: a quote is not closed"},
+		{"1,2\n\"3\"4,5\n", "line 2: \"3 4\" is not a number"},
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		write_text("wrong.csv", wrong[i].text);
 		refused("wrong.csv", DUOSHM_ERR_INVALID, wrong[i].why);
 	}
+}
+
+static void csv_times(void)
+{
+	write_text("uneven.csv", "time,a\n0,1\n1,2\n5,3\n");
+	OK(open_it("uneven.csv", 0, 4));
+	CHECK(duoshm__replay_format(replay)->rate_hz == 4);
+	duoshm__replay_close(replay);
+	/* the last digit of an even time is uneven */
+	write_text("rounded.csv", "time,a\n0.000,1\n0.033,2\n0.067,3\n0.100,4\n");
+	OK(open_it("rounded.csv", 0, 0));
+	CHECK(duoshm__replay_format(replay)->rate_hz == 30);
+	duoshm__replay_close(replay);
+}
+
+/* All there is lies within the range that the bits are spread over. */
+static void csv_of_fewer_bits(void)
+{
+	double samples[4];
+
+	write_text("volts.csv", "1,3\n-2,0\n");
+	OK(open_it("volts.csv", 8, 0));
+	EXPECT(duoshm__replay_format(replay)->bits, 8);
+	EXPECT(duoshm__replay_read(replay, samples, 2), 2);
+	CHECK(fabs(samples[0] - 1) < 0.02 && samples[1] == 3 && fabs(samples[2] + 2) < 0.02);
+	duoshm__replay_close(replay);
 }
 
 static void files_refused(void)
@@ -227,6 +263,10 @@ static void wav_refused(void)
 	refused("text.wav", DUOSHM_ERR_INVALID, "no sound file");
 	write_file("none.wav", wav, make_wav(wav, 1, 1, 16, samples, 0, 0));
 	refused("none.wav", DUOSHM_ERR_INVALID, "holds no samples");
+	make_wav(wav, 1, 1, 16, samples, 64, 64);
+	memset(wav + 24, 0, 4);
+	write_file("still.wav", wav, 108);
+	refused("still.wav", DUOSHM_ERR_INVALID, "still.wav: has a rate of 0 Hz");
 	write_file("wide.wav", wav, make_wav(wav, 1, 65, 8, samples, 64, 64));
 	refused("wide.wav", DUOSHM_ERR_UNSUPPORTED, "65 channels");
 }
@@ -242,6 +282,8 @@ static const struct harness_case cases[] = {
 	{"CSV of numbers", csv_plain},
 	{"CSV with names, units, times", csv_named},
 	{"CSV that is wrong, with its line", csv_refused},
+	{"CSV with even and uneven times", csv_times},
+	{"CSV of fewer bits", csv_of_fewer_bits},
 	{"files that are missing, empty, of another kind", files_refused},
 #ifdef HAVE_SNDFILE
 	{"WAV of integers, bit for bit", wav_integers},

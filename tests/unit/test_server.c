@@ -197,8 +197,11 @@ static void commands(void)
 	} said[] = {
 		{"set PERIOD=500ms", "Old : PERIOD 2 s\nNew : PERIOD 0.5 s"},
 		{"set period = 3", "New : PERIOD 3 s"},
-		{"set PERIOD=0", "beyond its limits"},
-		{"set PERIOD=1V", "not a number in s"},
+		{"set PERIOD=0", "PERIOD: 0 is beyond its limits, 1e-09 to 1e+09 s"},
+		{"set PERIOD=1V", "PERIOD: real register: \"1V\" is not a number in s"},
+		{"set AMPLITUDE=1e300", "beyond its limits"},
+		{"set OFFSET=-1e300", "beyond its limits"},
+		{"set SEED=-1", "beyond its limits, 0 to 9.22337e+18"},
 		{"set VOLT=1", "read-only"},
 		{"set NOSUCH=1", "no such register: NOSUCH"},
 		{"set PERIOD", "needs REG=VALUE"},
@@ -206,7 +209,13 @@ static void commands(void)
 		{"config square:period=4s", "VOLT square:period=4s"},
 		{"config sinus", "unknown wave"},
 		{"nonsense", "unknown command \"nonsense\""},
-		{"status", "running"},
+		{"status x", "status stands alone, without \"x\""},
+		{"start x", "start stands alone"},
+		{"stop now", "stop stands alone"},
+		{"exit 1", "exit stands alone"},
+		{"get\nPERIOD", "without control characters"},
+		{"get PERIOD\033[2J", "without control characters"},
+		{"status", "running, frame 1, clients: 0, commands: 0"},
 		{"help", "exit"},
 		{"  stop \n", "stopped"},
 	};
@@ -260,13 +269,80 @@ static void names(void)
 	EXPECT(duoshm__server_new(ctx, &setup, now, &second), DUOSHM_ERR_EXISTS);
 	memset(name, 'x', 49);
 	name[49] = '\0';
-	EXPECT(duoshm__setup_set(&setup, "name", name), 0);
-	EXPECT(duoshm__server_new(ctx, &setup, now, &second), DUOSHM_ERR_NAME);
+	EXPECT(duoshm__setup_set(&setup, "name", name), DUOSHM_ERR_INVALID);
 	CHECK(second == NULL);
 	end();
 }
 
+static void refuses(const char *why)
+{
+	EXPECT(duoshm__server_new(ctx, &setup, now, &server), DUOSHM_ERR_INVALID);
+	EXPECT_PART(duoshm_failure()->cause, why);
+	duoshm__setup_init(&setup);
+}
+
+#ifdef HAVE_INIH
+static void describe(const char *head, int registers, const char *tail)
+{
+	FILE *file = fopen(harness_path("many.ini"), "w");
+
+	CHECK_FATAL(file != NULL);
+	fputs(head, file);
+	for (int i = 0; i < registers; i++)
+		fprintf(file, "[register R%d]\n%s", i, tail);
+	fclose(file);
+	duoshm__setup_init(&setup);
+	OK(duoshm__setup_read(&setup, harness_path("many.ini")));
+}
+
+static void registers_that_clash_are_told_with_their_line(void)
+{
+	ctx = new_context();
+	describe("[register A]\n[register RATE]\nunit = V\n", 0, "");
+	refuses("many.ini:3: two registers are named RATE");
+	describe("[register PERIOD]\nwave = dc\n", 0, "");
+	refuses("many.ini:2: two registers are named PERIOD");
+	describe("", 65, "wave = dc\n");
+	refuses("many.ini:130: more than 64 registers have waves");
+	end_context(ctx);
+}
+#endif
+
 /* ---- replay ---- */
+
+static void write_columns(const char *text)
+{
+	FILE *file = fopen(harness_path("columns.csv"), "w");
+
+	CHECK_FATAL(file != NULL);
+	fputs(text, file);
+	fclose(file);
+	EXPECT(duoshm__setup_set(&setup, "replay", harness_path("columns.csv")), 0);
+}
+
+static void columns_keep_their_units(void)
+{
+	static const char *const units[] = {"V", "A", "V"};
+	struct duoshm_register about;
+	struct duoshm_format format;
+
+	prepare("sine", "1kHz");
+	write_columns("a (V),b (A),c (V)\n1,2,3\n");
+	start();
+	for (unsigned i = 0; i < 3; i++) {
+		EXPECT(duoshm_device_describe(device, i, &about), 0);
+		EXPECT_TEXT(about.unit, units[i]);
+	}
+	EXPECT(duoshm_device_format(device, &format), 0);
+	EXPECT_TEXT(format.unit, "");
+	end();
+	ctx = new_context();
+	write_columns("a (V),a (V)\n1,2\n");
+	refuses("columns.csv: two registers are named A");
+	write_columns("rate\n1\n");
+	refuses("columns.csv: two registers are named RATE");
+	end_context(ctx);
+}
 
 static void a_replay_ends(void)
 {
@@ -733,6 +809,11 @@ static const struct harness_case cases[] = {
 	{"commands", commands},
 	{"the end is told", the_end_is_told},
 	{"names that are taken or too long", names},
+#ifdef HAVE_INIH
+	{"registers that clash are told with their line",
+		registers_that_clash_are_told_with_their_line},
+#endif
+	{"columns keep their units", columns_keep_their_units},
 	{"a replay ends", a_replay_ends},
 	{"captures get the whole replay, again and again", captures_get_the_whole_replay},
 	{"a capture of so many frames", a_capture_of_so_many_frames},

@@ -124,8 +124,11 @@ static void refusals(void)
 		{"sinus", "unknown wave \"sinus\""},
 		{"si", "unknown wave"},
 		{"", "unknown wave"},
-		{"sine:period=0", "not more than 0"},
-		{"sine:period=-1s", "not more than 0"},
+		{"sine:period=0", "0 s is no period between 1e-09 and 1e+09 s"},
+		{"sine:period=-1s", "no period"},
+		{"sine:period=1e-300", "no period"},
+		{"sine:amp=1e300", "1e+300 V is no amp between -1e+15 and 1e+15 V"},
+		{"sine:offset=-1e16V", "no offset"},
 		{"sine:period=nan", "not a number"},
 		{"sine:period=inf", "not a number"},
 		{"sine:period=2V", "not a number in s"},
@@ -133,7 +136,7 @@ static void refusals(void)
 		{"sine:amp", "not an option=value"},
 		{"sine:ampl=1", "unknown option \"ampl\""},
 		{"sine:duty=2", "not between 0 and one"},
-		{"sine:noise=-1", "less than 0"},
+		{"sine:noise=-1", "-1 V is no noise between 0"},
 	};
 	struct duoshm__signal signal = make("square:period=3s");
 
@@ -211,7 +214,7 @@ static void quantities(void)
 		{"5mm", "m", 5e-3},
 	};
 	static const char *const wrong[] = {
-		"", "V", "1x", "1mX", "1m", "nan", "inf", "1e999", "1 2"};
+		"", "V", "1x", "1mX", "1m", "nan", "inf", "1e999", "1e308k", "1 2"};
 	double value = 7;
 	int64_t whole = 7;
 
