@@ -299,7 +299,8 @@ int duoshm_segment_close(struct duoshm_segment *segment);
 /*
  * Bells: kernel semaphores used as door bells. A ring wakes one sleeper, or is kept for the next;
  * rings may be lost or doubled by a crash, so who waits looks at the shared memory after each
- * return, and at least every 100 ms. Not with READ_ONLY (READ_ONLY error).
+ * return, and at least every 100 ms. Not with READ_ONLY (READ_ONLY error), nor on POSIX where a
+ * program of another word size made the bells (UNSUPPORTED; queue, lock and semaphore poll then).
  */
 int duoshm_segment_ring(struct duoshm_segment *segment, unsigned bell);
 /* 0: rung. TIMEOUT, INTERRUPTED (a signal came), REMOVED. */

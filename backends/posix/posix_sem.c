@@ -37,8 +37,12 @@ static const struct duoshm__posix_space semaphores = {
 	.blame = duoshm__posix_blame_bell,
 };
 
-/* False for one that would be SIGBUS to touch, as far as it can be seen. */
-static bool whole(const char *name)
+/*
+ * 0, or why it must not be opened, as far as that can be seen. EINVAL: it is empty, not built yet,
+ * and would be SIGBUS to touch. ENOTSUP: the C library of another word size made it, and keeps
+ * other words in it; glibc would take what it finds there for a futex command, and abort.
+ */
+static int unfit(const char *name)
 {
 #if defined __linux__
 	struct stat status;
@@ -49,10 +53,12 @@ static bool whole(const char *name)
 #else
 	snprintf(path, sizeof path, DUOSHM__POSIX_DIRECTORY "/%s", name + 1);
 #endif
-	return stat(path, &status) < 0 || status.st_size >= (off_t)sizeof(sem_t);
+	if (stat(path, &status) < 0 || status.st_size == (off_t)sizeof(sem_t))
+		return 0;
+	return status.st_size == 0 ? EINVAL : ENOTSUP;
 #else
 	(void)name;
-	return true;
+	return 0;
 #endif
 }
 
@@ -60,14 +66,20 @@ static sem_t *open_one(const char *name, int flags, unsigned mode)
 {
 	sem_t *semaphore;
 
-	if (flags == 0 && !whole(name)) {
-		errno = EINVAL;
+	errno = flags == 0 ? unfit(name) : 0;
+	if (errno != 0)
 		return SEM_FAILED;
-	}
 	do
 		semaphore = sem_open(name, flags, (mode_t)mode, 0u);
 	while (semaphore == SEM_FAILED && errno == EINTR);
 	return semaphore;
+}
+
+static void fail_foreign(const char *name, struct duoshm_failure *why)
+{
+	duoshm__native_failure(why, DUOSHM_ERR_UNSUPPORTED, ENOTSUP, "sem_open(\"%s\", 0)", name);
+	duoshm__native_cause(
+		why, "a program of another word size made the semaphore %s in its own form", name);
 }
 
 /* Opens `n` of them, or with O_CREAT makes them; all or none. */
@@ -93,6 +105,8 @@ static int open_all(const struct duoshm__native *native, unsigned n, int flags, 
 		duoshm__posix_fail_create(&semaphores, errno, name, mode, why);
 	else if (errno == EINVAL)
 		duoshm__posix_gone(&semaphores, errno, name, why);
+	else if (errno == ENOTSUP)
+		fail_foreign(name, why);
 	else
 		duoshm__posix_fail_call(&semaphores, errno, name, "sem_open", ", 0", why);
 	if (flags != 0)

@@ -93,9 +93,13 @@ static int check_bell(const struct duoshm_segment *segment, unsigned bell)
 	if (bell >= segment->entry.bells)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "\"%s\" has %u bells, there is no bell %u",
 			segment->entry.name, segment->entry.bells, bell);
-	if (!segment->bells)
+	if (segment->read_only)
 		return duoshm__fail(DUOSHM_ERR_READ_ONLY,
 			"\"%s\" was opened read-only: its bells are for those who may write",
+			segment->entry.name);
+	if (!segment->bells)
+		return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,
+			"the bells of \"%s\" were made by a program of another word size",
 			segment->entry.name);
 	return 0;
 }

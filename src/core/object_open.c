@@ -253,6 +253,7 @@ static int check_entry(const struct duoshm__entry *entry, int kind, size_t min_s
 	return 0;
 }
 
+/* Whose bells cannot be used polls instead, and those who sleep look again after a slice. */
 static int open_bells(struct duoshm_segment *object)
 {
 	const struct duoshm__entry *entry = &object->entry;
@@ -264,6 +265,10 @@ static int open_bells(struct duoshm_segment *object)
 		object->backend->bells_open(&entry->native, entry->bells, &object->bells, &why);
 	if (result == DUOSHM_ERR_NOT_FOUND)
 		return gone(entry);
+	if (result == DUOSHM_ERR_UNSUPPORTED) {
+		duoshm__log(object->ctx, DUOSHM_LOG_NOTICE, "%s: %s", entry->name, why.cause);
+		return 0;
+	}
 	return result < 0 ? duoshm__fail_native(&why) : 0;
 }
 
