@@ -15,7 +15,8 @@ AS_IF([test "x$with_$1" = xno], [$2_CFLAGS= $2_LIBS=], [
 	])
 ])
 AS_IF([test "x$duoshm_found_$1" = xyes],
-	[AC_DEFINE([HAVE_$2], [1], [Define to 1 if $1 serves ($4).])])
+	[AC_DEFINE([HAVE_$2], [1], [Define to 1 if $1 serves ($4).])
+	duoshm_libraries="$duoshm_libraries $1"])
 AM_CONDITIONAL([HAVE_$2], [test "x$duoshm_found_$1" = xyes])
 AS_VAR_APPEND([duoshm_summary_libs], ["
     $1: $duoshm_found_$1 ($4)"])

@@ -28,15 +28,12 @@ int client_failed(int code)
 	return tool_failed(code == DUOSHM_ERR_TIMEOUT ? NULL : client.name, code);
 }
 
-/* A process may live and its device be stuck. */
-static int is_silent(const struct duoshm_device_info *info)
-{
-	return info->heartbeat_age_ns > 10 * info->heartbeat_period_ns;
-}
-
+/* Silent: its process lives, and the device may be stuck. */
 static const char *state_of(const struct duoshm_device_info *info)
 {
-	return is_silent(info) ? "silent" : info->running ? "running" : "stopped";
+	if (info->heartbeat_age_ns > 10 * info->heartbeat_period_ns)
+		return "silent";
+	return info->running ? "running" : "stopped";
 }
 
 int client_check(struct duoshm_device *device)
@@ -45,16 +42,15 @@ int client_check(struct duoshm_device *device)
 	static int64_t due;
 	struct duoshm_device_info info = DUOSHM_DEVICE_INFO_INIT;
 	int code = duoshm_device_check(device);
-	const char *before = told;
 	char age[TOOL_TEXT_SIZE];
 
 	if (code < 0 || tool_now() < due || duoshm_device_info(device, &info) < 0)
 		return code;
 	due = tool_now() + TOOL_SECOND;
-	told = state_of(&info);
-	if (strcmp(told, before) == 0)
+	if (strcmp(told, state_of(&info)) == 0)
 		return code;
-	if (is_silent(&info))
+	told = state_of(&info);
+	if (strcmp(told, "silent") == 0)
 		tool_note("%s: no heartbeat for %s", client.name,
 			tool_time_text(info.heartbeat_age_ns, age));
 	else if (!info.running)
@@ -134,7 +130,7 @@ static const struct tool_option options[] = {
 	{0, "banner", NULL, "monitor", "first a line that tells it is ready",
 		.flag = &client.banner},
 	{'c', "confirm", NULL, "put", "wait for the acknowledgement (it always does)",
-		.flag = &client.confirm},
+		.flag = NULL},
 	{'o', "output", "FILE", "capture, list",
 		"the file (.wav .csv .jsonl .raw, - is standard output); the columns",
 		.word = &client.output},
@@ -280,8 +276,7 @@ static void info_head(const struct duoshm_device_info *info)
 	printf("device     %s\nbackend    %s %s\n", info->name, info->backend, info->native);
 	printf("process    pid %" PRId64 ", heartbeat age %s\n", info->pid,
 		tool_time_text(info->heartbeat_age_ns, text));
-	printf("state      %s%s\nsignal     %s\n", state_of(info),
-		is_silent(info) ? ": no heartbeat for that time" : "", info->signal);
+	printf("state      %s\nsignal     %s\n", state_of(info), info->signal);
 	printf("stream     %s Hz, %u channel%s, %u bits\n", tool_real_text(info->rate_hz, text),
 		info->channels, tool_plural(info->channels), info->bits);
 	printf("samples    %" PRIu64, info->frames);
@@ -397,21 +392,20 @@ static int ping(struct duoshm_device *device, char **arguments)
 
 struct verb {
 	const char *name;
-	int least, most; /* arguments; most -1: any number */
-	const char *wants;
+	const char *wants; /* NULL: no argument; in brackets: none is needed */
 	/* NULL: list, without a device */
 	int (*run)(struct duoshm_device *device, char **arguments);
 };
 static const struct verb verbs[] = {
-	{"list", 0, 0, NULL, NULL},
-	{"info", 0, 0, NULL, info},
-	{"get", 1, -1, "REG...", client_get},
-	{"put", 1, -1, "REG=VALUE...", client_put},
-	{"monitor", 0, -1, "[REG...]", client_monitor},
-	{"capture", 0, 0, NULL, client_capture},
-	{"cmd", 1, -1, "WORD...", command},
-	{"ping", 0, 0, NULL, ping},
-	{"no verb", 0, 0, NULL, client_watch},
+	{"list", NULL, NULL},
+	{"info", NULL, info},
+	{"get", "REG...", client_get},
+	{"put", "REG=VALUE...", client_put},
+	{"monitor", "[REG...]", client_monitor},
+	{"capture", NULL, client_capture},
+	{"cmd", "WORD...", command},
+	{"ping", NULL, ping},
+	{"no verb", NULL, client_watch},
 };
 #define VERBS (sizeof verbs / sizeof *verbs)
 
@@ -429,18 +423,14 @@ static const struct verb *find_verb(const char *name)
 
 static void check_arguments(const struct verb *verb, char **arguments)
 {
-	int count = 0;
-
 	tool_only(verb->name);
 	if (verb->run)
 		tool_check_device_name(client.name);
 	if (verb->run == client_capture)
 		client_file_check();
-	while (arguments[count])
-		count++;
-	if (verb->most == 0 && count)
+	if (!verb->wants && *arguments)
 		tool_usage("%s takes no argument: \"%s\"", verb->name, *arguments);
-	if (count < verb->least)
+	if (verb->wants && verb->wants[0] != '[' && !*arguments)
 		tool_usage("%s: wants %s", verb->name, verb->wants);
 	if (verb->run == client_put) {
 		for (char **assignment = arguments; *assignment; assignment++) {

@@ -25,7 +25,6 @@ struct client_options {
 	int64_t duration_ns; /* --duration, 0: none */
 	uint64_t samples;    /* --samples, 0: no limit */
 	int initial_state, banner;
-	int confirm;               /* -c: `put` does it anyway */
 	const char *output;        /* -o */
 	const char *output_format; /* --output-format */
 	int no_headings;
@@ -44,22 +43,19 @@ const char *client_value_text(const struct duoshm_register *reg, const struct du
  * The client's time is that of the call.
  */
 void client_show(const struct duoshm_register *reg, const struct duoshm_value *value, int stream);
-/*
- * A line of JSON that begins with the device and the register; one that tells what failed; and a
- * value in a line.
- */
+/* A line of JSON that begins with the device and the register; and a value in it. */
 struct tool_json *client_json(const char *schema, const char *name);
-void client_json_error(const char *name, const char *error);
 void client_json_value(struct tool_json *line, const char *key, const struct duoshm_value *value);
-/* The register of that name and what it is, or the exit status with all said. */
+/* The register of that name, what it is and its value, or the exit status with all said. */
 int client_look_up(struct duoshm_device *device, const char *name, unsigned *index,
-	struct duoshm_register *reg);
+	struct duoshm_register *reg, struct duoshm_value *value);
+/* client_failed(), with a line of JSON for what failed. */
+int client_item_failed(const char *name, int code);
 
 /* Of a block of the stream: a sample in the stream's unit, and when a frame was taken. */
-double client_sample(
-	const struct duoshm_format *format, const struct duoshm_block *block, size_t at);
+double client_sample(const struct duoshm_format *f, const struct duoshm_block *b, size_t at);
 int64_t client_sample_time(
-	const struct duoshm_format *format, const struct duoshm_block *block, unsigned frame);
+	const struct duoshm_format *f, const struct duoshm_block *b, unsigned frame);
 
 /* ---- verbs: the exit status ---- */
 

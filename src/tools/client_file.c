@@ -44,7 +44,7 @@ struct writer {
 	/* Each ends with fail() if it does. */
 	void (*begin)(struct client_file *file); /* NULL: nothing to do */
 	void (*write)(struct client_file *file, const struct duoshm_block *block);
-	void (*end)(struct client_file *file);
+	void (*end)(struct client_file *file); /* NULL: nothing to do */
 };
 
 /*
@@ -89,12 +89,6 @@ static void check_stream(struct client_file *file)
 		fail(file, strerror(errno));
 }
 
-static void end_stream(struct client_file *file)
-{
-	if (fflush(file->stream) < 0)
-		fail(file, strerror(errno));
-}
-
 /* ---- CSV: a heading, then the seconds since the first frame and the value of each channel ---- */
 
 static void begin_csv(struct client_file *file)
@@ -106,7 +100,6 @@ static void begin_csv(struct client_file *file)
 			fprintf(file->stream, " (%s)", file->format.unit);
 	}
 	fputc('\n', file->stream);
-	check_stream(file);
 }
 
 static void write_csv(struct client_file *file, const struct duoshm_block *block)
@@ -128,7 +121,6 @@ static void write_csv(struct client_file *file, const struct duoshm_block *block
 		}
 		fputc('\n', file->stream);
 	}
-	check_stream(file);
 }
 
 /* ---- JSON Lines: one line that describes the stream, then one for each frame ---- */
@@ -154,7 +146,6 @@ static void begin_jsonl(struct client_file *file)
 	}
 	tool_json_put(line, "channels", names);
 	tool_json_write(line, 1, file->stream);
-	check_stream(file);
 }
 
 static void write_jsonl(struct client_file *file, const struct duoshm_block *block)
@@ -174,10 +165,9 @@ static void write_jsonl(struct client_file *file, const struct duoshm_block *blo
 		tool_json_put(line, "values", values);
 		tool_json_write(line, 1, file->stream);
 	}
-	check_stream(file);
 }
 
-#define WRITE_JSONL begin_jsonl, write_jsonl, end_stream
+#define WRITE_JSONL begin_jsonl, write_jsonl, NULL
 #else
 #define WRITE_JSONL NULL, NULL, NULL
 #endif
@@ -191,7 +181,6 @@ static void write_raw(struct client_file *file, const struct duoshm_block *block
 	size_t count = (size_t)block->frames * file->format.channels;
 
 	fwrite(block->samples, size, count, file->stream);
-	check_stream(file);
 }
 
 /* ---- WAV ---- */
@@ -291,9 +280,9 @@ static void end_wav(struct client_file *file)
 
 static const struct writer writers[] = {
 	{"wav", "wave", WRITE_WAV},
-	{"csv", "csv", begin_csv, write_csv, end_stream},
+	{"csv", "csv", begin_csv, write_csv, NULL},
 	{"jsonl", "ndjson", WRITE_JSONL},
-	{"raw", "bin", NULL, write_raw, end_stream},
+	{"raw", "bin", NULL, write_raw, NULL},
 };
 #define WRITERS (sizeof writers / sizeof *writers)
 
@@ -381,6 +370,7 @@ static int open_place(struct client_file *file)
 {
 	struct stat before;
 	int there = stat(client.output, &before) == 0;
+	char *temporary;
 	size_t size;
 	int fd;
 
@@ -393,14 +383,14 @@ static int open_place(struct client_file *file)
 	if (!file->path || (there && access(file->path, W_OK) < 0))
 		return -1;
 	size = strlen(file->path) + sizeof ".part-XXXXXX";
-	file->temporary = tool_allocate(size, 1);
-	snprintf(file->temporary, size, "%s.part-XXXXXX", file->path);
-	fd = mkstemp(file->temporary);
+	temporary = tool_allocate(size, 1);
+	snprintf(temporary, size, "%s.part-XXXXXX", file->path);
+	fd = mkstemp(temporary);
 	if (fd < 0) {
-		free(file->temporary);
-		file->temporary = NULL;
+		free(temporary);
 		return -1;
 	}
+	file->temporary = temporary;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	fchmod(fd, mode_of_new(there ? &before : NULL));
 	return fd;
@@ -423,8 +413,10 @@ struct client_file *client_file_open(const struct duoshm_format *format)
 	file->writer = chosen();
 	file->format = *format;
 	open_stream(file);
-	if (!file->failed && file->writer->begin)
+	if (!file->failed && file->writer->begin) {
 		file->writer->begin(file);
+		check_stream(file);
+	}
 	if (!file->failed)
 		return file;
 	client_file_close(file, TOOL_FAILED, 0);
@@ -434,6 +426,7 @@ struct client_file *client_file_open(const struct duoshm_format *format)
 int client_file_write(struct client_file *file, const struct duoshm_block *block)
 {
 	file->writer->write(file, block);
+	check_stream(file);
 	return file->failed ? -1 : 0;
 }
 
@@ -442,7 +435,8 @@ static void close_stream(struct client_file *file)
 {
 	if (!file->stream)
 		return;
-	file->writer->end(file);
+	if (file->writer->end)
+		file->writer->end(file);
 	if (file->stream != stdout && fclose(file->stream) < 0)
 		fail(file, strerror(errno));
 }

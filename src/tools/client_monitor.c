@@ -22,6 +22,7 @@
 struct watched {
 	unsigned index;
 	struct duoshm_register reg;
+	struct duoshm_value first;
 	int channel; /* in the stream, or -1 */
 	uint64_t sequence, missed;
 };
@@ -70,19 +71,14 @@ static int channel_of(const struct monitor *monitor, const char *name)
 static void watch(struct monitor *monitor, const char *name)
 {
 	struct watched *watched = &monitor->watched[monitor->count];
-	struct duoshm_value now;
-	int status = client_look_up(monitor->device, name, &watched->index, &watched->reg);
+	int status = client_look_up(
+		monitor->device, name, &watched->index, &watched->reg, &watched->first);
 
-	if (status == TOOL_DONE) {
-		int code = duoshm_device_read(monitor->device, watched->index, &now);
-
-		status = code < 0 ? client_failed(code) : TOOL_DONE;
-	}
 	monitor->status = client_worse(monitor->status, status);
 	if (status != TOOL_DONE)
 		return;
 	watched->channel = channel_of(monitor, watched->reg.name);
-	watched->sequence = now.sequence;
+	watched->sequence = watched->first.sequence;
 	monitor->streams |= watched->channel >= 0;
 	monitor->count++;
 }
@@ -100,18 +96,6 @@ static void watch_all(struct monitor *monitor, char **names)
 		watch(monitor, names[i]);
 	for (unsigned i = 0; !count && i < monitor->format.channels; i++)
 		watch(monitor, monitor->format.names[i]);
-}
-
-static void show_initial(struct monitor *monitor)
-{
-	struct duoshm_value value;
-
-	for (size_t i = 0; i < monitor->count; i++) {
-		if (duoshm_device_read(monitor->device, monitor->watched[i].index, &value) < 0)
-			continue;
-		monitor->watched[i].sequence = value.sequence;
-		show(monitor, &monitor->watched[i], &value);
-	}
 }
 
 static void show_banner(const struct monitor *monitor)
@@ -239,8 +223,8 @@ static int run(struct monitor *monitor)
 	monitor->begun = monitor->last_event = tool_now();
 	if (client.banner)
 		show_banner(monitor);
-	if (client.initial_state)
-		show_initial(monitor);
+	for (size_t i = 0; client.initial_state && i < monitor->count; i++)
+		show(monitor, &monitor->watched[i], &monitor->watched[i].first);
 	while (!tool_output_failed() && !enough(monitor)) {
 		code = take_stream(monitor);
 		if (code >= 0)

@@ -14,28 +14,16 @@ int client_worse(int status, int next)
 	return status != TOOL_DONE ? status : next;
 }
 
-static int failed(const char *name, int code)
-{
-	if (tool.json)
-		client_json_error(name, tool_cause(code));
-	return client_failed(code);
-}
-
 static int get(struct duoshm_device *device, const char *name)
 {
 	struct duoshm_register reg;
 	struct duoshm_value value;
 	unsigned index;
-	int status = client_look_up(device, name, &index, &reg);
-	int code;
+	int status = client_look_up(device, name, &index, &reg, &value);
 
-	if (status != TOOL_DONE)
-		return status;
-	code = duoshm_device_read(device, index, &value);
-	if (code < 0)
-		return failed(name, code);
-	client_show(&reg, &value, 0);
-	return TOOL_DONE;
+	if (status == TOOL_DONE)
+		client_show(&reg, &value, 0);
+	return status;
 }
 
 int client_get(struct duoshm_device *device, char **names)
@@ -83,18 +71,16 @@ static int put(struct duoshm_device *device, const char *name, const char *text)
 	struct duoshm_register reg;
 	struct duoshm_value before, after;
 	unsigned index;
-	int status = client_look_up(device, name, &index, &reg);
+	int status = client_look_up(device, name, &index, &reg, &before);
 	int code;
 
 	if (status != TOOL_DONE)
 		return status;
-	code = duoshm_device_read(device, index, &before);
-	if (code >= 0)
-		code = duoshm_device_write(device, index, text, tool.wait_ns);
+	code = duoshm_device_write(device, index, text, tool.wait_ns);
 	if (code >= 0)
 		code = duoshm_device_read(device, index, &after);
 	if (code < 0)
-		return failed(name, code);
+		return client_item_failed(name, code);
 	show_change(&reg, &before, &after);
 	return TOOL_DONE;
 }

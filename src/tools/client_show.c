@@ -10,28 +10,17 @@
 
 #define TIME_SIZE 64
 
-/* --format is checked to hold exactly one conversion of a double. */
-#if defined(__GNUC__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-#endif
-static void by_user_format(char *text, size_t size, double value)
-{
-	snprintf(text, size, client.format, value);
-}
-#if defined(__GNUC__)
-#pragma GCC diagnostic pop
-#endif
-
 const char *client_value_text(const struct duoshm_register *reg, const struct duoshm_value *value,
 	char text[CLIENT_VALUE_SIZE])
 {
+	/* --format is checked; compilers warn of a format that they cannot read. */
+	int (*print)(char *, size_t, const char *, ...) = snprintf;
 	int digits = client.digits >= 0 ? client.digits : reg->precision;
 
 	switch (value->type) {
 	case DUOSHM_TYPE_REAL:
 		if (client.format)
-			by_user_format(text, CLIENT_VALUE_SIZE, value->real);
+			print(text, CLIENT_VALUE_SIZE, client.format, value->real);
 		else
 			snprintf(text, CLIENT_VALUE_SIZE, "%.*f",
 				digits < 0 || digits > 17 ? 6 : digits, value->real);
@@ -119,24 +108,21 @@ static void show_json(
 	tool_json_print(line, 1);
 }
 
-double client_sample(
-	const struct duoshm_format *format, const struct duoshm_block *block, size_t at)
+double client_sample(const struct duoshm_format *f, const struct duoshm_block *b, size_t at)
 {
-	double sample = format->sample_type == DUOSHM_SAMPLE_INT32
-				? (double)((const int32_t *)block->samples)[at]
-				: ((const double *)block->samples)[at];
+	double sample = f->sample_type == DUOSHM_SAMPLE_INT32
+				? (double)((const int32_t *)b->samples)[at]
+				: ((const double *)b->samples)[at];
 
 	/* Adding 0 would make 0 of -0. */
-	sample *= format->scale;
-	return format->offset != 0 ? sample + format->offset : sample;
+	sample *= f->scale;
+	return f->offset != 0 ? sample + f->offset : sample;
 }
 
 int64_t client_sample_time(
-	const struct duoshm_format *format, const struct duoshm_block *block, unsigned frame)
+	const struct duoshm_format *f, const struct duoshm_block *b, unsigned frame)
 {
-	double rate = format->rate_hz;
-
-	return block->t_first_ns + (rate > 0 ? (int64_t)((double)frame * 1e9 / rate) : 0);
+	return b->t_first_ns + (f->rate_hz > 0 ? (int64_t)((double)frame * 1e9 / f->rate_hz) : 0);
 }
 
 /* NAME in a column of its own, or followed by -F's separator. */
@@ -178,7 +164,7 @@ void client_show(const struct duoshm_register *reg, const struct duoshm_value *v
 	putchar('\n');
 }
 
-void client_json_error(const char *name, const char *error)
+static void show_error(const char *name, const char *error)
 {
 	struct tool_json *line = client_json("duoshm.error/1", name);
 
@@ -190,15 +176,22 @@ void client_json_error(const char *name, const char *error)
 static void show_missing(const char *name)
 {
 	if (tool.json) {
-		client_json_error(name, "no such register");
+		show_error(name, "no such register");
 		return;
 	}
 	show_name(name);
 	puts("*** no such register");
 }
 
+int client_item_failed(const char *name, int code)
+{
+	if (tool.json)
+		show_error(name, tool_cause(code));
+	return client_failed(code);
+}
+
 int client_look_up(struct duoshm_device *device, const char *name, unsigned *index,
-	struct duoshm_register *reg)
+	struct duoshm_register *reg, struct duoshm_value *value)
 {
 	int code = duoshm_device_find(device, name);
 
@@ -206,9 +199,10 @@ int client_look_up(struct duoshm_device *device, const char *name, unsigned *ind
 		show_missing(name);
 		return TOOL_NOT_FOUND;
 	}
-	if (code >= 0) {
-		*index = (unsigned)code;
+	*index = (unsigned)code;
+	if (code >= 0)
 		code = duoshm_device_describe(device, *index, reg);
-	}
-	return code < 0 ? client_failed(code) : TOOL_DONE;
+	if (code >= 0)
+		code = duoshm_device_read(device, *index, value);
+	return code < 0 ? client_item_failed(name, code) : TOOL_DONE;
 }

@@ -60,7 +60,7 @@ void tool_error(const char *format, ...)
 	fprintf(stderr, "%s: %.*s\n", tool.program, (int)length, text);
 }
 
-TOOL_NORETURN void tool_exit_usage(void)
+_Noreturn void tool_exit_usage(void)
 {
 	fprintf(stderr, "Try '%s --help' for more information.\n", tool.program);
 	exit(TOOL_USAGE);
@@ -108,10 +108,7 @@ int tool_failed(const char *what, int code)
 	const struct duoshm_failure *failure = duoshm_failure();
 	int known = failure->code == code;
 
-	if (what)
-		tool_error("%s: %s", what, tool_cause(code));
-	else
-		tool_error("%s", tool_cause(code));
+	tool_error("%s%s%s", what ? what : "", what ? ": " : "", tool_cause(code));
 	if (known && failure->cure[0])
 		tool_error("hint: %s", failure->cure);
 	if (known && failure->call[0] && tool.verbose)
@@ -153,27 +150,13 @@ static void ignore_signals(void)
 	pipe_signal_ignored = before.sa_handler == SIG_IGN;
 }
 
-TOOL_NORETURN static void version(const char *argument)
+_Noreturn static void version(const char *argument)
 {
 	(void)argument;
 	printf("%s (duoshm) %s\nfamilies:", tool.program, DUOSHM_VERSION);
 	for (const char *const *family = duoshm_backends(); *family; family++)
 		printf(" %s", *family);
-	fputs("\nlibraries:"
-#ifdef HAVE_SNDFILE
-	      " sndfile"
-#endif
-#ifdef HAVE_INIH
-	      " inih"
-#endif
-#ifdef HAVE_JANSSON
-	      " jansson"
-#endif
-#ifdef HAVE_EDITLINE
-	      " libedit"
-#endif
-	      "\n",
-		stdout);
+	printf("\nlibraries:%s\n", DUOSHM_LIBRARIES);
 	exit(tool_end(TOOL_DONE));
 }
 
@@ -193,7 +176,7 @@ static void set_wait(const char *argument)
 		tool_usage("--wait: not a time of 0 to 285 years: \"%s\"", argument);
 }
 
-TOOL_NORETURN static void help(const char *argument);
+_Noreturn static void help(const char *argument);
 
 static const struct tool_option common_options[] = {
 	{'b', "backend", "FAMILY", NULL, "sysv, posix or auto", .word = &tool.backend},
@@ -222,7 +205,7 @@ static void help_lines(const struct tool_option *row)
 	}
 }
 
-TOOL_NORETURN static void help(const char *argument)
+_Noreturn static void help(const char *argument)
 {
 	const char *text = program->usage;
 	const char *mark;
@@ -417,8 +400,6 @@ void tool_check_device_name(const char *name)
 
 void tool_show_reply(const char *device, const char *command, const char *reply, int lines)
 {
-	size_t length = strlen(reply);
-
 	if (tool.json) {
 		struct tool_json *document = tool_json_document("duoshm.reply/1");
 
@@ -426,8 +407,8 @@ void tool_show_reply(const char *device, const char *command, const char *reply,
 		tool_json_text(document, "command", command);
 		tool_json_text(document, "reply", reply);
 		tool_json_print(document, lines);
-	} else if (length) {
-		printf("%s%s", reply, reply[length - 1] == '\n' ? "" : "\n");
+	} else if (*reply) {
+		puts(reply);
 	}
 }
 

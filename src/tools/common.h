@@ -19,10 +19,8 @@
 
 #if defined(__GNUC__)
 #define TOOL_PRINTF(text, first) __attribute__((format(printf, text, first)))
-#define TOOL_NORETURN            __attribute__((noreturn))
 #else
 #define TOOL_PRINTF(text, first)
-#define TOOL_NORETURN _Noreturn
 #endif
 
 /* Exit status: a promise of the man pages. */
@@ -97,7 +95,7 @@ void tool_error(const char *format, ...) TOOL_PRINTF(1, 2);
 #define tool_note(...) (tool.quiet ? (void)0 : tool_error(__VA_ARGS__))
 /* "program: TEXT", "Try 'program --help' ...", exit 2. */
 #define tool_usage(...) (tool_error(__VA_ARGS__), tool_exit_usage())
-TOOL_NORETURN void tool_exit_usage(void);
+_Noreturn void tool_exit_usage(void);
 /* The exit status of a DUOSHM_ERR_* code; 0 of what is no error. */
 int tool_status_of(int code);
 /*

@@ -17,11 +17,7 @@ static const struct tool_program program = {
 	"\n"
 	"  info                  built, works, abilities, limits and their use (default)\n"
 	"  semantics             try both families, bare and through the library;\n"
-	"                        -v shows each call with its result\n"
-	"\n"
-	"Experiments: create-twice size zero-fill remove-attached attach-removed create-removed\n"
-	"creator-dies holder-dies holder-dies-undo waiter-removed fork umask read-only too-much "
-	"long-name collision\n",
+	"                        -v shows each call with its result\n",
 	NULL, NULL};
 
 int main(int argc, char **argv)

@@ -61,11 +61,10 @@ static struct table *limit_table(void)
 static void number_cell(
 	struct table *table, const struct duoshm_limit *l, int64_t value, const char *unknown)
 {
-	char text[TOOL_TEXT_SIZE];
 	if (value < 0 || value == INT64_MAX)
 		table_none(table, value < 0 ? unknown : "no limit");
 	else if (strcmp(l->unit, "bytes") == 0)
-		table_integer(table, value, tool_bytes_text((uint64_t)value, text));
+		table_bytes(table, value);
 	else
 		table_integer(table, value, NULL);
 }

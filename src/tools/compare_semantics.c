@@ -150,11 +150,10 @@ static int end_child(struct trial *t, pid_t pid)
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFSIGNALED(status))
-		evidence_note(t, "child: ended by signal %d", WTERMSIG(status));
-	else
-		evidence_note(t, "child: exited with %d", WEXITSTATUS(status));
-	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	evidence_note(t, signal ? "child: ended by signal %d" : "child: exited with %d",
+		signal ? signal : WEXITSTATUS(status));
+	return signal;
 }
 
 static int in_child(struct trial *t, void (*work)(struct trial *))
@@ -506,24 +505,19 @@ static const char *next(const char *line)
 	return line + strlen(line) + 1;
 }
 
-/* Of a column; the last is not padded, so that no line ends in blanks. */
-static int width(size_t subject)
-{
-	return subject + 1 < SUBJECTS ? -20 : 0;
-}
-
+/* The last column is not padded, so that no line ends in blanks. */
 static void show_matrix(struct evidence (*results)[SUBJECTS])
 {
 	printf("%-44s", "");
 	for (size_t s = 0; s < SUBJECTS; s++)
-		printf(" %*s", width(s), subjects[s].title);
+		printf(" %*s", s + 1 < SUBJECTS ? -20 : 0, subjects[s].title);
 	putchar('\n');
 	for (size_t x = 0; x < EXPERIMENTS; x++) {
 		if (!chosen[x])
 			continue;
 		printf("%-44s", experiments[x].question);
 		for (size_t s = 0; s < SUBJECTS; s++)
-			printf(" %*s", width(s), results[x][s].outcome);
+			printf(" %*s", s + 1 < SUBJECTS ? -20 : 0, results[x][s].outcome);
 		putchar('\n');
 		for (size_t s = 0; tool.verbose && s < SUBJECTS; s++)
 			for (const char *line = results[x][s].text; *line; line = next(line))
@@ -588,6 +582,7 @@ int compare_semantics(char *const *only)
 	char directory[] = "/tmp/duoshm-compare-XXXXXX";
 	size_t bytes = sizeof(struct evidence) * EXPERIMENTS * SUBJECTS;
 	choose(only);
+	tool_catch_signals();
 	/* Shared, since each trial runs in a process of its own. */
 	struct evidence(*results)[SUBJECTS] =
 		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -595,7 +590,6 @@ int compare_semantics(char *const *only)
 		tool_error("semantics: %s", strerror(errno));
 		return TOOL_FAILED;
 	}
-	tool_catch_signals();
 	for (size_t x = 0; x < EXPERIMENTS; x++)
 		for (size_t s = 0; s < SUBJECTS && !tool_stop; s++)
 			if (chosen[x])

@@ -155,6 +155,12 @@ static void object_cell(const struct duoshm_stat *object)
 	table_text(detach.table, unless_empty(text));
 }
 
+/* Of what cannot be read, or is not there, most would be invented. */
+static int is_known(const struct duoshm_stat *object)
+{
+	return object->kind || object->state == DUOSHM_FOREIGN;
+}
+
 static void mode_and_owner_cells(const struct duoshm_stat *object)
 {
 	/* cppcheck-suppress getpwuidCalled; the program has one thread */
@@ -162,9 +168,9 @@ static void mode_and_owner_cells(const struct duoshm_stat *object)
 	char text[16];
 
 	snprintf(text, sizeof text, "%04o", object->mode);
-	table_text(detach.table, text);
+	table_text(detach.table, is_known(object) ? text : NULL);
 	snprintf(text, sizeof text, "%u", object->uid);
-	table_text(detach.table, user ? user->pw_name : text);
+	table_text(detach.table, !is_known(object) ? NULL : user ? user->pw_name : text);
 }
 
 /* Ages for people, nanoseconds since the Epoch for programs. */
@@ -179,51 +185,37 @@ static void time_cell(int64_t ns)
 		table_text(detach.table, NULL);
 }
 
-/* What cannot be read, or is not there: all but these columns would be invented. */
-static void add_unknown(const struct duoshm_stat *object, const char *action)
-{
-	table_row(detach.table);
-	for (const struct table_column *column = columns; column < columns + COLUMNS; column++) {
-		const char *text = strcmp(column->name, "NAME") == 0      ? object->name
-				   : strcmp(column->name, "BACKEND") == 0 ? object->backend
-				   : strcmp(column->name, "STATE") == 0   ? "unknown"
-				   : strcmp(column->name, "WHY") == 0     ? object->why
-				   : strcmp(column->name, "ACTION") == 0  ? action
-									  : NULL;
-
-		table_text(detach.table, text && *text ? text : NULL);
-	}
-}
-
 static void add_row(const struct duoshm_stat *object, const char *action)
 {
 	struct table *table = detach.table;
+	int known = is_known(object);
+	int64_t attached = known ? (int64_t)object->attached : -1;
 	char command[256];
 
-	if (!object->kind && object->state != DUOSHM_FOREIGN) {
-		add_unknown(object, action);
-		return;
-	}
 	native_command(object, command, sizeof command);
 	table_row(table);
 	table_text(table, unless_empty(object->name));
 	table_text(table, object->kind ? duoshm_kind_name(object->kind) : NULL);
-	table_text(table, object->backend);
+	table_text(table, unless_empty(object->backend));
 	object_cell(object);
-	table_bytes(table, object->size ? object->size : object->footprint);
+	table_bytes(
+		table, !known ? -1 : (int64_t)(object->size ? object->size : object->footprint));
 	mode_and_owner_cells(object);
 	table_number(table, object->creator_pid, 1);
 	table_text(table, duoshm_state_name(object->state));
-	table_number(table,
-		object->state == DUOSHM_FOREIGN ? object->kernel_attached : object->attached, 0);
+	table_number(
+		table, object->state == DUOSHM_FOREIGN ? object->kernel_attached : attached, 0);
 	table_text(table, unless_empty(object->why));
 	table_number(table, object->id, 0);
 	table_number(table, object->bells_id, 0);
-	table_bytes(table, object->footprint);
-	table_number(table, object->bells, 0);
+	table_bytes(table, known ? (int64_t)object->footprint : -1);
+	table_number(table, known ? (int64_t)object->bells : -1, 0);
 	table_text(table, unless_empty(object->bell));
-	table_text(table, object->reserved ? "reserved" : "not reserved");
-	table_integer(table, object->persistent, object->persistent ? "yes" : "no");
+	table_text(table, !known ? NULL : object->reserved ? "reserved" : "not reserved");
+	if (known)
+		table_integer(table, object->persistent, object->persistent ? "yes" : "no");
+	else
+		table_none(table, NULL);
 	table_number(table, object->readers, 0);
 	table_number(table, object->kernel_attached, 0);
 	table_number(table, object->last_pid, 1);
@@ -410,6 +402,8 @@ static void not_found(const char *name)
 
 	tool_error("%s: no such object", name);
 	failed(TOOL_NOT_FOUND);
+	none.state = DUOSHM_UNKNOWN;
+	none.id = none.bells_id = none.kernel_attached = none.value = none.readers = -1;
 	snprintf(none.name, sizeof none.name, "%s", name);
 	if (tool.json)
 		add_row(&none, "not found");

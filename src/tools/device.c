@@ -71,10 +71,9 @@ static const struct tool_program program = {
 	"source FILE; through a pipe the same, without a prompt. It ends, and removes all it made, "
 	"at exit, ^D at\n"
 	"the prompt, SIGINT, SIGTERM, SIGHUP and the end of --duration.\n"
-	"Exit status: 0 done, 1 failed, 2 usage, description or script, 3 its object was removed "
-	"or "
-	"a script's\n"
-	"register is not there, 5 a script was refused, 7 permission.\n"};
+	"Exit status: 0 done, 1 failed, 2 usage or description, 3 removed by others, 7 "
+	"permission;\n"
+	"of an error in a script 2 wrong, 3 no such register, 5 refused.\n"};
 
 static void take_operands(char **operand)
 {
@@ -158,14 +157,12 @@ static void print_creation(const struct duoshm_stat *st, int64_t replaced)
 }
 
 static void report_creation(
-	struct duoshm *ctx, const struct duoshm__server *server, int result, int64_t replaced)
+	struct duoshm *ctx, const struct duoshm__server *server, int64_t replaced)
 {
 	struct duoshm_stat st = DUOSHM_STAT_INIT;
 
 	if (duoshm_stat(ctx, duoshm__server_name(server), &st) < 0)
 		return;
-	if (result != DUOSHM_REPLACED)
-		replaced = 0;
 	if (tool.json) {
 		print_creation(&st, replaced);
 		return;
@@ -188,11 +185,6 @@ static int64_t orphan_of(struct duoshm *ctx, const char *name)
 
 /* ---- the loop ---- */
 
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int run(struct duoshm__server *server, int64_t duration_ns)
 {
 	int64_t end = duration_ns ? tool_now() + duration_ns : INT64_MAX;
@@ -207,7 +199,7 @@ static int run(struct duoshm__server *server, int64_t duration_ns)
 		wait = duoshm__server_step(server, tool_now());
 		if (status != TOOL_DONE || duoshm__server_over(server))
 			break;
-		input_wait(server, least(wait, least(input_due(now), end - now)));
+		input_wait(server, wait < end - now ? wait : end - now);
 	}
 	input_end();
 	if (status == TOOL_DONE && duoshm__server_over(server) < 0)
@@ -236,7 +228,7 @@ int main(int argc, char **argv)
 	if (result < 0) {
 		status = report_refusal(ctx, &setup, result);
 	} else {
-		report_creation(ctx, server, result, replaced);
+		report_creation(ctx, server, result == DUOSHM_REPLACED ? replaced : 0);
 		status = run(server, request.duration_ns);
 		result = duoshm__server_free(server);
 		if (result < 0 && status == TOOL_DONE)

@@ -77,10 +77,8 @@ static int do_line(struct duoshm__server *server, char *line)
 	if (rest)
 		return do_sleep(rest);
 	rest = after_word(line, "source");
-	if (rest && !*rest)
-		tool_error("source: needs a file");
 	if (rest)
-		return *rest ? input_script(rest) : TOOL_USAGE;
+		return input_script(rest);
 	code = duoshm__server_command(server, line, reply);
 	if (code < 0) {
 		tool_error("%s", reply);
@@ -108,7 +106,7 @@ int input_script(const char *path)
 	}
 	file = fopen(path, "r");
 	if (!file) {
-		tool_error("%s: %s", path, strerror(errno));
+		tool_error("%s: %s", *path ? path : "source without a file", strerror(errno));
 		return TOOL_FAILED;
 	}
 	scripts[depth].file = file;
@@ -134,7 +132,6 @@ int input_run(struct duoshm__server *server, int64_t now)
 		int at = depth - 1;
 		int status;
 
-		errno = 0;
 		if (!fgets(line, sizeof line, scripts[at].file)) {
 			if (ferror(scripts[at].file)) { /* a directory, for instance */
 				tool_error("%s: %s", scripts[at].path, strerror(errno));
@@ -150,13 +147,6 @@ int input_run(struct duoshm__server *server, int64_t now)
 		now = tool_now();
 	}
 	return TOOL_DONE;
-}
-
-int64_t input_due(int64_t now)
-{
-	if (resume_at > now)
-		return resume_at - now;
-	return depth ? 0 : INT64_MAX;
 }
 
 /* ---- the prompt ---- */
@@ -257,13 +247,16 @@ void input_begin(struct duoshm__server *server)
 void input_wait(struct duoshm__server *server, int64_t ns)
 {
 	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-	int64_t slice = ns < TYPING_NS ? ns : TYPING_NS;
-
+	int64_t sleep = resume_at - tool_now();
 	/* What a pipe holds waits for a script, and for the end of its own sleep. */
-	if (!prompted && (!piped || input_due(tool_now()) != INT64_MAX)) {
-		if (ns > 0)
-			duoshm__server_wait(server, ns);
-	} else if (poll(&input, 1, (int)((slice + 999999) / 1000000)) > 0) {
+	int reads = prompted || (piped && depth == 0 && sleep <= 0);
+	int64_t most = reads ? TYPING_NS : sleep > 0 ? sleep : depth ? 0 : ns;
+
+	if (ns > most)
+		ns = most;
+	if (!reads && ns > 0) {
+		duoshm__server_wait(server, ns);
+	} else if (reads && poll(&input, 1, (int)((ns + 999999) / 1000000)) > 0) {
 		if (prompted)
 			read_typing();
 		else

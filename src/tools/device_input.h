@@ -23,9 +23,7 @@ void input_begin(struct duoshm__server *server);
  * device.
  */
 int input_run(struct duoshm__server *server, int64_t now);
-/* Nanoseconds until the script goes on, INT64_MAX: there is none. */
-int64_t input_due(int64_t now);
-/* Waits for clients, and for input if there may be some; does what that says. */
+/* Waits for clients, for scripts that sleep and for input; does what the last says. */
 void input_wait(struct duoshm__server *server, int64_t ns);
 /* Leaves the terminal as it was. */
 void input_end(void);

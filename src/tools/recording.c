@@ -31,7 +31,7 @@ static const struct {
 	{"double", SF_FORMAT_DOUBLE, 8}};
 #define FORMATS (sizeof formats / sizeof *formats)
 
-TOOL_NORETURN static void die(const char *path, SNDFILE *sound)
+_Noreturn static void die(const char *path, SNDFILE *sound)
 {
 	tool_error("%s: %s", path, sf_strerror(sound));
 	exit(TOOL_FAILED);
@@ -88,57 +88,57 @@ static int make(char **argument)
 	return sf_close(sound) ? TOOL_FAILED : TOOL_DONE;
 }
 
-static int differ(const char *a, const char *b, const char *what)
-{
-	tool_error("%s and %s differ: %s", a, b, what);
-	return TOOL_FAILED;
-}
-
-static int same_samples(SNDFILE *a, SNDFILE *b, const SF_INFO *info, char **path)
+/* NULL, or what differs. */
+static const char *other_samples(SNDFILE *a, SNDFILE *b, const SF_INFO *info)
 {
 	static unsigned char left[65536], right[65536];
-	int bytes = bytes_of(info->format);
+	int frame = bytes_of(info->format) * info->channels;
 	/* Whole frames only; what follows the last one is padding. */
-	sf_count_t room =
-		(sf_count_t)sizeof left / (bytes * info->channels) * bytes * info->channels;
-	sf_count_t all = info->frames * info->channels * bytes, done = 0;
+	sf_count_t room = (sf_count_t)sizeof left / frame * frame;
+	sf_count_t rest = info->frames * frame;
 
-	while (done < all) {
-		sf_count_t n = room < all - done ? room : all - done;
-
+	for (sf_count_t n; rest > 0; rest -= n) {
+		n = room < rest ? room : rest;
 		if (sf_read_raw(a, left, n) != n || sf_read_raw(b, right, n) != n ||
 			memcmp(left, right, (size_t)n) != 0)
-			return differ(path[0], path[1], "the samples");
-		done += n;
+			return "the samples";
 	}
-	printf("%lld samples identical (%d channel%s, %lld frames)\n", (long long)(done / bytes),
-		info->channels, info->channels == 1 ? "" : "s", (long long)info->frames);
-	return TOOL_DONE;
+	return NULL;
+}
+
+static const char *difference(SNDFILE *const sound[2], const SF_INFO info[2])
+{
+	if (!bytes_of(info[0].format) ||
+		(info[0].format & SF_FORMAT_SUBMASK) != (info[1].format & SF_FORMAT_SUBMASK))
+		return "the format of samples";
+	if (info[0].channels != info[1].channels || info[0].frames != info[1].frames)
+		return "channels or length";
+	if (info[0].samplerate != info[1].samplerate)
+		return "the rate";
+	return other_samples(sound[0], sound[1], &info[0]);
 }
 
 static int same(char **path)
 {
 	SF_INFO info[2] = {{.format = 0}, {.format = 0}};
 	SNDFILE *sound[2];
-	int status;
+	const char *what;
 
 	for (int i = 0; i < 2; i++) {
 		sound[i] = sf_open(path[i], SFM_READ, &info[i]);
 		if (!sound[i])
 			die(path[i], NULL);
 	}
-	if (!bytes_of(info[0].format) ||
-		(info[0].format & SF_FORMAT_SUBMASK) != (info[1].format & SF_FORMAT_SUBMASK))
-		status = differ(path[0], path[1], "the format of samples");
-	else if (info[0].channels != info[1].channels || info[0].frames != info[1].frames)
-		status = differ(path[0], path[1], "channels or length");
-	else if (info[0].samplerate != info[1].samplerate)
-		status = differ(path[0], path[1], "the rate");
+	what = difference(sound, info);
+	if (what)
+		tool_error("%s and %s differ: %s", path[0], path[1], what);
 	else
-		status = same_samples(sound[0], sound[1], &info[0], path);
+		printf("%lld samples identical (%d channel%s, %lld frames)\n",
+			(long long)info->frames * info->channels, info->channels,
+			tool_plural((uint64_t)info->channels), (long long)info->frames);
 	sf_close(sound[0]);
 	sf_close(sound[1]);
-	return status;
+	return what ? TOOL_FAILED : TOOL_DONE;
 }
 
 int main(int argc, char **argv)

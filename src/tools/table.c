@@ -142,12 +142,14 @@ void table_bool(struct table *table, int value, const char *shown)
 		tool_json_bool(table->object, key, value);
 }
 
-void table_bytes(struct table *table, uint64_t value)
+void table_bytes(struct table *table, int64_t value)
 {
 	char text[TOOL_TEXT_SIZE];
 
-	table_integer(
-		table, (int64_t)value, table_bytes_in_full ? NULL : tool_bytes_text(value, text));
+	if (value < 0 || table_bytes_in_full)
+		table_number(table, value, 0);
+	else
+		table_integer(table, value, tool_bytes_text((uint64_t)value, text));
 }
 
 /* The text of a cell of a chosen column; row -1 is the headings. */

@@ -44,9 +44,9 @@ void table_number(struct table *table, int64_t value, int64_t least);
 /* Not finite: shows as "-" and is null. */
 void table_real(struct table *table, double value);
 void table_bool(struct table *table, int value, const char *shown);
-/* "8K", or in full: option --bytes. */
+/* "8K", or in full: option --bytes; below 0: "-" and null. */
 extern int table_bytes_in_full;
-void table_bytes(struct table *table, uint64_t value);
+void table_bytes(struct table *table, int64_t value);
 
 /* What is never printed is freed alone. */
 void table_free(struct table *table);

@@ -77,20 +77,20 @@ int tool_count(const char *text, uint64_t *out)
 {
 	const char *rest;
 	double value;
-	size_t i = 0;
 
 	if (number(text, &rest, &value) < 0)
 		return -1;
-	while (i < COUNT(prefixes) && strcmp(rest, prefixes[i].name) != 0)
-		i++;
-	if (i == COUNT(prefixes))
-		return -1;
-	value *= prefixes[i].factor;
-	/* Above 2^53 a double would round in silence. */
-	if (value < 0 || value > 9007199254740992.0 || value != floor(value))
-		return -1;
-	*out = (uint64_t)value;
-	return 0;
+	for (size_t i = 0; i < COUNT(prefixes); i++) {
+		if (strcmp(rest, prefixes[i].name) != 0)
+			continue;
+		value *= prefixes[i].factor;
+		/* Above 2^53 a double would round in silence. */
+		if (value < 0 || value > 9007199254740992.0 || value != floor(value))
+			return -1;
+		*out = (uint64_t)value;
+		return 0;
+	}
+	return -1;
 }
 
 const char *tool_plural(uint64_t count)

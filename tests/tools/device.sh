@@ -100,7 +100,7 @@ piped_commands() {
 		"$top_builddir/device" -q -n "$name" --duration=20s > "$out" 2> "$err" || fault 'exit: failed'
 	has "$out" '^PERIOD 2 s$' && has "$out" 'New : PERIOD 3 s' && has "$out" '^bye$'
 	hasnt "$out" '> '
-	says 'unknown command "nonsense"' && says 'source: needs a file'
+	says 'unknown command "nonsense"' && says 'source without a file'
 	echo 'get PERIOD' > "$scratch/file"
 	expect 0 sh -c '"$0" -q -n "$1" --duration=200ms < "$2"' "$top_builddir/device" "$name" "$scratch/file"
 	[ "$(cat "$out")" = 'PERIOD 2 s' ] || fault "a file: $(cat "$out")"
