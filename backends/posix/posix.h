@@ -71,7 +71,7 @@ int duoshm__posix_remove_bells(
 	const struct duoshm__native *native, unsigned n, struct duoshm_failure *why);
 
 /* posix_limits.c */
-/* A limit of getrlimit; -1: not known, INT64_MAX: none. */
+/* RLIMIT_FSIZE or RLIMIT_NOFILE; -1: not known, INT64_MAX: none. */
 int64_t duoshm__posix_resource(int which);
 /*
  * False: a segment of `size` bytes is larger than the room on its file system, or than the memory

@@ -89,8 +89,11 @@ bool duoshm__posix_has_room(size_t size)
 int64_t duoshm__posix_resource(int which)
 {
 	struct rlimit limit;
+	/* Constants alone fit everywhere: the parameter is an int, or an enum of glibc's own. */
+	int result = which == RLIMIT_FSIZE ? getrlimit(RLIMIT_FSIZE, &limit)
+					   : getrlimit(RLIMIT_NOFILE, &limit);
 
-	if (getrlimit(which, &limit) != 0)
+	if (result != 0)
 		return -1;
 	return limit.rlim_cur == RLIM_INFINITY || (uintmax_t)limit.rlim_cur > INT64_MAX
 		       ? INT64_MAX
