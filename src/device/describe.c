@@ -310,17 +310,15 @@ static int take_recording(const struct key *key, struct duoshm__setup *setup, co
 static int take_key(struct reading *r, const char *name, const char *value)
 {
 	const struct key *key;
-	unsigned bit;
 
 	if (!r->keys)
 		return duoshm__invalid("\"%s\" stands before the first section", name);
 	key = find_key(r->keys, name);
 	if (!key)
 		return DUOSHM_ERR_INVALID;
-	bit = 1u << (key - r->keys);
-	if (r->given & bit)
+	if (r->given & 1u << (key - r->keys))
 		return duoshm__invalid("\"%s\" is given twice", name);
-	r->given |= bit;
+	r->given |= 1u << (key - r->keys);
 	if (r->reg)
 		r->reg->line = r->line;
 	else if (strcmp(name, "replay") == 0)

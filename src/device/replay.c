@@ -26,21 +26,16 @@ struct duoshm__replay {
 };
 
 /* Refuses what no reader can read, and picks the reader by the first bytes, else by the name. */
-static int choose_source(const char *path, const struct duoshm__source **out)
+static int choose_source(const char *path, FILE *file, const struct duoshm__source **out)
 {
 	static const char *const magics[] = {
 		"RIFF", "RIFX", "RF64", "FORM", "fLaC", "OggS", ".snd"};
 	char head[512] = "";
-	size_t length;
-	FILE *file;
+	size_t length = fread(head, 1, sizeof head, file);
 	const char *suffix = strrchr(path, '.');
 	int sound = suffix && strcasecmp(suffix, ".wav") == 0;
-	int err = duoshm__open_file(path, &file);
 
-	if (err)
-		return err;
-	length = fread(head, 1, sizeof head, file);
-	fclose(file);
+	rewind(file);
 	if (length == 0)
 		return duoshm__invalid("%s: is empty", path);
 	for (size_t i = 0; i < DUOSHM__COUNT(magics); i++)
@@ -56,15 +51,20 @@ int duoshm__replay_open(
 {
 	struct duoshm__replay *replay = calloc(1, sizeof *replay);
 	struct duoshm_format *format;
+	FILE *file = NULL;
 	int err;
 
 	if (!replay)
 		return duoshm__no_memory("a replay");
 	format = &replay->recording.format;
 	format->rate_hz = rate_hz;
-	err = choose_source(path, &replay->source);
+	err = duoshm__open_file(path, &file);
 	if (!err)
-		err = replay->source->open(path, &replay->recording, &replay->state);
+		err = choose_source(path, file, &replay->source);
+	if (!err)
+		err = replay->source->open(path, file, &replay->recording, &replay->state);
+	if (file)
+		fclose(file);
 	if (!err && duoshm__between("rate", format->rate_hz, DUOSHM__RATES, "Hz"))
 		err = duoshm__blame("%s", path);
 	if (err) {

@@ -8,6 +8,8 @@
 
 #include "duoshm/device.h"
 
+#include <stdio.h>
+
 struct duoshm__replay;
 
 /*
@@ -31,9 +33,10 @@ struct duoshm__recording {
 	double reach; /* real samples: fewer bits are spread over -reach to reach */
 };
 
-/* A kind of file; all of them as above. */
+/* A kind of file; all of them as above. `file` is at its beginning, and the caller's. */
 struct duoshm__source {
-	int (*open)(const char *path, struct duoshm__recording *recording, void **state);
+	int (*open)(
+		const char *path, FILE *file, struct duoshm__recording *recording, void **state);
 	int (*read)(void *state, int sample_type, void *samples, unsigned frames);
 	int (*rewind)(void *state);
 	void (*close)(void *state);

@@ -289,11 +289,10 @@ static void csv_close(void *state)
 	free(csv);
 }
 
-static int csv_open(const char *path, struct duoshm__recording *recording, void **state)
+static int csv_open(const char *path, FILE *file, struct duoshm__recording *recording, void **state)
 {
 	struct csv *csv = *state = calloc(1, sizeof *csv);
 	struct duoshm_format *format = &recording->format;
-	FILE *file;
 	int err;
 
 	if (!csv)
@@ -301,11 +300,7 @@ static int csv_open(const char *path, struct duoshm__recording *recording, void 
 	csv->path = path;
 	csv->recording = recording;
 	recording->reach = 1;
-	err = duoshm__open_file(path, &file);
-	if (err)
-		return err;
 	err = read_lines(csv, file);
-	fclose(file);
 	if (err)
 		return err;
 	format->sample_type = DUOSHM_SAMPLE_REAL64;

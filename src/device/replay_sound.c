@@ -22,38 +22,33 @@ static uint32_t little32(const unsigned char *b)
 }
 
 /* 0 when the data chunk of a RIFF file is all there, or when it is no such file. */
-static int check_whole(const char *path)
+static int check_whole(const char *path, FILE *file)
 {
-	FILE *file = fopen(path, "rb");
 	unsigned char head[12] = "";
-	long at = 12, end = 0;
-	int err = 0;
+	long at = 12, end;
 
-	if (!file)
-		return 0; /* libsndfile will say why */
 	if (fread(head, 1, sizeof head, file) != sizeof head || memcmp(head, "RIFF", 4) != 0)
-		goto close;
+		return 0; /* libsndfile will say why, if it is none */
 	fseek(file, 0, SEEK_END);
 	end = ftell(file);
 	while (fseek(file, at, SEEK_SET) == 0 && fread(head, 1, 8, file) == 8) {
 		uint32_t length = little32(head + 4);
 
+		at += 8;
+		if (memcmp(head, "data", 4) == 0) {
+			/* a writer that could not know the length leaves all ones */
+			if (length == UINT32_MAX || length <= (uint64_t)(end - at))
+				return 0;
+			return duoshm__invalid(
+				"%s: is truncated: %lu bytes of samples announced, %ld are there",
+				path, (unsigned long)length, end - at);
+		}
 		if (memcmp(head, "fmt ", 4) == 0 && fread(head, 1, 8, file) == 8 &&
 			little32(head + 4) == 0)
-			err = duoshm__invalid("%s: has a rate of 0 Hz", path);
-		/* a writer that could not know the length leaves all ones */
-		if (memcmp(head, "data", 4) == 0 && length != UINT32_MAX &&
-			length > (uint64_t)(end - at - 8))
-			err = duoshm__invalid(
-				"%s: is truncated: %lu bytes of samples announced, %ld are there",
-				path, (unsigned long)length, end - at - 8);
-		if (memcmp(head, "data", 4) == 0)
-			break;
-		at += 8 + (long)length + (long)(length & 1);
+			return duoshm__invalid("%s: has a rate of 0 Hz", path);
+		at += (long)length + (long)(length & 1);
 	}
-close:
-	fclose(file);
-	return err;
+	return 0;
 }
 
 /* Significant bits of a format of samples; 0: unknown. */
@@ -106,11 +101,12 @@ static int describe(const char *path, const SF_INFO *info, struct duoshm__record
 	return 0;
 }
 
-static int sound_open(const char *path, struct duoshm__recording *recording, void **state)
+static int sound_open(
+	const char *path, FILE *whole, struct duoshm__recording *recording, void **state)
 {
 	SF_INFO info = {0};
 	SNDFILE *file;
-	int err = check_whole(path);
+	int err = check_whole(path, whole);
 
 	if (err)
 		return err;
@@ -158,8 +154,10 @@ const struct duoshm__source duoshm__source_sound = {
 
 #else /* without libsndfile the reader says so */
 
-static int sound_open(const char *path, struct duoshm__recording *recording, void **state)
+static int sound_open(
+	const char *path, FILE *file, struct duoshm__recording *recording, void **state)
 {
+	(void)file;
 	(void)recording;
 	(void)state;
 	return duoshm__fail(DUOSHM_ERR_UNSUPPORTED,

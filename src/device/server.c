@@ -211,29 +211,16 @@ static void show_number(struct duoshm__server *s, unsigned index, double real, i
 		duoshm__registers_number(&s->registers, index, real, integer, wall(s), wall(s));
 }
 
-/* Each register that stands for something of the device's. */
+/* A register that stands for something of the device's. */
 static void show_register(struct duoshm__server *s, unsigned index)
 {
-	const struct duoshm__binding *binding = &s->binding[index];
+	const double *real = s->binding[index].shown;
+	const uint64_t *integer = s->binding[index].shown;
 
-	switch (binding->role) {
-	case DUOSHM__ROLE_PLAIN:
-	case DUOSHM__ROLE_CHANNEL: break;
-	case DUOSHM__ROLE_PERIOD:
-		show_number(s, index, binding->channel->signal.period_s, 0);
-		break;
-	case DUOSHM__ROLE_AMPLITUDE:
-		show_number(s, index, binding->channel->signal.amplitude, 0);
-		break;
-	case DUOSHM__ROLE_OFFSET: show_number(s, index, binding->channel->signal.offset, 0); break;
-	case DUOSHM__ROLE_RATE: show_number(s, index, s->format.rate_hz, 0); break;
-	case DUOSHM__ROLE_RUN: show_number(s, index, 0, s->running); break;
-	case DUOSHM__ROLE_SEED: show_number(s, index, 0, (int64_t)s->setup.seed); break;
-	case DUOSHM__ROLE_FRAMES: show_number(s, index, 0, (int64_t)s->frame); break;
-	case DUOSHM__ROLE_LATE: show_number(s, index, 0, (int64_t)s->late); break;
-	case DUOSHM__ROLE_COMMANDS: show_number(s, index, 0, (int64_t)s->commands); break;
-	case DUOSHM__ROLE_CLIENTS: show_number(s, index, 0, duoshm__lanes_served(&s->lanes)); break;
-	}
+	if (real && s->registers.about[index].type == DUOSHM_TYPE_REAL)
+		show_number(s, index, *real, 0);
+	else if (integer)
+		show_number(s, index, 0, (int64_t)*integer);
 }
 
 /* The signal, as a text. */
@@ -254,10 +241,10 @@ static void show(struct duoshm__server *s)
 {
 	struct duoshm__status status = {
 		.heartbeat_ns = duoshm__now(),
-		.running = (uint64_t)s->running,
+		.running = s->running,
 		.ended = (uint64_t)s->ended,
 		.frames = s->frame,
-		.clients = duoshm__lanes_served(&s->lanes),
+		.clients = s->clients = duoshm__lanes_served(&s->lanes),
 		.rate_hz = s->format.rate_hz,
 	};
 

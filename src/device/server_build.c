@@ -35,15 +35,13 @@ static int blame(const struct duoshm__server *s, const char *name)
 }
 
 static int add(struct duoshm__server *s, const struct duoshm_register *about,
-	enum duoshm__role role, struct duoshm__channel *channel)
+	enum duoshm__role role, void *shown)
 {
 	int index = duoshm__registers_add(&s->registers, about);
 
 	if (index < 0)
 		return blame(s, about->name);
-	s->binding[index] = (struct duoshm__binding){role, channel};
-	if (role == DUOSHM__ROLE_CHANNEL)
-		channel->reg = (unsigned)index;
+	s->binding[index] = (struct duoshm__binding){role, shown};
 	return 0;
 }
 
@@ -73,10 +71,9 @@ static int add_channel(
 	channel->low = about.low;
 	channel->high = about.high;
 	DUOSHM__SET(s->format.names[s->format.channels], about.name);
-	err = add(s, &about, DUOSHM__ROLE_CHANNEL, channel);
-	if (!err)
-		s->format.channels++;
-	return err;
+	channel->reg = s->registers.count;
+	s->format.channels++;
+	return add(s, &about, DUOSHM__ROLE_PLAIN, NULL);
 }
 
 /* The default register; the outermost parts of its range alarm. */
@@ -162,7 +159,8 @@ static int build_replay(struct duoshm__server *s)
 		register_name(s->format.names[i], i + 1, about.name, sizeof about.name);
 		DUOSHM__SET(about.unit, duoshm__replay_unit(s->replay, i));
 		about.bits = s->format.sample_type == DUOSHM_SAMPLE_INT32 ? s->format.bits : 0;
-		err = add(s, &about, DUOSHM__ROLE_CHANNEL, &s->channel[i]);
+		s->channel[i].reg = s->registers.count;
+		err = add(s, &about, DUOSHM__ROLE_PLAIN, NULL);
 	}
 	return err;
 }
@@ -171,27 +169,31 @@ static int build_replay(struct duoshm__server *s)
 
 struct usual {
 	enum duoshm__role role;
-	int type, writable;
+	int type;
+	size_t at;                             /* what it shows, of the signal or the device */
 	const char *name, *unit, *description; /* unit NULL: the channel's */
 	double low, high;                      /* both 0: no limits */
 };
 
+#define SIGNAL(member)                                                                             \
+	DUOSHM__ROLE_SIGNAL, DUOSHM_TYPE_REAL, offsetof(struct duoshm__signal, member)
 static const struct usual of_channels[] = {
-	{DUOSHM__ROLE_PERIOD, DUOSHM_TYPE_REAL, 1, "PERIOD", "s", "of the signal", DUOSHM__PERIODS},
-	{DUOSHM__ROLE_AMPLITUDE, DUOSHM_TYPE_REAL, 1, "AMPLITUDE", NULL, "of the signal",
-		DUOSHM__LEVELS},
-	{DUOSHM__ROLE_OFFSET, DUOSHM_TYPE_REAL, 1, "OFFSET", NULL, "of the signal", DUOSHM__LEVELS},
+	{SIGNAL(period_s), "PERIOD", "s", "of the signal", DUOSHM__PERIODS},
+	{SIGNAL(amplitude), "AMPLITUDE", NULL, "of the signal", DUOSHM__LEVELS},
+	{SIGNAL(offset), "OFFSET", NULL, "of the signal", DUOSHM__LEVELS},
 };
 
+#define SET(role, type, member)                                                                    \
+	DUOSHM__ROLE_##role, DUOSHM_TYPE_##type, offsetof(struct duoshm__server, member)
+#define SHOWN(member) SET(PLAIN, INTEGER, member)
 static const struct usual of_devices[] = {
-	{DUOSHM__ROLE_RATE, DUOSHM_TYPE_REAL, 1, "RATE", "Hz", "frames per second", DUOSHM__RATES},
-	{DUOSHM__ROLE_RUN, DUOSHM_TYPE_BOOLEAN, 1, "RUN", "", "does it make samples?", 0, 0},
-	{DUOSHM__ROLE_SEED, DUOSHM_TYPE_INTEGER, 1, "SEED", "", "of the random numbers", 0, 0x1p63},
-	{DUOSHM__ROLE_FRAMES, DUOSHM_TYPE_INTEGER, 0, "FRAMES", "", "made so far", 0, 0},
-	{DUOSHM__ROLE_LATE, DUOSHM_TYPE_INTEGER, 0, "LATE", "", "frames held up by a slow capture",
-		0, 0},
-	{DUOSHM__ROLE_COMMANDS, DUOSHM_TYPE_INTEGER, 0, "COMMANDS", "", "taken so far", 0, 0},
-	{DUOSHM__ROLE_CLIENTS, DUOSHM_TYPE_INTEGER, 0, "CLIENTS", "", "lanes being served", 0, 0},
+	{SET(RATE, REAL, format.rate_hz), "RATE", "Hz", "frames per second", DUOSHM__RATES},
+	{SET(RUN, BOOLEAN, running), "RUN", "", "does it make samples?", 0, 0},
+	{SET(SEED, INTEGER, setup.seed), "SEED", "", "of the random numbers", 0, 0x1p63},
+	{SHOWN(frame), "FRAMES", "", "made so far", 0, 0},
+	{SHOWN(late), "LATE", "", "frames held up by a slow capture", 0, 0},
+	{SHOWN(commands), "COMMANDS", "", "taken so far", 0, 0},
+	{SHOWN(clients), "CLIENTS", "", "lanes being served", 0, 0},
 };
 
 /* One of a channel has the channel's name before its own where there are several. */
@@ -209,12 +211,13 @@ static int add_usual(
 	DUOSHM__SET(about.description, usual->description);
 	DUOSHM__SET(about.unit, unit);
 	about.type = usual->type;
-	about.writable = usual->writable;
+	about.writable = usual->role != DUOSHM__ROLE_PLAIN;
 	if (usual->low < usual->high) {
 		about.low = usual->low;
 		about.high = usual->high;
 	}
-	return add(s, &about, usual->role, channel);
+	return add(s, &about, usual->role,
+		(char *)(channel ? (void *)&channel->signal : s) + usual->at);
 }
 
 static int add_all_usual(struct duoshm__server *s)

@@ -66,12 +66,11 @@ static void apply(struct duoshm__server *s, unsigned index, const struct duoshm_
 	const struct duoshm__binding *binding = &s->binding[index];
 
 	switch (binding->role) {
-	case DUOSHM__ROLE_PERIOD:
+	case DUOSHM__ROLE_PLAIN: break;
+	case DUOSHM__ROLE_SIGNAL:
 		duoshm__server_pin(s);
-		binding->channel->signal.period_s = value->real;
+		*(double *)binding->shown = value->real;
 		break;
-	case DUOSHM__ROLE_AMPLITUDE: binding->channel->signal.amplitude = value->real; break;
-	case DUOSHM__ROLE_OFFSET: binding->channel->signal.offset = value->real; break;
 	case DUOSHM__ROLE_RATE: duoshm__server_rate(s, value->real); break;
 	case DUOSHM__ROLE_RUN:
 		if (value->integer)
@@ -80,7 +79,6 @@ static void apply(struct duoshm__server *s, unsigned index, const struct duoshm_
 			s->running = 0;
 		break;
 	case DUOSHM__ROLE_SEED: reseed(s, (uint64_t)value->integer); break;
-	default: break;
 	}
 	duoshm__registers_value(&s->registers, index, value, s->now + s->wall_offset);
 }

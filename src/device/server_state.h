@@ -9,20 +9,13 @@
 #include "device/server.h"
 #include "device/signal.h"
 
-/* What a register is to the device. */
+/* What it means to the device when a register is set. */
 enum duoshm__role {
-	DUOSHM__ROLE_PLAIN, /* keeps what it is given */
-	DUOSHM__ROLE_CHANNEL,
-	DUOSHM__ROLE_PERIOD,
-	DUOSHM__ROLE_AMPLITUDE,
-	DUOSHM__ROLE_OFFSET,
+	DUOSHM__ROLE_PLAIN,  /* nothing: it keeps what it is given */
+	DUOSHM__ROLE_SIGNAL, /* a parameter of a signal */
 	DUOSHM__ROLE_RATE,
 	DUOSHM__ROLE_RUN,
 	DUOSHM__ROLE_SEED,
-	DUOSHM__ROLE_FRAMES,
-	DUOSHM__ROLE_LATE,
-	DUOSHM__ROLE_COMMANDS,
-	DUOSHM__ROLE_CLIENTS
 };
 
 struct duoshm__channel {
@@ -33,7 +26,7 @@ struct duoshm__channel {
 
 struct duoshm__binding {
 	enum duoshm__role role;
-	struct duoshm__channel *channel;
+	void *shown; /* a double for a real register, else a uint64_t; NULL: its value is set otherwise */
 };
 
 struct duoshm__server {
@@ -60,11 +53,12 @@ struct duoshm__server {
 	int64_t now, wall_offset; /* real time minus monotonic */
 	int64_t anchor_ns;
 	uint64_t anchor_frame, frame; /* the next to make */
-	int running, waiting;         /* waiting: for the first capture */
-	int ended;                    /* the replay is over */
-	int held;                     /* the block at hand is still owed to a capture */
-	int over;                     /* as duoshm__server_over */
-	uint64_t late, commands;
+	uint64_t running;
+	int waiting; /* for the first capture */
+	int ended;   /* the replay is over */
+	int held;    /* the block at hand is still owed to a capture */
+	int over;    /* as duoshm__server_over */
+	uint64_t late, commands, clients;
 };
 
 /* server_build.c: channels, registers, the object. */

@@ -19,23 +19,22 @@
 
 #define PI 3.14159265358979323846
 
-/* In the order of enum duoshm__wave. The first `least` letters are enough. */
+/* In the order of enum duoshm__wave. The first three letters are enough. */
 static const struct {
 	const char *name;
-	size_t least;
 	double duty; /* where none is given */
 	double low, high;
 } waves[] = {
-	{"sine", 3, 0.5, -1, 1},
-	{"quadratic", 3, 0.5, -1, 1},
-	{"triangle", 3, 0.5, -1, 1},
-	{"square", 3, 0.5, -1, 1},
-	{"saw", 3, 0.5, -1, 1},
-	{"pulse", 3, 0.1, 0, 1},
-	{"ramp", 3, 0.5, -1, 1},
-	{"dc", 2, 0.5, -1, 1},
-	{"counter", 3, 0.5, 0, 1},
-	{"noise", 3, 0.5, -1, 1},
+	{"sine", 0.5, -1, 1},
+	{"quadratic", 0.5, -1, 1},
+	{"triangle", 0.5, -1, 1},
+	{"square", 0.5, -1, 1},
+	{"saw", 0.5, -1, 1},
+	{"pulse", 0.1, 0, 1},
+	{"ramp", 0.5, -1, 1},
+	{"dc", 0.5, -1, 1},
+	{"counter", 0.5, 0, 1},
+	{"noise", 0.5, -1, 1},
 };
 #define N_WAVES (DUOSHM__COUNT(waves))
 
@@ -54,8 +53,8 @@ void duoshm__signal_init(struct duoshm__signal *signal, unsigned bits, uint64_t 
 static int find_wave(const char *name, size_t length)
 {
 	for (size_t i = 0; i < N_WAVES; i++)
-		if (length >= waves[i].least && length <= strlen(waves[i].name) &&
-			strncasecmp(name, waves[i].name, length) == 0)
+		if (strncasecmp(name, waves[i].name, length) == 0 &&
+			(length >= 3 || !waves[i].name[length]))
 			return (int)i;
 	return duoshm__invalid("unknown wave \"%.*s\"; there are sine, quadratic, triangle, "
 			       "square, saw, pulse, ramp, dc, counter and noise",
