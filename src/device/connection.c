@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client's connection: connecting, registers, the live stream. Commands and captures are connection_lane.c.
+ * A client's connection: connecting, registers, the live stream. Commands and captures are
+ * connection_lane.c.
  *
- * The trap: the device's object is another process's memory. Its geometry is copied once, checked against the size
- * of the segment, and only the copy is used; every length in the stream is checked before it is believed.
+ * The trap: the device's object is another process's memory. Its geometry is copied once, checked
+ * against the size of the segment, and only the copy is used; every length in the stream is checked
+ * before it is believed.
  */
 #include "config.h"
 
@@ -416,7 +418,10 @@ int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct 
 				continue;
 			if (result < 0)
 				return result;
-			/* who missed the last frames is told before the end is: the next call says END */
+			/*
+			 * who missed the last frames is told before the end is: the next call says
+			 * END
+			 */
 			if (block.frames == 0 && !block.missed)
 				return duoshm__fail(DUOSHM_ERR_END, "the replay is over");
 			*out = block;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A client's connection to a device: what connection.c (registers, stream) and connection_lane.c share. */
+/*
+ * A client's connection to a device: what connection.c (registers, stream) and connection_lane.c
+ * share.
+ */
 #ifndef DUOSHM_DEVICE_CONNECTION_H
 #define DUOSHM_DEVICE_CONNECTION_H
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client's lane: commands and their replies, lossless captures. The lane is made at the first of them, named after the
- * device, published once its queues are laid out, and found by the device; its client removes it.
+ * A client's lane: commands and their replies, lossless captures. The lane is made at the first of
+ * them, named after the device, published once its queues are laid out, and found by the device;
+ * its client removes it.
  *
- * The trap: a device that ends commits its last reply and its last blocks first. Whether it is still there is asked only
- * when the queue has nothing more.
+ * The trap: a device that ends commits its last reply and its last blocks first. Whether it is
+ * still there is asked only when the queue has nothing more.
  */
 #include "config.h"
 
@@ -35,7 +36,10 @@ static int lay_out(struct duoshm_device *device)
 	return err ? err : duoshm_segment_publish(device->lane);
 }
 
-/* A device of another user must reach the lane: who may write to the one may then write to the other. */
+/*
+ * A device of another user must reach the lane: who may write to the one may then write to the
+ * other.
+ */
 static unsigned lane_mode(const struct duoshm_stat *device)
 {
 	return device->uid == geteuid() ? 0600 : 0600 | (device->mode & 0066);
@@ -124,8 +128,8 @@ void duoshm__lane_leave(struct duoshm_device *device)
 }
 
 /*
- * The device's bell cannot be rung through the read-only mapping; one that is writable lives for the ring only. Where
- * that is not permitted, the device looks by itself, a little later.
+ * The device's bell cannot be rung through the read-only mapping; one that is writable lives for
+ * the ring only. Where that is not permitted, the device looks by itself, a little later.
  */
 static void ring(struct duoshm_device *device)
 {
@@ -160,10 +164,10 @@ static int look_again(
 {
 	if (err != DUOSHM_ERR_TIMEOUT)
 		return queue_error(device, err);
-	if (*gone)
+	if (*gone < 0)
 		return *gone;
 	*gone = duoshm_device_check(device);
-	if (*gone || left > 0)
+	if (*gone < 0 || left > 0)
 		return 0;
 	return duoshm__fail(DUOSHM_ERR_TIMEOUT, "the device %s has %s in time",
 		duoshm_segment_name(device->segment), awaited);

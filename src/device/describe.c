@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptions of devices. The reader of the file's form is libinih; what the words mean is here, in two tables that
- * a value finds its way through by key. Nothing unknown is passed over: a misspelt key is an error with its line.
+ * Descriptions of devices. The reader of the file's form is libinih; what the words mean is here,
+ * in two tables that a value finds its way through by key. Nothing unknown is passed over: a
+ * misspelt key is an error with its line.
  */
 #include "config.h"
 
@@ -270,8 +271,8 @@ static int begin_section(struct reading *r, const char *name)
 }
 
 /*
- * libinih tells its handler neither the line, in every build, nor of a section without keys: so the reader looks at both.
- * Blanks at the front would make a line the end of the value before it.
+ * libinih tells its handler neither the line, in every build, nor of a section without keys: so the
+ * reader looks at both. Blanks at the front would make a line the end of the value before it.
  */
 static char *next_line(char *line, int size, void *arg)
 {

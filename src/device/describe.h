@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a device is to be: filled by a description file (INI) and by the program's options, which are stronger.
+ * What a device is to be: filled by a description file (INI) and by the program's options, which
+ * are stronger.
  *
  *	[device]
  *	name = scope0
@@ -52,11 +53,14 @@ struct duoshm__setup {
 
 void duoshm__setup_init(struct duoshm__setup *setup);
 
-/* One thing of [device], as the file has it and as options have it: "bits", "10". INVALID, with a cause. */
+/*
+ * One thing of [device], as the file has it and as options have it: "bits", "10". INVALID, with a
+ * cause.
+ */
 int duoshm__setup_set(struct duoshm__setup *setup, const char *key, const char *value);
 /*
- * Reads a file, whose path is kept. A recording is looked for beside it. INVALID with "FILE:LINE: ..."; NOT_FOUND,
- * PERMISSION: the file or the recording; UNSUPPORTED (built without libinih).
+ * Reads a file, whose path is kept. A recording is looked for beside it. INVALID with "FILE:LINE:
+ * ..."; NOT_FOUND, PERMISSION: the file or the recording; UNSUPPORTED (built without libinih).
  */
 int duoshm__setup_read(struct duoshm__setup *setup, const char *path);
 /* Does each register make sense as a whole? INVALID; the server need not ask again. */

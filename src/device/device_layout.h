@@ -2,15 +2,15 @@
 /*
  * What lies in the payload of a device's object.
  *
- *   header         fixed facts and the geometry of the rest; the device, before it publishes the object
+ *   header         facts and the geometry of the rest; the device, before it publishes the object
  *   descriptions   one per register; the device, before it publishes the object
  *   table          two copies of all rows behind a latch; the device, at every step (see table.h)
  *   stream         a broadcast of blocks (lane_layout.h has their shape); the device
  *
- * Clients map all of it read-only. Rows: one per register, then one with the device's status, then one
- * with the text of its signal. Numbers are fixed in width, doubles are IEEE 754 in the machine's byte
- * order (the object's header refuses another one), and every 8-byte field lies on 8 bytes by itself, so that
- * 32-bit and 64-bit programs see the same.
+ * Clients map all of it read-only. Rows: one per register, then one with the device's status, then
+ * one with the text of its signal. Numbers are fixed in width, doubles are IEEE 754 in the
+ * machine's byte order (the object's header refuses another one), and every 8-byte field lies on 8
+ * bytes by itself, so that 32-bit and 64-bit programs see the same.
  */
 #ifndef DUOSHM_DEVICE_LAYOUT_H
 #define DUOSHM_DEVICE_LAYOUT_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lanes as the device sees them. The trap: a lane is written by its client, who may be broken or bad. Offsets
- * and lengths are this program's own, messages are copied before they are looked at, and whatever a queue says
- * is wrong ends this lane only. Anybody who can write the registry can make a lane: one of a user who may not write to the
- * device is left alone.
+ * Lanes as the device sees them. The trap: a lane is written by its client, who may be broken or
+ * bad. Offsets and lengths are this program's own, messages are copied before they are looked at,
+ * and whatever a queue says is wrong ends this lane only. Anybody who can write the registry can
+ * make a lane: one of a user who may not write to the device is left alone.
  */
 #include "config.h"
 
@@ -43,8 +43,9 @@ static void close_lane(struct duoshm__lane *lane)
 }
 
 /*
- * After it was opened, the name must still be that of the lane that was listed, and its user one who may write to the device:
- * the generation alone would prove nothing, for an entry is text of its owner's.
+ * After it was opened, the name must still be that of the lane that was listed, and its user one
+ * who may write to the device: the generation alone would prove nothing, for an entry is text of
+ * its owner's.
  */
 static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 {
@@ -74,7 +75,10 @@ static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 	return duoshm__lane_attach(lane->segment, DUOSHM_CONSUMER, lane->queue);
 }
 
-/* A lane that cannot be opened now is tried again; one that is refused or makes no sense keeps a slot, cut off. */
+/*
+ * A lane that cannot be opened now is tried again; one that is refused or makes no sense keeps a
+ * slot, cut off.
+ */
 static void take_up(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 {
 	struct duoshm__lane *grown;

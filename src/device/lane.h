@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device's side of its clients' lanes: finding them, taking commands, sending replies and captured blocks,
- * and cutting off a lane that does not make sense. Nothing here waits for a client.
+ * The device's side of its clients' lanes: finding them, taking commands, sending replies and
+ * captured blocks, and cutting off a lane that does not make sense. Nothing here waits for a
+ * client.
  */
 #ifndef DUOSHM_DEVICE_LANE_H
 #define DUOSHM_DEVICE_LANE_H

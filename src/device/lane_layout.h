@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What lies in the payload of a lane, the object that a client adds to a device: a header and three queues
- * at fixed places. The client makes it, and gives it its name: the device's, a dot, 8 hexadecimal digits.
+ * What lies in the payload of a lane, the object that a client adds to a device: a header and three
+ * queues at fixed places. The client makes it, and gives it its name: the device's, a dot, 8
+ * hexadecimal digits.
  *
  *   header     the client, before it publishes the lane
  *   commands   client to device; no bells of its own: the device sleeps on its own object's bell
  *   replies    device to client; bells 0 and 1
  *   capture    device to client; bells 2 and 3
  *
- * All of it is hostile to the device: it uses the constants below, never a number from the lane, and copies
- * a message before it looks at it.
+ * All of it is hostile to the device: it uses the constants below, never a number from the lane,
+ * and copies a message before it looks at it.
  */
 #ifndef DUOSHM_LANE_LAYOUT_H
 #define DUOSHM_LANE_LAYOUT_H
@@ -42,8 +43,8 @@ int duoshm__lane_attach(struct duoshm_segment *lane, enum duoshm_role role,
 /* Those that are attached. */
 void duoshm__lane_detach(struct duoshm_queue *queue[DUOSHM__LANE_QUEUES]);
 /*
- * May the user that made `by` write to `object`? Told by owner, group and mode of the registry's entries, which
- * the kernel keeps: nothing that a user can write down counts.
+ * May the user that made `by` write to `object`? Told by owner, group and mode of the registry's
+ * entries, which the kernel keeps: nothing that a user can write down counts.
  */
 int duoshm__may_write(
 	const struct duoshm *ctx, const struct duoshm_stat *object, const struct duoshm_stat *by);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The three queues of a lane, and who may use it: the same for its client and for the device. What goes through the
- * queues is in lane_layout.h.
+ * The three queues of a lane, and who may use it: the same for its client and for the device. What
+ * goes through the queues is in lane_layout.h.
  */
 #include "config.h"
 
@@ -74,8 +74,9 @@ int duoshm__may_write(
 	if (!(object->mode & S_IWGRP) || by->gid != object->gid)
 		return 0;
 	/*
-	 * BSD's directories, and Linux's with the set-group-ID bit, give their own group to whatever is made in them, by
-	 * whomever: where everybody may do so, that group proves nothing.
+	 * BSD's directories, and Linux's with the set-group-ID bit, give their own group to
+	 * whatever is made in them, by whomever: where everybody may do so, that group proves
+	 * nothing.
 	 */
 	return stat(duoshm_directory(ctx), &directory) == 0 &&
 	       !(directory.st_gid == (gid_t)by->gid && (directory.st_mode & S_IWOTH));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers with units. The trap: strtod takes "nan", "inf" and leaves the rest unread; nothing of that may pass. */
+/*
+ * Numbers with units. The trap: strtod takes "nan", "inf" and leaves the rest unread; nothing of
+ * that may pass.
+ */
 #include "config.h"
 
 #include "device/quantity.h"
@@ -16,8 +19,8 @@
 
 static const struct {
 	const char *prefix;
-	double divide,
-		multiply; /* a division by a power of ten is rounded once, 1e-3 is inexact already */
+	/* a division by a power of ten is rounded once, 1e-3 is inexact already */
+	double divide, multiply;
 } prefixes[] = {
 	{"p", 1e12, 1},
 	{"n", 1e9, 1},

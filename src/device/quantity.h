@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * A finite number, in `unit` where the text names none. A prefix of the unit (p n u m k M G) counts; k, M and G also
- * without the unit. 0, or INVALID with a cause.
+ * A finite number, in `unit` where the text names none. A prefix of the unit (p n u m k M G)
+ * counts; k, M and G also without the unit. 0, or INVALID with a cause.
  */
 int duoshm__quantity(const char *text, const char *unit, double *out);
 /* 0, or INVALID: "0 s is no period between 1e-09 and 1e+09 s". */

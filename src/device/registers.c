@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registers as the device has them: values with alarm, sequence and time stamps, texts to values and back.
- * How clients see them is table.c.
+ * Registers as the device has them: values with alarm, sequence and time stamps, texts to values
+ * and back. How clients see them is table.c.
  */
 #include "config.h"
 

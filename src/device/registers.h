@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device's own side of its registers: descriptions and values in private memory, shown to the clients by
- * one write of the table. What a write means to the device (a period, a rate) is the server's matter.
+ * The device's own side of its registers: descriptions and values in private memory, shown to the
+ * clients by one write of the table. What a write means to the device (a period, a rate) is the
+ * server's matter.
  */
 #ifndef DUOSHM_DEVICE_REGISTERS_H
 #define DUOSHM_DEVICE_REGISTERS_H

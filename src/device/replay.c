@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which reader a file is for, and what --bits and --rate change. The readers are replay_sound.c and
- * replay_csv.c. The trap: "same samples" must stay true when nothing is asked to change, so nothing is touched then.
+ * replay_csv.c. The trap: "same samples" must stay true when nothing is asked to change, so nothing
+ * is touched then.
  */
 #include "config.h"
 

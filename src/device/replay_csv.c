@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CSV files: one line per frame, one column per channel, separated by comma, semicolon or tab. A first line that is
- * not all numbers names the columns, "VOLT (V)" or "VOLT [V]" with a unit. A column named time, t, time_s, t_ns ... gives the
- * rate, and must be even; columns named frame, sample, index or seq are left out. Blank lines and lines that begin with # do not count.
+ * CSV files: one line per frame, one column per channel, separated by comma, semicolon or tab. A
+ * first line that is not all numbers names the columns, "VOLT (V)" or "VOLT [V]" with a unit. A
+ * column named time, t, time_s, t_ns ... gives the rate, and must be even; columns named frame,
+ * sample, index or seq are left out. Blank lines and lines that begin with # do not count.
  *
- * The whole file is read and checked at once, so that a fault is told with its line before anything is played.
+ * The whole file is read and checked at once, so that a fault is told with its line before anything
+ * is played.
  */
 #include "config.h"
 
@@ -43,8 +45,8 @@ struct csv {
 	(duoshm__invalid(__VA_ARGS__), duoshm__blame("%s: line %u", (csv)->path, (csv)->line))
 
 /*
- * Cuts the line into its fields; quotes, between which a separator is none, become blanks. How many; more than COLUMNS_MAX are
- * counted and not kept.
+ * Cuts the line into its fields; quotes, between which a separator is none, become blanks. How
+ * many; more than COLUMNS_MAX are counted and not kept.
  */
 static int split(struct csv *csv, char *line, char *field[COLUMNS_MAX])
 {
@@ -180,7 +182,10 @@ static int make_room(struct csv *csv)
 	return 0;
 }
 
-/* A step may differ from the first one by 1 %, half a microsecond, or two last digits where these are fine enough. */
+/*
+ * A step may differ from the first one by 1 %, half a microsecond, or two last digits where these
+ * are fine enough.
+ */
 static int take_time(struct csv *csv, const char *text, double time)
 {
 	const char *point = strchr(text, '.');

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sound files. Integer formats are read by sf_readf_int, which left-justifies them without loss; real ones by
- * sf_readf_double, unscaled. The trap: libsndfile shortens a truncated WAV in silence, so its chunks are looked at first.
+ * Sound files. Integer formats are read by sf_readf_int, which left-justifies them without loss;
+ * real ones by sf_readf_double, unscaled. The trap: libsndfile shortens a truncated WAV in silence,
+ * so its chunks are looked at first.
  */
 #include "config.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device at work: making frames in time, giving them to the stream and to the captures, taking commands.
+ * The device at work: making frames in time, giving them to the stream and to the captures, taking
+ * commands.
  *
- * A block of frames is made, published to whoever follows, and then put into the lane of every capture; the next one is
- * made only when all have it. So a slow capture holds up the signal and loses nothing, while commands and the heartbeat
- * go on. The frames' times stay those of the schedule: what was held up is made up for, and counted in LATE.
+ * A block of frames is made, published to whoever follows, and then put into the lane of every
+ * capture; the next one is made only when all have it. So a slow capture holds up the signal and
+ * loses nothing, while commands and the heartbeat go on. The frames' times stay those of the
+ * schedule: what was held up is made up for, and counted in LATE.
  */
 #include "config.h"
 

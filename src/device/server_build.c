@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes a device out of its description: first all in private memory (channels, registers), then the object, which
- * is published when everything in it is in place. The trap: whatever can be refused is refused before the object is made.
+ * Makes a device out of its description: first all in private memory (channels, registers), then
+ * the object, which is published when everything in it is in place. The trap: whatever can be
+ * refused is refused before the object is made.
  */
 #include "config.h"
 
@@ -201,15 +202,14 @@ static int add_usual(
 	struct duoshm__server *s, const struct usual *usual, struct duoshm__channel *channel)
 {
 	struct duoshm_register about = duoshm__register_plain;
-	const char *unit = usual->unit ? usual->unit : s->registers.about[channel->reg].unit;
+	const struct duoshm_register *shown = channel ? &s->registers.about[channel->reg] : &about;
 
 	if (channel && s->format.channels > 1)
-		snprintf(about.name, sizeof about.name, "%.21s_%s",
-			s->registers.about[channel->reg].name, usual->name);
+		snprintf(about.name, sizeof about.name, "%.21s_%s", shown->name, usual->name);
 	else
 		DUOSHM__SET(about.name, usual->name);
 	DUOSHM__SET(about.description, usual->description);
-	DUOSHM__SET(about.unit, unit);
+	DUOSHM__SET(about.unit, usual->unit ? usual->unit : shown->unit);
 	about.type = usual->type;
 	about.writable = usual->role != DUOSHM__ROLE_PLAIN;
 	if (usual->low < usual->high) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What can be said to a device, from its prompt, a script or a client: one table, one meaning. A register that is set takes
- * effect here.
+ * What can be said to a device, from its prompt, a script or a client: one table, one meaning. A
+ * register that is set takes effect here.
  */
 #include "config.h"
 

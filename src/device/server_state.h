@@ -26,7 +26,7 @@ struct duoshm__channel {
 
 struct duoshm__binding {
 	enum duoshm__role role;
-	void *shown; /* a double for a real register, else a uint64_t; NULL: its value is set otherwise */
+	void *shown; /* a double for a real register, else a uint64_t; NULL: set otherwise */
 };
 
 struct duoshm__server {

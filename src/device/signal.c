@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wave forms, noise, quantising. Pure arithmetic: no clock, no state but the signal's own parameters.
+ * Wave forms, noise, quantising. Pure arithmetic: no clock, no state but the signal's own
+ * parameters.
  *
- * Random numbers: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014), which
- * is a mixing function over a counter; the counter here is the frame's number. Gaussian by Box and Muller (1958).
+ * Random numbers: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
+ * OOPSLA 2014), which is a mixing function over a counter; the counter here is the frame's number.
+ * Gaussian by Box and Muller (1958).
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The signals that a device can make. A sample is a function of the frame's number, the rate and the seed, so
- * a run repeats itself, nothing needs to be kept for a slow reader, and a change of period keeps the phase.
+ * The signals that a device can make. A sample is a function of the frame's number, the rate and
+ * the seed, so a run repeats itself, nothing needs to be kept for a slow reader, and a change of
+ * period keeps the phase.
  */
 #ifndef DUOSHM_DEVICE_SIGNAL_H
 #define DUOSHM_DEVICE_SIGNAL_H
@@ -9,7 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Least and most, the same in descriptions, options and registers; levels leave room to compute with them. */
+/*
+ * Least and most, the same in descriptions, options and registers; levels leave room to compute
+ * with them.
+ */
 #define DUOSHM__PERIODS 1e-9, 1e9 /* s */
 #define DUOSHM__RATES   1e-6, 1e8 /* Hz */
 #define DUOSHM__LEVELS  -1e15, 1e15
@@ -43,7 +47,10 @@ struct duoshm__signal {
 
 /* A sine of 2 s, 1 (unit), no noise. */
 void duoshm__signal_init(struct duoshm__signal *signal, unsigned bits, uint64_t seed);
-/* Applies "sine:period=2s:amp=1V:offset=0:phase=90deg:duty=25%:noise=5mV" to `signal`. 0, or INVALID. */
+/*
+ * Applies "sine:period=2s:amp=1V:offset=0:phase=90deg:duty=25%:noise=5mV" to `signal`. 0, or
+ * INVALID.
+ */
 int duoshm__signal_parse(struct duoshm__signal *signal, const char *text, const char *unit);
 /* The shortest text that parses to it. */
 void duoshm__signal_text(
@@ -55,7 +62,10 @@ void duoshm__signal_pin(struct duoshm__signal *signal, uint64_t frame, double ra
 /* The values that it can take, noise apart. */
 void duoshm__signal_range(const struct duoshm__signal *signal, double *low, double *high);
 
-/* N bits (1 to 64) over low..high, both ends included; beyond them it saturates; not a number gives 0. */
+/*
+ * N bits (1 to 64) over low..high, both ends included; beyond them it saturates; not a number gives
+ * 0.
+ */
 uint64_t duoshm__quantise(double value, double low, double high, unsigned bits);
 double duoshm__dequantise(uint64_t raw, double low, double high, unsigned bits);
 double duoshm__full_scale(unsigned bits); /* 2^bits - 1 */

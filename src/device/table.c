@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The latched table. With the latch even, copy 0 is stable and copy 1 may be under the writer's hand; with
- * the latch odd it is the other way round. The trap: a reader must prove, after it has copied, that the latch did not move.
+ * The latched table. With the latch even, copy 0 is stable and copy 1 may be under the writer's
+ * hand; with the latch odd it is the other way round. The trap: a reader must prove, after it has
+ * copied, that the latch did not move.
  */
 #include "config.h"
 
@@ -27,9 +28,13 @@ void duoshm__table_write(struct duoshm__table *table, size_t rows,
 	uint32_t latch = duoshm__load32(&table->latch); /* ours alone to change */
 
 	for (unsigned turn = 0; turn < 2; turn++) {
-		/* Release: the other copy, written last, before the latch that sends readers to it. */
+		/*
+		 * Release: the other copy, written last, before the latch that sends readers to it.
+		 */
 		duoshm__store32_release(&table->latch, ++latch);
-		/* Release: the latch before the words of this copy; pairs with the reader's fence. */
+		/*
+		 * Release: the latch before the words of this copy; pairs with the reader's fence.
+		 */
 		atomic_thread_fence(memory_order_release);
 		write_copy(table->row + (latch & 1 ? 0 : rows), rows, from, dirty);
 	}
@@ -47,7 +52,10 @@ int duoshm__table_read(const struct duoshm__table *table, size_t rows, size_t fi
 		for (size_t r = 0; r < count; r++)
 			for (size_t w = 0; w < DUOSHM__ROW_WORDS; w++)
 				to[r].word[w] = duoshm__load64(&from[r].word[w]);
-		/* Acquire: the words before the second look at the latch; pairs with the writer's fence. */
+		/*
+		 * Acquire: the words before the second look at the latch; pairs with the writer's
+		 * fence.
+		 */
 		atomic_thread_fence(memory_order_acquire);
 		if (duoshm__load32(&table->latch) == latch)
 			return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A segment between two processes: one makes it, fills it and publishes it; the other waits for it to come into being and reads.
- * Run it as it is, or with DUOSHM_BACKEND=sysv and =posix: it prints the same.
+ * A segment between two processes: one makes it, fills it and publishes it; the other waits for it
+ * to come into being and reads. Run it as it is, or with DUOSHM_BACKEND=sysv and =posix: it prints
+ * the same.
  *
  * Argument: the object's name (default: example).
  */

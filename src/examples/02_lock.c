@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lock that survives its holder. A child takes the lock, begins to change the data, and is killed. The next taker is told
- * (DUOSHM_OWNER_DEAD), mends the data, and goes on: nobody hangs.
+ * A lock that survives its holder. A child takes the lock, begins to change the data, and is
+ * killed. The next taker is told (DUOSHM_OWNER_DEAD), mends the data, and goes on: nobody hangs.
  *
  * Argument: the object's name (default: example).
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue from one process to another: the producer builds each message in place, and finishes; the consumer reads in place
- * until END.
+ * A queue from one process to another: the producer builds each message in place, and finishes; the
+ * consumer reads in place until END.
  *
  * Argument: the object's name (default: example).
  */

@@ -38,8 +38,8 @@ enum tool_status {
 #define TOOL_SECOND 1000000000LL
 
 /*
- * An option: its line of --help, and where it goes: to one of the last five. A table ends with a row
- * without a name.
+ * An option: its line of --help, and where it goes: to one of the last five. A table ends with a
+ * row without a name.
  */
 struct tool_option {
 	int letter; /* 0: none */
@@ -126,8 +126,8 @@ extern volatile sig_atomic_t tool_stop; /* the signal's number */
 /* ---- standard output ---- */
 
 /*
- * 1: it cannot be written any more (reported by tool_end). Flushes. To be asked right after writing,
- * for the sake of errno.
+ * 1: it cannot be written any more (reported by tool_end). Flushes. To be asked right after
+ * writing, for the sake of errno.
  */
 int tool_output_failed(void);
 

@@ -37,8 +37,9 @@ static int attach(struct trial *t, bool read_only)
 	if (evidence_call(t, fstat(t->file, &status), "fstat(fd)") < 0)
 		return -1;
 	t->size = (size_t)status.st_size;
-	void *memory = mmap(NULL, t->size, protection, MAP_SHARED, t->file, 0);
-	t->memory = memory == MAP_FAILED ? NULL : memory;
+	t->memory = mmap(NULL, t->size, protection, MAP_SHARED, t->file, 0);
+	if (t->memory == MAP_FAILED)
+		t->memory = NULL;
 	return evidence_call(t, t->memory ? 0 : -1, "mmap(%zu, %s, MAP_SHARED, fd)", t->size,
 		read_only ? "PROT_READ" : "PROT_READ|PROT_WRITE");
 }

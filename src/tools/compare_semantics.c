@@ -493,9 +493,10 @@ static void choose(char *const *only)
 		size_t x = 0;
 		while (x < EXPERIMENTS && strcmp(*only, experiments[x].id) != 0)
 			tool_append(known, sizeof known, " ", experiments[x++].id);
-		if (x == EXPERIMENTS)
+		if (x < EXPERIMENTS)
+			chosen[x] = true;
+		else
 			tool_usage("no such experiment: %s; there are %s", *only, known);
-		chosen[x] = true;
 	}
 }
 

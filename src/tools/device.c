@@ -79,12 +79,14 @@ static void take_operands(char **operand)
 {
 	const char **const into[] = {&request.wave, &request.period};
 
-	for (size_t i = 0; operand[i]; i++) {
-		if (i == 2 || *into[i])
-			tool_usage("unexpected argument: \"%s\"%s", operand[i],
-				i < 2 ? "; an option says that already" : "");
+	for (size_t i = 0; i < 2 && operand[i]; i++) {
+		if (*into[i])
+			tool_usage("unexpected argument: \"%s\"; an option says that already",
+				operand[i]);
 		*into[i] = operand[i];
 	}
+	if (operand[0] && operand[1] && operand[2])
+		tool_usage("unexpected argument: \"%s\"", operand[2]);
 	if (request.wave && request.period && strstr(request.wave, ":period="))
 		tool_usage("period: \"%s\" has one already", request.wave);
 }

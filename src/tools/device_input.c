@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scripts, the prompt and the pipe of the device. What a line means is the server's matter, but for "sleep",
- * "source" and comments.
+ * Scripts, the prompt and the pipe of the device. What a line means is the server's matter, but for
+ * "sleep", "source" and comments.
  *
  * The trap: a device that was started in the background must not touch its terminal; it would be
  * stopped for that.

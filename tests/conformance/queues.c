@@ -197,7 +197,9 @@ static void q_removal(void)
 	end(queue);
 }
 
-/* Both roles in one child, so that both sides are awake: the queue's two handles, own memory each. */
+/*
+ * Both roles in one child, so that both sides are awake: the queue's two handles, own memory each.
+ */
 static struct duoshm_queue *producer, *consumer;
 
 static int open_pair(void *argument)

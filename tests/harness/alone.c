@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Namespaces of one's own: small limits, and kernel objects that nobody else sees and that end with the process. As root, or
- * through a user namespace, where the process is root inside.
+ * Namespaces of one's own: small limits, and kernel objects that nobody else sees and that end with
+ * the process. As root, or through a user namespace, where the process is root inside.
  */
 #include "config.h"
 

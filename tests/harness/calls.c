@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exact counts of system calls: a child is traced, and what it calls between two marks is counted. A mark is a
- * close() of a descriptor that cannot be. Needs Linux 5.3 for PTRACE_GET_SYSCALL_INFO, which is the same on
- * each architecture; elsewhere, and where ptrace is refused, nothing is counted and the case skips.
+ * Exact counts of system calls: a child is traced, and what it calls between two marks is counted.
+ * A mark is a close() of a descriptor that cannot be. Needs Linux 5.3 for PTRACE_GET_SYSCALL_INFO,
+ * which is the same on each architecture; elsewhere, and where ptrace is refused, nothing is
+ * counted and the case skips.
  */
 #include "config.h"
 

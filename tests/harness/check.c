@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Assertions of a case and of its children alike: CUnit's in the case, the end of the process in a child. What a call
- * gave is told with its cause, so that a log alone says what went wrong.
+ * Assertions of a case and of its children alike: CUnit's in the case, the end of the process in a
+ * child. What a call gave is told with its cause, so that a log alone says what went wrong.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes of a test: started, ordered by gates, waited for with a limit, and ended in any case. A wait here
- * asks every millisecond instead of trusting a time: there is no portable waitpid with a timeout.
+ * Processes of a test: started, ordered by gates, waited for with a limit, and ended in any case. A
+ * wait here asks every millisecond instead of trusting a time: there is no portable waitpid with a
+ * timeout.
  */
 #include "config.h"
 
@@ -191,7 +192,7 @@ void harness_child_failed(const char *file, int line, const char *condition)
 	_exit(1);
 }
 
-/* ---- gates ------------------------------------------------------------------------------------ */
+/* ---- gates ----------------------------------------------------------------------------------- */
 
 void harness_gate(struct harness_gate *gate)
 {
@@ -230,7 +231,7 @@ void harness_gate_close(struct harness_gate *gate)
 	close(gate->fds[1]);
 }
 
-/* ---- conditions --------------------------------------------------------------------------------- */
+/* ---- conditions ------------------------------------------------------------------------------ */
 
 bool harness_until(bool (*holds)(void *arg), void *arg)
 {

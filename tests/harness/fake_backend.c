@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A backend that does what it is told; see the header. Each operation is enter(), the deed, leave(). */
+/*
+ * A backend that does what it is told; see the header. Each operation is enter(), the deed,
+ * leave().
+ */
 #include "config.h"
 
 #include "harness/fake_backend.h"
@@ -46,7 +49,7 @@ struct duoshm__bells {
 
 static int attachments, open_bells;
 
-/* ---- the strings ---------------------------------------------------------------------------------- */
+/* ---- the strings ----------------------------------------------------------------------------- */
 
 void fake_begin(void)
 {
@@ -133,7 +136,7 @@ static int leave(void)
 	return 0;
 }
 
-/* ---- the deeds ------------------------------------------------------------------------------------ */
+/* ---- the deeds ------------------------------------------------------------------------------- */
 
 static struct slot *find(const struct duoshm__native *native, bool set)
 {

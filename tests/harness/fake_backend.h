@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A family of kernel objects that is a table in shared, anonymous memory: the third backend, and the one
- * that does what it is told. It counts the native calls, fails the nth with a chosen error, or kills
- * the process at the nth; and it knows what is left. Processes forked after fake_begin share it.
+ * A family of kernel objects that is a table in shared, anonymous memory: the third backend, and
+ * the one that does what it is told. It counts the native calls, fails the nth with a chosen error,
+ * or kills the process at the nth; and it knows what is left. Processes forked after fake_begin
+ * share it.
  */
 #ifndef DUOSHM_TESTS_FAKE_BACKEND_H
 #define DUOSHM_TESTS_FAKE_BACKEND_H

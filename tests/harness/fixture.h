@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What many tests begin and end with: contexts, segments, and children that stand still where they are told to. All of it
- * may be used in a case and in its children. A stem is the argument of harness_name().
+ * What many tests begin and end with: contexts, segments, and children that stand still where they
+ * are told to. All of it may be used in a case and in its children. A stem is the argument of
+ * harness_name().
  */
 #ifndef DUOSHM_TESTS_FIXTURE_H
 #define DUOSHM_TESTS_FIXTURE_H
@@ -14,7 +15,10 @@
 /* Long enough for anything that comes, short enough to be told as a failure. */
 #define LONG_TIME (20 * SECOND)
 
-/* The context or object is there, or the case is left. Backend and directory may be NULL, as for duoshm_new. */
+/*
+ * The context or object is there, or the case is left. Backend and directory may be NULL, as for
+ * duoshm_new.
+ */
 struct duoshm *new_context(void); /* of the backend under test */
 struct duoshm *context_of(const char *backend, const char *directory);
 /* Asserts that nothing is open. */
@@ -32,7 +36,9 @@ void end_segment(struct duoshm_segment *segment);
 void discard(struct duoshm *ctx, const char *stem);
 struct duoshm_stat stat_of(struct duoshm *ctx, const char *stem);
 
-/* A child, and two gates between it and the case; the fields from `stem` on are the case's to use. */
+/*
+ * A child, and two gates between it and the case; the fields from `stem` on are the case's to use.
+ */
 struct helper {
 	struct harness_gate ready, go;
 	pid_t pid;

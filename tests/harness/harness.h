@@ -6,13 +6,15 @@
  *	static const struct harness_case cases[] = {{"one and one is two", counts}, {NULL, NULL}};
  *	int main(int argc, char **argv) { return harness_run(argc, argv, "sums", cases); }
  *
- * Options of the program: [--backend=NAME] [--inline] [--list] [WORD...]: only cases whose name contains a WORD;
- * inline: without the supervising process (for a debugger). Exit status 0 passed, 1 failed, 77 all
- * skipped, 99 the test itself is broken. The summary on standard output is CUnit's.
+ * Options of the program: [--backend=NAME] [--inline] [--list] [WORD...]: only cases whose name
+ * contains a WORD; inline: without the supervising process (for a debugger). Exit status 0 passed,
+ * 1 failed, 77 all skipped, 99 the test itself is broken. The summary on standard output is
+ * CUnit's.
  *
- * The cases run in a child of a supervisor, which ends whatever they left running and removes their objects and
- * the scratch directory, however they end. DUOSHM_DIR is an empty registry of the program's own; a last case that is
- * added to each suite asserts that no entry is left in it. A case that takes over two minutes fails.
+ * The cases run in a child of a supervisor, which ends whatever they left running and removes their
+ * objects and the scratch directory, however they end. DUOSHM_DIR is an empty registry of the
+ * program's own; a last case that is added to each suite asserts that no entry is left in it. A
+ * case that takes over two minutes fails.
  *
  * CUnit's own assertions are for the case, not for a forked child; those below are for both.
  * Nobody sleeps to be right: gates order processes, harness_until waits for a condition.
@@ -47,7 +49,10 @@ struct harness_case {
 int harness_run(int argc, char **argv, const char *suite, const struct harness_case *cases);
 /* The whole suite once per built backend; harness_backend() tells which. */
 int harness_run_each(int argc, char **argv, const char *suite, const struct harness_case *cases);
-/* What each case begins and ends with (NULL: nothing), told before harness_run. A fatal assertion leaves out the end. */
+/*
+ * What each case begins and ends with (NULL: nothing), told before harness_run. A fatal assertion
+ * leaves out the end.
+ */
 void harness_around(void (*before)(void), void (*after)(void));
 /* The backend under test: by --backend, else the suite's, else the first that is built. */
 const char *harness_backend(void);
@@ -65,17 +70,18 @@ bool harness_profile(const char *name);
 /* Runs under valgrind, or compiled with a sanitizer: slow, and with system calls of its own. */
 bool harness_instrumented(void);
 
-/* ---- check.c: assertions, in a case and in its children ---------------------------------------- */
+/* ---- check.c: assertions, in a case and in its children -------------------------------------- */
 
 /*
- * In a case these are assertions of CUnit's that tell more; a child of harness_fork that breaks one ends with status 1,
- * and the case sees it in harness_wait. Expressions, so they need no braces. A fatal one leaves the case.
+ * In a case these are assertions of CUnit's that tell more; a child of harness_fork that breaks one
+ * ends with status 1, and the case sees it in harness_wait. Expressions, so they need no braces. A
+ * fatal one leaves the case.
  */
 #define CHECK(condition)         HARNESS_CHECK(condition, false)
 #define CHECK_FATAL(condition)   HARNESS_CHECK(condition, true)
 #define EXPECT(call, want)       HARNESS_EXPECT(call, want, false) /* two numbers are equal */
 #define EXPECT_FATAL(call, want) HARNESS_EXPECT(call, want, true)
-#define OK(call)                 HARNESS_EXPECT(call, 0, true) /* for what the rest of the case needs */
+#define OK(call)                 HARNESS_EXPECT(call, 0, true) /* what the rest of the case needs */
 #define EXPECT_TEXT(got, want)   ((void)harness_text(got, want, true, __FILE__, __LINE__))
 #define EXPECT_PART(got, part)   ((void)harness_text(got, part, false, __FILE__, __LINE__))
 
@@ -93,7 +99,10 @@ bool harness_text(const char *got, const char *want, bool whole, const char *fil
 
 /* The directory for anything; removed with all it holds when the program ends. */
 const char *harness_scratch_dir(void);
-/* "DIR/stem" in the scratch directory. Like harness_name: the same stem, the same result; at most 256 stems. */
+/*
+ * "DIR/stem" in the scratch directory. Like harness_name: the same stem, the same result; at most
+ * 256 stems.
+ */
 const char *harness_path(const char *stem);
 /* A name for an object: unique on the machine, the same for the same stem, also in children. */
 const char *harness_name(const char *stem);
@@ -106,15 +115,23 @@ void harness_remove_tree(const char *path);
 
 /* ---- children.c: processes ------------------------------------------------------------------- */
 
-/* Runs `fn` in a forked child, which ends with its result as exit status. -1: the case has failed. */
+/*
+ * Runs `fn` in a forked child, which ends with its result as exit status. -1: the case has failed.
+ */
 pid_t harness_fork(int (*fn)(void *arg), void *arg);
 /* Starts a program, arguments up to NULL. Its standard output goes to `out` (-1: ours). */
 pid_t harness_spawn(int out, const char *path, ...);
-/* Exit status, or minus the signal that ended it; after a minute it is killed and the result is -1000. */
+/*
+ * Exit status, or minus the signal that ended it; after a minute it is killed and the result is
+ * -1000.
+ */
 int harness_wait(pid_t pid);
 /* "BUILD/path": a program of the build tree; kept until the next call. */
 const char *harness_program(const char *path);
-/* Runs `fn` in a child to its end, as a part of the case: what it asserts fails the case, HARNESS_SKIP skips it (false). */
+/*
+ * Runs `fn` in a child to its end, as a part of the case: what it asserts fails the case,
+ * HARNESS_SKIP skips it (false).
+ */
 bool harness_in_child(void (*fn)(void));
 /* In `n` children at once, 64 at most. */
 bool harness_in_children(unsigned n, void (*fn)(void));
@@ -128,7 +145,9 @@ void harness_continue(pid_t pid);
 	((condition) ? (void)0 : harness_child_failed(__FILE__, __LINE__, #condition))
 _Noreturn void harness_child_failed(const char *file, int line, const char *condition);
 
-/* A gate between processes, made before the fork: each open lets one pass through; kept until then. */
+/*
+ * A gate between processes, made before the fork: each open lets one pass through; kept until then.
+ */
 struct harness_gate {
 	int fds[2];
 };
@@ -145,22 +164,23 @@ int harness_process_state(pid_t pid);
 /* Until the process sleeps in the kernel; false: it ended, or this system does not tell. */
 bool harness_until_asleep(pid_t pid);
 
-/* ---- alone.c: namespaces of one's own ---------------------------------------------------------- */
+/* ---- alone.c: namespaces of one's own -------------------------------------------------------- */
 
 /*
- * Moves the calling process (one thread) into IPC and mount namespaces of its own, with a tmpfs on `directory`. False:
- * refused here; then it may have moved half-way.
+ * Moves the calling process (one thread) into IPC and mount namespaces of its own, with a tmpfs on
+ * `directory`. False: refused here; then it may have moved half-way.
  */
 bool harness_enter(const char *directory, const char *options);
 /* Writes a file that exists, as those of /proc/sys. */
 bool harness_put(const char *path, const char *text);
 
-/* ---- calls.c: exact counts of system calls ---------------------------------------------------- */
+/* ---- calls.c: exact counts of system calls --------------------------------------------------- */
 
 /*
- * The number of system calls that `work` makes in a child, by ptrace, after `prepare` (NULL: none) ran in it.
- * `prepare` and `work` return 0 when all is well. Negative: HARNESS_NO_TRACE (not possible here: skip),
- * HARNESS_BROKEN (the child failed). Calls of its other threads and children are not counted.
+ * The number of system calls that `work` makes in a child, by ptrace, after `prepare` (NULL: none)
+ * ran in it. `prepare` and `work` return 0 when all is well. Negative: HARNESS_NO_TRACE (not
+ * possible here: skip), HARNESS_BROKEN (the child failed). Calls of its other threads and children
+ * are not counted.
  */
 #define HARNESS_NO_TRACE (-1)
 #define HARNESS_BROKEN   (-2)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs, suites and cases: CUnit under a supervisor. The supervisor only waits, ends what is left of
- * the process group and removes the scratch directory; all else happens in its child, so that a crash, a hang
- * or a kill of a test leaves neither processes nor files. Trap: CUnit passes nothing to a test function;
- * it runs tests in the order of their making, so one function serves all and counts along.
+ * Programs, suites and cases: CUnit under a supervisor. The supervisor only waits, ends what is
+ * left of the process group and removes the scratch directory; all else happens in its child, so
+ * that a crash, a hang or a kill of a test leaves neither processes nor files. Trap: CUnit passes
+ * nothing to a test function; it runs tests in the order of their making, so one function serves
+ * all and counts along.
  */
 #include "config.h"
 
@@ -123,7 +124,10 @@ static void run_case(void)
 	n_skipped += skips;
 }
 
-/* What a failing case leaves, the ones before it have left too: it is found at the end of the suite. */
+/*
+ * What a failing case leaves, the ones before it have left too: it is found at the end of the
+ * suite.
+ */
 static void nothing_left_in_registry(void)
 {
 	harness_end_children();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names and files of a test program's own. Kernel names are machine-wide and tests run in parallel: everything
- * bears DUOSHM_TEST_PREFIX, by which the last test of all knows what is ours, and the program's pid.
+ * Names and files of a test program's own. Kernel names are machine-wide and tests run in parallel:
+ * everything bears DUOSHM_TEST_PREFIX, by which the last test of all knows what is ours, and the
+ * program's pid.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Objects of other programs: segments made by bare calls of each family, adopted, read, written, and shown as foreign.
- * Here alone a test knows the families' own names.
+ * Objects of other programs: segments made by bare calls of each family, adopted, read, written,
+ * and shown as foreign. Here alone a test knows the families' own names.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an open and close of an existing object costs in system calls: a fixed number per family and bell, that the
- * manual states. Linux alone, where the libc's own calls are known; a different number is a change to be explained there.
+ * What an open and close of an existing object costs in system calls: a fixed number per family and
+ * bell, that the manual states. Linux alone, where the libc's own calls are known; a different
+ * number is a change to be explained there.
  */
 #include "config.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What needs a machine of its own: ftok collisions, exhausted keys, a reboot. Each case runs
- * in a child with private IPC and mount namespaces (as root, or through a user namespace), so nothing of it is seen
- * outside. Trap: a tmpfs of one's own numbers its inodes one by one, the shared ones do not.
+ * What needs a machine of its own: ftok collisions, exhausted keys, a reboot. Each case runs in a
+ * child with private IPC and mount namespaces (as root, or through a user namespace), so nothing of
+ * it is seen outside. Trap: a tmpfs of one's own numbers its inodes one by one, the shared ones do
+ * not.
  */
 #include "config.h"
 
@@ -11,7 +12,10 @@
 #include <sys/ipc.h>
 #include <sys/shm.h>
 
-/* Of the backend under test, in a registry that is a file system of its own. Else the case is skipped. */
+/*
+ * Of the backend under test, in a registry that is a file system of its own. Else the case is
+ * skipped.
+ */
 static struct duoshm *context_of_machine(void)
 {
 	const char *directory = harness_path("machine");
@@ -39,7 +43,7 @@ static struct duoshm_segment *reopen(
 	return segment;
 }
 
-/* ---- collisions -------------------------------------------------------------------------------- */
+/* ---- collisions ------------------------------------------------------------------------------ */
 
 static const char *entry_of(const char *name)
 {
@@ -146,7 +150,7 @@ static void keys_are_exhausted(void)
 	harness_in_child(exhaust);
 }
 
-/* ---- a reboot: the registry stays, all kernel objects are gone --------------------------------------- */
+/* ---- a reboot: the registry stays, all kernel objects are gone ------------------------------- */
 
 static void leave_behind(void)
 {

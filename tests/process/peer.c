@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * peer BACKEND SEGMENT SEMAPHORE LOCK QUEUE: the other side of peers.c, a program of its own that may be of another word
- * size. Uses each object once and ends with 0, or with the line that failed.
+ * peer BACKEND SEGMENT SEMAPHORE LOCK QUEUE: the other side of peers.c, a program of its own that
+ * may be of another word size. Uses each object once and ends with 0, or with the line that failed.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two programs, started apart, and what other programs do to their objects. The peer may be a 32-bit one: it is looked for
- * where tests/cross/run builds it (cross/i686 in the build directory).
+ * Two programs, started apart, and what other programs do to their objects. The peer may be a
+ * 32-bit one: it is looked for where tests/cross/run builds it (cross/i686 in the build directory).
  */
 #include "config.h"
 
@@ -84,7 +84,7 @@ static void other_word_size(void)
 	with_peer(program, strcmp(harness_backend(), "posix") == 0 ? DUOSHM_ERR_TIMEOUT : 0);
 }
 
-/* ---- removal from outside ---------------------------------------------------------------------- */
+/* ---- removal from outside -------------------------------------------------------------------- */
 
 static int wait_for_end(void *argument)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life cycle killed at every system call. A child does one operation and is killed at the nth of its stops (each
- * system call has two, before and after), for all n; each time the next process must find a clean world: no half-built
- * object is ever opened, the name can be made anew, and nothing is left in the kernel or the registry.
+ * The life cycle killed at every system call. A child does one operation and is killed at the nth
+ * of its stops (each system call has two, before and after), for all n; each time the next process
+ * must find a clean world: no half-built object is ever opened, the name can be made anew, and
+ * nothing is left in the kernel or the registry.
  */
 #include "config.h"
 
@@ -163,7 +164,10 @@ static bool private_ipc;
 
 static void begin(void)
 {
-	/* glibc's sem_open, when it is killed, leaves a file that nobody can attribute: it shall end with us. */
+	/*
+	 * glibc's sem_open, when it is killed, leaves a file that nobody can attribute: it shall
+	 * end with us.
+	 */
 	private_ipc = private_ipc || harness_enter("/dev/shm", "mode=1777");
 	name = harness_name("killed");
 	ctx = new_context();

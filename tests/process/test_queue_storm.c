@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two processes and a queue or broadcast between them, and a ledger outside of it: every message carries its number
- * and a check sum. First undisturbed, then with one side killed again and again at any instruction, and taken over.
+ * Two processes and a queue or broadcast between them, and a ledger outside of it: every message
+ * carries its number and a check sum. First undisturbed, then with one side killed again and again
+ * at any instruction, and taken over.
  *
- * The ledger is a page that the processes share by other means (an anonymous mapping). A producer notes a number
- * before it sends it and after; a consumer notes what it got before it gives it back.
+ * The ledger is a page that the processes share by other means (an anonymous mapping). A producer
+ * notes a number before it sends it and after; a consumer notes what it got before it gives it
+ * back.
  */
 #include "config.h"
 
@@ -64,7 +66,7 @@ static void add(struct duoshm__word64 *word, uint64_t more)
 	duoshm__store64(word, duoshm__load64(word) + more);
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 struct message {
 	uint64_t number;
@@ -99,7 +101,7 @@ static bool whole(const struct message *m, ssize_t length)
 	return length >= (ssize_t)HEAD && m->sum == sum_of(m, (size_t)length - HEAD);
 }
 
-/* ---- queues ---------------------------------------------------------------------------------------------- */
+/* ---- queues ---------------------------------------------------------------------------------- */
 
 static struct duoshm_queue *open_queue(
 	struct duoshm *ctx, const struct run *run, enum duoshm_role role)
@@ -111,8 +113,8 @@ static struct duoshm_queue *open_queue(
 }
 
 /*
- * Sends from where the ledger stands. Of the message that a dead producer was about to send nobody knows but the queue:
- * it is sent again, and the consumer takes it for the same.
+ * Sends from where the ledger stands. Of the message that a dead producer was about to send nobody
+ * knows but the queue: it is sent again, and the consumer takes it for the same.
  */
 static int produce(void *arg)
 {
@@ -197,7 +199,7 @@ static void all_is_accounted_for(void)
 	end_run(&run);
 }
 
-/* ---- storms ---------------------------------------------------------------------------------------------- */
+/* ---- storms ---------------------------------------------------------------------------------- */
 
 static long kills(void)
 {
@@ -216,7 +218,10 @@ static bool has_grown(void *arg)
 	return duoshm__load64_acquire(growth->word) > growth->from;
 }
 
-/* Once the number behind `word` has grown, so that each life does some work, and another 0 to 300 us. */
+/*
+ * Once the number behind `word` has grown, so that each life does some work, and another 0 to 300
+ * us.
+ */
 static void kill_at_work(struct run *run, pid_t pid, const struct duoshm__word64 *word)
 {
 	struct growth growth = {word, duoshm__load64(word)};
@@ -275,7 +280,7 @@ static void a_storm_of_dying_consumers(void)
 	end_run(&run);
 }
 
-/* ---- broadcast ------------------------------------------------------------------------------------------- */
+/* ---- broadcast ------------------------------------------------------------------------------- */
 
 static struct duoshm_broadcast *open_broadcast(
 	struct duoshm *ctx, const struct run *run, enum duoshm_role role, unsigned flags)
@@ -309,7 +314,10 @@ static bool is_over(const struct run *run)
 	return duoshm__load64(&run->ledger->sent) >= duoshm__load64(&run->ledger->limit);
 }
 
-/* Got and missed add up to what was published: a number is skipped only by a death between ledger and commit. */
+/*
+ * Got and missed add up to what was published: a number is skipped only by a death between ledger
+ * and commit.
+ */
 static int follow(void *arg)
 {
 	struct run *run = arg;

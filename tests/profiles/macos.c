@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * macOS's rules for shared memory and semaphores, imposed on programs that run on Linux (LD_PRELOAD).
+ * macOS's rules for shared memory and semaphores, imposed on programs that run on Linux
+ * (LD_PRELOAD).
  *
- * It refuses what macOS refuses and forgets what macOS forgets; the work itself is done by the real calls.
- * Sources of the rules: xnu bsd/kern/posix_shm.c, posix_sem.c, sysv_shm.c, sysv_sem.c. Functions that
- * macOS does not have abort, so that a test cannot pass by a call that would not link there. Only
- * descriptors that shm_open gave are ruled; other files are left alone, for the test's shell and
- * compiler run under it too. The table of descriptors is per process and copied by fork, as descriptors
- * are; it is lost by exec, which is right for segments (FD_CLOEXEC) and harmless for semaphores.
- * Where DUOSHM_PROFILE_TREES lists folders (as PATH does), only programs in them are ruled, so that
- * those of the system that tests start are left alone, python's use of sem_init for one.
+ * It refuses what macOS refuses and forgets what macOS forgets; the work itself is done by the real
+ * calls. Sources of the rules: xnu bsd/kern/posix_shm.c, posix_sem.c, sysv_shm.c, sysv_sem.c.
+ * Functions that macOS does not have abort, so that a test cannot pass by a call that would not
+ * link there. Only descriptors that shm_open gave are ruled; other files are left alone, for the
+ * test's shell and compiler run under it too. The table of descriptors is per process and copied by
+ * fork, as descriptors are; it is lost by exec, which is right for segments (FD_CLOEXEC) and
+ * harmless for semaphores. Where DUOSHM_PROFILE_TREES lists folders (as PATH does), only programs
+ * in them are ruled, so that those of the system that tests start are left alone, python's use of
+ * sem_init for one.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -135,7 +137,7 @@ static bool is_segment(int fd)
 	return look_up(fd).segment;
 }
 
-/* ---- POSIX segments ---------------------------------------------------------------------------- */
+/* ---- POSIX segments -------------------------------------------------------------------------- */
 
 int shm_open(const char *name, int flags, mode_t mode)
 {
@@ -222,8 +224,10 @@ static int mapping_error(int fd, size_t length, int protection, int flags, off_t
 	return 0;
 }
 
-/* On Linux a mapping keeps the open file and so its flock; on macOS it does not. Mapping the same file
- * opened anew takes that away. -1: nothing to open. */
+/*
+ * On Linux a mapping keeps the open file and so its flock; on macOS it does not. Mapping the same
+ * file opened anew takes that away. -1: nothing to open.
+ */
 static int open_anew(int fd)
 {
 	char path[64];
@@ -335,9 +339,11 @@ int close(int fd)
 	return real(close)(fd);
 }
 
-/* ---- POSIX semaphores -------------------------------------------------------------------------- */
+/* ---- POSIX semaphores ------------------------------------------------------------------------ */
 
-/* The real semaphore behind a handle, which is a descriptor's number; closing that invalidates it. */
+/*
+ * The real semaphore behind a handle, which is a descriptor's number; closing that invalidates it.
+ */
 static sem_t *behind(sem_t *handle)
 {
 	intptr_t fd = (intptr_t)handle;
@@ -400,7 +406,10 @@ sem_t *sem_open(const char *name, int flags, ...)
 	sem_t *semaphore = open_real(name, flags, mode, value);
 	if (semaphore == SEM_FAILED)
 		return SEM_FAILED;
-	/* A new descriptor for each open, and without FD_CLOEXEC. Not 0: that is glibc's SEM_FAILED. */
+	/*
+	 * A new descriptor for each open, and without FD_CLOEXEC. Not 0: that is glibc's
+	 * SEM_FAILED.
+	 */
 	int null = open("/dev/null", O_RDWR);
 	int fd = null < 0 ? -1 : real(fcntl)(null, F_DUPFD, 3);
 	int error = errno;
@@ -452,7 +461,7 @@ NOT_IMPLEMENTED(sem_getvalue, (sem_t * handle, int *value), (handle, value))
 NOT_IMPLEMENTED(sem_init, (sem_t * it, int shared, unsigned value), (it, shared, value))
 NOT_IMPLEMENTED(sem_destroy, (sem_t * it), (it))
 
-/* ---- System V ---------------------------------------------------------------------------------- */
+/* ---- System V -------------------------------------------------------------------------------- */
 
 static long read_number(const char *path)
 {
@@ -638,7 +647,7 @@ int semop(int id, struct sembuf *operations, size_t count)
 	return real(semop)(id, operations, count);
 }
 
-/* ---- what there is not ------------------------------------------------------------------------- */
+/* ---- what there is not ----------------------------------------------------------------------- */
 
 #define ABSENT(name, declared, given)                                                              \
 	int name declared                                                                          \

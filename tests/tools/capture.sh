@@ -317,13 +317,16 @@ places() {
 	# A link that leads nowhere yet is followed, too; a descriptor is written to where it stands.
 	rm -f target.csv
 	expect 0 client -n "$unique.$backend" capture -o link.csv
-	[ -L link.csv ] && grep -q '^1,2' target.csv || fault 'the dangling link was not followed'
+	[ -L link.csv ] || fault 'the dangling link is gone'
+	grep -q '^1,2' target.csv || fault 'the dangling link was not followed'
 	for place in /dev/stdout /dev/fd/7; do
 		[ -e "${place%/*}" ] || continue
 		echo before > appended
+		# shellcheck disable=SC2016
 		expect 0 sh -c 'exec "$0" -n "$1" capture --output-format=csv -o "$2" 7>> "$3" >> "$3"' \
 			"$top_builddir/client" "$unique.$backend" "$place" "$scratch/appended"
-		[ "$(head -n 1 appended)" = before ] && grep -q '^1,2' appended || fault "$place: $(cat appended)"
+		[ "$(head -n 1 appended)" = before ] || fault "$place: $(cat appended)"
+		grep -q '^1,2' appended || fault "$place: nothing was appended"
 	done
 	expect 0 client -q -n "$unique.$backend" capture -o UPPER.CSV
 	stop_process "$device_pid"

@@ -102,6 +102,7 @@ piped_commands() {
 	hasnt "$out" '> '
 	says 'unknown command "nonsense"' && says 'source without a file'
 	echo 'get PERIOD' > "$scratch/file"
+	# shellcheck disable=SC2016
 	expect 0 sh -c '"$0" -q -n "$1" --duration=200ms < "$2"' "$top_builddir/device" "$name" "$scratch/file"
 	[ "$(cat "$out")" = 'PERIOD 2 s' ] || fault "a file: $(cat "$out")"
 	nothing_left

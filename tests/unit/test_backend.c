@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The backend contract, line by line, on the record of each built family: names, segments, bells, removal,
- * what a dead creator left. Core is not used but to find the record. What the kernel's limits do is
- * test_backend_limits.
+ * The backend contract, line by line, on the record of each built family: names, segments, bells,
+ * removal, what a dead creator left. Core is not used but to find the record. What the kernel's
+ * limits do is test_backend_limits.
  */
 #include "config.h"
 
@@ -25,7 +25,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void names_differ_and_come_to_an_end(void)
 {
@@ -80,7 +80,7 @@ static void a_missing_entry_is_told(void)
 	EXPECT_PART(why.call, "ftok");
 }
 
-/* ---- segments ------------------------------------------------------------------------------------ */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 static void a_taken_name_is_told_whatever_is_asked_for(void)
 {
@@ -194,7 +194,7 @@ static void bells_are_for_who_may_read_and_write(void)
 		EXPECT(duoshm__bell_mode(modes[i][0]), modes[i][1]);
 }
 
-/* ---- removal -------------------------------------------------------------------------------------- */
+/* ---- removal --------------------------------------------------------------------------------- */
 
 static void removed_memory_stays_until_detached(void)
 {
@@ -213,7 +213,9 @@ static void removed_memory_stays_until_detached(void)
 	OK(backend->bells_create(&again, 1, 0600, &bells, &why));
 	EXPECT(*(char *)map.address, 0);
 	EXPECT(((char *)object.map.address)[SIZE - 1], 3);
-	/* Removing by the old record leaves the new one alone, where the record tells them apart. */
+	/*
+	 * Removing by the old record leaves the new one alone, where the record tells them apart.
+	 */
 	if (is_sysv()) {
 		EXPECT(backend->remove(&object.native, 1, &why), 0);
 		EXPECT(backend->attach(&again, true, &seen, &why), 0);
@@ -257,7 +259,7 @@ static void strangers_are_kept_out(void)
 	end_object(&object);
 }
 
-/* ---- what a dead creator left ----------------------------------------------------------------------- */
+/* ---- what a dead creator left ---------------------------------------------------------------- */
 
 #define GENERATION_OFFSET 16
 
@@ -289,7 +291,10 @@ static bool bells_are_there(const struct object *object)
 	return true;
 }
 
-/* The memory bears the generation, another, or none yet; the claim may be of another size, maker or time. */
+/*
+ * The memory bears the generation, another, or none yet; the claim may be of another size, maker or
+ * time.
+ */
 static void reap_takes_what_is_claimed_and_nothing_else(void)
 {
 	enum memory { NONE, OURS, ANOTHER };
@@ -345,7 +350,7 @@ static void reap_takes_bells_that_outlived_their_segment(void)
 	end_object(&object);
 }
 
-/* ---- bells ---------------------------------------------------------------------------------------- */
+/* ---- bells ----------------------------------------------------------------------------------- */
 
 static void bells_begin_silent_and_keep_a_ring(void)
 {
@@ -492,7 +497,7 @@ static void a_child_that_closes_takes_nothing_away(void)
 	end_object(&object);
 }
 
-/* ---- probe, list, words ------------------------------------------------------------------------------ */
+/* ---- probe, list, words ---------------------------------------------------------------------- */
 
 static void the_probe_says_that_it_works(void)
 {

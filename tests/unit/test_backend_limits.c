@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a backend says when the system has no more to give: the code, the limit by its name with its value and
- * its use, the cure; and that nothing is left. Small limits are had in namespaces of our own (no
- * root needed on Linux 6); limits of the process by setrlimit, anywhere.
+ * What a backend says when the system has no more to give: the code, the limit by its name with its
+ * value and its use, the cure; and that nothing is left. Small limits are had in namespaces of our
+ * own (no root needed on Linux 6); limits of the process by setrlimit, anywhere.
  */
 #include "config.h"
 
@@ -14,7 +14,10 @@
 
 static struct duoshm_failure why;
 
-/* Kernel objects and a /dev/shm of our own, both empty; with that value of kernel.NAME. Else the case is skipped. */
+/*
+ * Kernel objects and a /dev/shm of our own, both empty; with that value of kernel.NAME. Else the
+ * case is skipped.
+ */
 static void own_world(const char *shm_options, const char *name, const char *value)
 {
 	char path[96];
@@ -71,7 +74,7 @@ static int make_bells(const char *name, unsigned n)
 	return result;
 }
 
-/* ---- System V ----------------------------------------------------------------------------------------- */
+/* ---- System V -------------------------------------------------------------------------------- */
 
 static void fill_the_segments(void)
 {
@@ -144,7 +147,7 @@ static void limits_of_system_v_are_told(void)
 		harness_in_child(worlds[i]);
 }
 
-/* ---- POSIX ----------------------------------------------------------------------------------------------- */
+/* ---- POSIX ----------------------------------------------------------------------------------- */
 
 static void fill_the_file_system(void)
 {
@@ -152,7 +155,10 @@ static void fill_the_file_system(void)
 	HARNESS_SKIP("no such machine here"); /* nothing is reserved, so nothing is refused */
 #endif
 	own_world("size=64k", "", "");
-	/* Refused before anything is taken: by what is free, and far more than one step of the reservation. */
+	/*
+	 * Refused before anything is taken: by what is free, and far more than one step of the
+	 * reservation.
+	 */
 	EXPECT(create("/limit.a", 65537), DUOSHM_ERR_NO_SPACE);
 	EXPECT(why.system_error, ENOSPC);
 	EXPECT_PART(why.call, "(\"/limit.a\", 65537)");
@@ -254,7 +260,7 @@ static void half_built_is_not_opened(void)
 	harness_in_child(open_half_built);
 }
 
-/* ---- limits of the process --------------------------------------------------------------------------------- */
+/* ---- limits of the process ------------------------------------------------------------------- */
 
 static struct object object;
 
@@ -302,7 +308,7 @@ static void the_longest_file_is_told(void)
 	harness_in_child(exceed_the_file_size);
 }
 
-/* ---- the probe ------------------------------------------------------------------------------------------------ */
+/* ---- the probe ------------------------------------------------------------------------------- */
 
 static const struct trial {
 	const char *shm_options, *limit, *value; /* the limit is System V's */

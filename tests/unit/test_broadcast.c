@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Broadcasts on each family, beyond what tests/conformance proves of them: producers that follow each other, broadcasts
- * in a segment, many sleepers, and what publishing costs.
+ * Broadcasts on each family, beyond what tests/conformance proves of them: producers that follow
+ * each other, broadcasts in a segment, many sleepers, and what publishing costs.
  */
 #include "config.h"
 
@@ -159,7 +159,7 @@ static void a_broadcast_lives_in_a_segment(void)
 	end_context(s.ctx);
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 enum { MESSAGES = 20 };
 
@@ -212,7 +212,7 @@ static void read_only_readers_find_it_themselves(void)
 	listen_asleep(DUOSHM_READ_ONLY);
 }
 
-/* ---- deaths, cost ------------------------------------------------------------------------------------ */
+/* ---- deaths, cost ---------------------------------------------------------------------------- */
 
 static int produces(void *helper)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring of a broadcast, on plain memory: nothing torn, every message got or counted as missed, nothing of the producer's believed. */
+/*
+ * The ring of a broadcast, on plain memory: nothing torn, every message got or counted as missed,
+ * nothing of the producer's believed.
+ */
 #include "config.h"
 
 #include "harness/harness.h"
@@ -175,8 +178,9 @@ static void too_long_for_the_buffer_is_skipped(void)
 }
 
 /*
- * The producer dies in the middle of its longest message, of which it wrote the number (one store) and `bytes`: the
- * indices and the ring are as they are at that point. The next one takes over and publishes a short message.
+ * The producer dies in the middle of its longest message, of which it wrote the number (one store)
+ * and `bytes`: the indices and the ring are as they are at that point. The next one takes over and
+ * publishes a short message.
  */
 static void die_amid_a_message(size_t bytes)
 {
@@ -192,8 +196,9 @@ static void die_amid_a_message(size_t bytes)
 }
 
 /*
- * The intent rule. A reader stands at the oldest record that is still whole by the short message's measure, but the dead
- * producer's bytes lie over it. If the new producer let intent fall to its own message's end, that reader would take the torn record.
+ * The intent rule. A reader stands at the oldest record that is still whole by the short message's
+ * measure, but the dead producer's bytes lie over it. If the new producer let intent fall to its
+ * own message's end, that reader would take the torn record.
  */
 static void intent_never_falls_at_a_takeover(void)
 {
@@ -251,7 +256,7 @@ static void numbers_go_on_after_a_takeover(void)
 	EXPECT(length, 3);
 }
 
-/* ---- two threads ------------------------------------------------------------------------------------ */
+/* ---- two threads ----------------------------------------------------------------------------- */
 
 struct race {
 	uint64_t messages;
@@ -290,7 +295,7 @@ static void got_and_missed_is_all(void)
 	EXPECT(got + missed_all, race.messages);
 }
 
-/* ---- hostile bytes ------------------------------------------------------------------------------------ */
+/* ---- hostile bytes --------------------------------------------------------------------------- */
 
 static void indices_without_sense_are_corrupt(void)
 {

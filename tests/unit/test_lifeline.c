@@ -148,7 +148,10 @@ static bool is_mapped(uint64_t id)
 }
 
 #ifdef DUOSHM_MAPPING_HOLDS_FLOCK
-/* Does a mapping of a file in the directory keep its flock? Tried here by other means than the library's. -1: who knows. */
+/*
+ * Does a mapping of a file in the directory keep its flock? Tried here by other means than the
+ * library's. -1: who knows.
+ */
 static int mapping_holds_lock(void)
 {
 	char path[DUOSHM__PATH_SIZE];
@@ -379,7 +382,7 @@ static void a_child_gets_its_own(void)
 	duoshm__lifeline_close(inherited);
 }
 
-/* ---- attachments ------------------------------------------------------------------------------- */
+/* ---- attachments ----------------------------------------------------------------------------- */
 
 static void fills_the_file(void)
 {
@@ -469,7 +472,7 @@ static void threads_share_it(void)
 	duoshm__lifeline_close(lifeline);
 }
 
-/* ---- what others may have put there ----------------------------------------------------------- */
+/* ---- what others may have put there ---------------------------------------------------------- */
 
 static void write_file(uint64_t id, const void *bytes, size_t size)
 {
@@ -502,7 +505,10 @@ static void free_locks_need_a_second_proof(void)
 	EXPECT(life(13), head.boot != 0 ? DUOSHM__DEAD : DUOSHM__UNPROVEN);
 	EXPECT(life(14), DUOSHM__DEAD);
 	duoshm__life_sweep(directory);
-	/* 14: its process runs on in another program, and the file is the proof against the label's veto. */
+	/*
+	 * 14: its process runs on in another program, and the file is the proof against the label's
+	 * veto.
+	 */
 	CHECK(has_file(11) && !has_file(12) && has_file(14));
 	EXPECT(duoshm__life_of(directory, 14, &told->process), DUOSHM__DEAD);
 	harness_kill(pid);

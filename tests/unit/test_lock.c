@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks beyond what tests/conformance proves of them: numbers of handles, who wakes whom by rings alone, that neither
- * kills nor threads tear what a lock guards, and words that no call of the library writes.
+ * Locks beyond what tests/conformance proves of them: numbers of handles, who wakes whom by rings
+ * alone, that neither kills nor threads tear what a lock guards, and words that no call of the
+ * library writes.
  */
 #include "config.h"
 
@@ -51,7 +52,10 @@ static void open_own(void)
 	lock = open_another();
 }
 
-/* The handle's number is part of the word: no more than there are numbers, and each is given out again. */
+/*
+ * The handle's number is part of the word: no more than there are numbers, and each is given out
+ * again.
+ */
 static void handles_are_numbered(void)
 {
 	static struct duoshm_lock *many[HANDLES];
@@ -139,8 +143,8 @@ static void removal_wakes(void)
 /* ---- exclusion ---- */
 
 /*
- * Under the lock `first` and `second` are made equal again after a step in between: a second holder, or a death that
- * nobody was told of, shows. The page is outside of the object.
+ * Under the lock `first` and `second` are made equal again after a step in between: a second
+ * holder, or a death that nobody was told of, shows. The page is outside of the object.
  */
 struct account {
 	_Atomic long first, second, torn, crossings;

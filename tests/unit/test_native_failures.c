@@ -2,8 +2,8 @@
 /*
  * What the library does when a native call fails, or is the last thing that a process does. Each
  * life of an object is lived again and again, with the nth native call failing, for every n: the
- * error is the documented one and told in full, nothing is left, and the next call works. Then the same
- * with the creator killed at each native call, before and after its effect.
+ * error is the documented one and told in full, nothing is left, and the next call works. Then the
+ * same with the creator killed at each native call, before and after its effect.
  */
 #include "config.h"
 
@@ -45,7 +45,7 @@ static bool stands(int result, const char *text)
 	if (!stands((int)(call), #call) && !stands((int)(call), "again: " #call))                  \
 	return
 
-/* ---- lives --------------------------------------------------------------------------------------- */
+/* ---- lives ----------------------------------------------------------------------------------- */
 
 static void live_segment(void)
 {
@@ -158,7 +158,7 @@ static void live_listed(void)
 	STEP(duoshm_remove(ctx, OBJECT "list"));
 }
 
-/* ---- the nth call fails --------------------------------------------------------------------------- */
+/* ---- the nth call fails ---------------------------------------------------------------------- */
 
 static void begin(void)
 {
@@ -261,7 +261,7 @@ static void a_bell_that_fails_is_told(void)
 	end();
 }
 
-/* ---- names that are taken --------------------------------------------------------------------------- */
+/* ---- names that are taken -------------------------------------------------------------------- */
 
 static void a_taken_kernel_name_is_passed_over(void)
 {
@@ -295,7 +295,7 @@ static void a_taken_kernel_name_is_passed_over(void)
 	end();
 }
 
-/* ---- the process dies at the nth call ----------------------------------------------------------------- */
+/* ---- the process dies at the nth call -------------------------------------------------------- */
 
 struct death {
 	unsigned nth;
@@ -383,7 +383,7 @@ static void a_remover_may_die_at_each_call(void)
 	die_at_each_call(true);
 }
 
-/* ---- what a message adds --------------------------------------------------------------------------- */
+/* ---- what a message adds --------------------------------------------------------------------- */
 
 /* A limit's cure counts the orphans that would make room. */
 static void a_limit_tells_the_orphans(void)

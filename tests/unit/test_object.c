@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one life cycle of objects, from the inside: what hostile memory gets, what an absent kernel object gets, which
- * requests are refused. What users see of it is stated by the conformance suite; what a native call that fails
- * leaves, by test_native_failures.
+ * The one life cycle of objects, from the inside: what hostile memory gets, what an absent kernel
+ * object gets, which requests are refused. What users see of it is stated by the conformance suite;
+ * what a native call that fails leaves, by test_native_failures.
  */
 #include "config.h"
 
@@ -224,7 +224,10 @@ static void damaged_entry_is_removed(void)
 	end_segment(segment);
 }
 
-/* A stranger under our native name is not opened; where the kernel's ids tell it from ours, it does not block the name. */
+/*
+ * A stranger under our native name is not opened; where the kernel's ids tell it from ours, it does
+ * not block the name.
+ */
 static void stranger_under_our_native_name(void)
 {
 	struct duoshm_segment *again = NULL;

@@ -202,7 +202,10 @@ static void keeps_off_standard_files(void)
 	harness_in_child(open_without_standard_files);
 }
 
-/* The child tells by a signal: a leak checker that watches it would complain of its parent's threads at an exit. */
+/*
+ * The child tells by a signal: a leak checker that watches it would complain of its parent's
+ * threads at an exit.
+ */
 static void *fork_often(void *arg)
 {
 	for (int i = 0; i < 50; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queues on each family, beyond what tests/conformance proves of them: staging, roles that change hands, queues in a
- * segment, sleepers on both sides, and bytes that no call of the library writes.
+ * Queues on each family, beyond what tests/conformance proves of them: staging, roles that change
+ * hands, queues in a segment, sleepers on both sides, and bytes that no call of the library writes.
  */
 #include "config.h"
 
@@ -66,7 +66,7 @@ static void ends_with(struct duoshm_queue *q, int64_t timeout_ns, int reason)
 	EXPECT(duoshm_queue_pending(q), reason);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static void what_is_staged_is_not_seen(void)
 {
@@ -141,7 +141,7 @@ static void calls_out_of_place_are_refused(void)
 	end_pipe(&p);
 }
 
-/* ---- roles, ends ------------------------------------------------------------------------------------ */
+/* ---- roles, ends ----------------------------------------------------------------------------- */
 
 static void a_role_is_given_back(void)
 {
@@ -214,7 +214,7 @@ static void open_or_create_takes_the_role(void)
 	end_pipe(&p);
 }
 
-/* ---- in a segment -------------------------------------------------------------------------------------- */
+/* ---- in a segment ---------------------------------------------------------------------------- */
 
 static void queues_live_in_a_segment(void)
 {
@@ -257,7 +257,7 @@ static void queues_live_in_a_segment(void)
 	end_context(ctx);
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 enum { ROUNDS = 20 };
 
@@ -336,7 +336,7 @@ static void a_sleeping_producer_is_woken(void)
 	sleep_as(DUOSHM_PRODUCER);
 }
 
-/* ---- deaths ------------------------------------------------------------------------------------------------ */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static int produce_and_stay(void *helper)
 {
@@ -421,7 +421,7 @@ static void a_fork_child_has_no_part_in_it(void)
 	end_pipe(&p);
 }
 
-/* ---- hostile bytes ----------------------------------------------------------------------------------------- */
+/* ---- hostile bytes --------------------------------------------------------------------------- */
 
 static void a_holder_that_is_no_process_is_corrupt(void)
 {

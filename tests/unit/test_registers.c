@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Registers: alarms, texts, limits; and that the table never shows half a moment, even of a stopped writer. */
+/*
+ * Registers: alarms, texts, limits; and that the table never shows half a moment, even of a stopped
+ * writer.
+ */
 #include "config.h"
 
 #include "device/registers.h"

@@ -44,7 +44,7 @@ static int lock_entry(const char *name, struct duoshm__entry_lock *out)
 	return duoshm__entry_lock(&registry, name, "one", out);
 }
 
-/* ---- the directory ------------------------------------------------------------------------------- */
+/* ---- the directory --------------------------------------------------------------------------- */
 
 static bool lock_is_free(const char *path)
 {
@@ -144,7 +144,7 @@ static void refuses_directories_of_others(void)
 	expect_refusal(registry.directory, "belongs to user 65534");
 }
 
-/* ---- entries ---------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 static struct duoshm__entry sample(const char *name)
 {
@@ -332,7 +332,7 @@ static void scans_entries(void)
 	EXPECT_TEXT(walk.seen, "a@one a@two ");
 }
 
-/* ---- locks and processes --------------------------------------------------------------------------- */
+/* ---- locks and processes --------------------------------------------------------------------- */
 
 static int create_and_stay(void *helper)
 {
@@ -466,7 +466,7 @@ static void tells_of_sweepers(void)
 	duoshm__file_discard(&file);
 }
 
-/* ---- presence ------------------------------------------------------------------------------------- */
+/* ---- presence -------------------------------------------------------------------------------- */
 
 static int present(void)
 {

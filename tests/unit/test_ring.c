@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring of a queue, on plain memory: what goes in comes out, in order and whole, and no byte of the other side is believed. */
+/*
+ * The ring of a queue, on plain memory: what goes in comes out, in order and whole, and no byte of
+ * the other side is believed.
+ */
 #include "config.h"
 
 #include "harness/harness.h"

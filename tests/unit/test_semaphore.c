@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Semaphores beyond what tests/conformance proves of them: who wakes whom by rings alone, what a storm of kills
- * leaves, threads that share a handle, and words that no call of the library writes.
+ * Semaphores beyond what tests/conformance proves of them: who wakes whom by rings alone, what a
+ * storm of kills leaves, threads that share a handle, and words that no call of the library writes.
  */
 #include "config.h"
 
@@ -121,8 +121,9 @@ static void removal_wakes_all(void)
 /* ---- kills ---- */
 
 /*
- * A ledger in memory of its own: units are posted and taken by children that are killed in between. A unit is lost
- * at most with the child that had just taken it; never are more taken than posted, and a living waiter is served.
+ * A ledger in memory of its own: units are posted and taken by children that are killed in between.
+ * A unit is lost at most with the child that had just taken it; never are more taken than posted,
+ * and a living waiter is served.
  */
 struct ledger {
 	_Atomic long taken, posted;

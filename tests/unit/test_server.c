@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device as a whole, in virtual time, with clients in this process and in others; once per family.
- * A client that waits for an answer is a child; the parent steps the device until the child has ended.
+ * The device as a whole, in virtual time, with clients in this process and in others; once per
+ * family. A client that waits for an answer is a child; the parent steps the device until the child
+ * has ended.
  */
 #include "config.h"
 
@@ -701,7 +702,10 @@ static void commands_take_write_permission(void)
 	}
 }
 
-/* A lane as it should be with a command in it, made by hand: nobody asks this client whether it may. */
+/*
+ * A lane as it should be with a command in it, made by hand: nobody asks this client whether it
+ * may.
+ */
 static int command_by_hand(void *helper)
 {
 	struct duoshm_create options = create_with(DUOSHM_UNPUBLISHED, DUOSHM__LANE_BELLS);

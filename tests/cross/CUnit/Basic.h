@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of CUnit's interface that the tests use, for targets that no CUnit is packaged for (musl,
- * i686). tests/cross/run compiles cunit.c and gives both to configure as CUNIT_CFLAGS, CUNIT_LIBS.
- * Everywhere else the tests are built with the real one, so this may only do what that does.
+ * The part of CUnit's interface that the tests use, for targets that no CUnit is packaged for
+ * (musl, i686). tests/cross/run compiles cunit.c and gives both to configure as CUNIT_CFLAGS,
+ * CUNIT_LIBS. Everywhere else the tests are built with the real one, so this may only do what that
+ * does.
  */
 #ifndef DUOSHM_TESTS_CUNIT_BASIC_H
 #define DUOSHM_TESTS_CUNIT_BASIC_H
