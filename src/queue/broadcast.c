@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Broadcasts: the public calls. The ring (broadcast_ring.c) moves the bytes, the endpoint (endpoint.c) comes, waits and
- * goes. Readers hold no role: the producer does not know of them.
+ * Broadcasts: the public calls. The ring (broadcast_ring.c) moves the bytes, the endpoint
+ * (endpoint.c) comes, waits and goes. Readers hold no role: the producer does not know of them.
  *
- * Waking many readers with one ring. Readers sleep on the bell of the epoch's parity; the producer counts the epoch up
- * and rings the old bell once, and each reader that it wakes rings it for the next one. The last ring stays behind and ends with the first sleeper
- * of an epoch to come.
+ * Waking many readers with one ring. Readers sleep on the bell of the epoch's parity; the producer
+ * counts the epoch up and rings the old bell once, and each reader that it wakes rings it for the
+ * next one. The last ring stays behind and ends with the first sleeper of an epoch to come.
  */
 #include "config.h"
 
@@ -17,19 +17,11 @@
 
 struct duoshm_broadcast {
 	struct duoshm__endpoint end;
-	struct duoshm__broadcast *shared;
 	struct duoshm__cast_producer producer;
 	struct duoshm__cast_reader reader;
 };
 
 /* ---- coming and going ------------------------------------------------------------------------ */
-
-static struct duoshm__role *role_of(void *header, enum duoshm_role role)
-{
-	struct duoshm__broadcast *shared = header;
-
-	return role == DUOSHM_PRODUCER ? &shared->producer : NULL;
-}
 
 static bool has_news(const void *handle)
 {
@@ -38,19 +30,19 @@ static bool has_news(const void *handle)
 	return duoshm__cast_waiting(&b->reader) || duoshm__finished(&b->end);
 }
 
-static int take_up(void *handle, void *ring, uint64_t capacity)
+static int take_up(void *handle, void *ring)
 {
 	struct duoshm_broadcast *b = handle;
+	struct duoshm__broadcast *shared = b->end.shared;
 
-	b->shared = b->end.shared;
 	if (b->end.role == DUOSHM_PRODUCER)
-		return duoshm__cast_produce(&b->producer, &b->shared->indices, ring, capacity);
-	b->end.waiter.peer = &b->shared->producer;
-	b->end.waiter.sleeps = &b->shared->sleeps;
-	b->end.waiter.epoch = &b->shared->epoch;
+		return duoshm__cast_produce(&b->producer, &shared->indices, ring, b->end.capacity);
+	b->end.waiter.peer = &shared->producer;
+	b->end.waiter.sleeps = &shared->sleeps;
+	b->end.waiter.epoch = &shared->epoch;
 	b->end.waiter.bell = b->end.bells;
 	b->end.waiter.ready = has_news;
-	return duoshm__cast_read(&b->reader, &b->shared->indices, ring, capacity);
+	return duoshm__cast_read(&b->reader, &shared->indices, ring, b->end.capacity);
 }
 
 static const struct duoshm__endpoint_type broadcast_type = {
@@ -61,7 +53,7 @@ static const struct duoshm__endpoint_type broadcast_type = {
 	.others = DUOSHM_READER,
 	.header = DUOSHM__BROADCAST_HEADER,
 	.handle = sizeof(struct duoshm_broadcast),
-	.role_of = role_of,
+	.role_offset = {[DUOSHM_PRODUCER] = offsetof(struct duoshm__broadcast, producer)},
 	.take_up = take_up,
 };
 
@@ -97,11 +89,15 @@ int duoshm_broadcast_attach(struct duoshm_segment *segment, size_t offset, size_
 /* Right after the store that readers may be waiting for. */
 static void wake_readers(struct duoshm_broadcast *b)
 {
-	if (b->end.bells == DUOSHM_NO_BELLS || !duoshm__sleeper(&b->shared->sleeps))
+	struct duoshm__broadcast *shared = b->end.shared;
+
+	if (b->end.bells == DUOSHM_NO_BELLS || !duoshm__sleeper(&shared->sleeps))
 		return;
-	uint32_t epoch = duoshm__load32(&b->shared->epoch);
-	/* Orders the message before the new epoch: who sleeps in the new one has seen the message. */
-	duoshm__store32_release(&b->shared->epoch, epoch + 1);
+	uint32_t epoch = duoshm__load32(&shared->epoch);
+	/*
+	 * Orders the message before the new epoch: who sleeps in the new one has seen the message.
+	 */
+	duoshm__store32_release(&shared->epoch, epoch + 1);
 	(void)duoshm__object_ring(b->end.segment, b->end.bells + (epoch & 1));
 }
 
@@ -116,26 +112,16 @@ int duoshm_broadcast_close(struct duoshm_broadcast *b)
 	return duoshm__endpoint_close(&b->end);
 }
 
-/* ---- traffic --------------------------------------------------------------------------------------- */
-
-static int enter(const struct duoshm_broadcast *b, enum duoshm_role role)
-{
-	if (b == NULL)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "no broadcast");
-	return duoshm__endpoint_check(&b->end, role);
-}
+/* ---- traffic --------------------------------------------------------------------------------- */
 
 size_t duoshm_broadcast_longest(const struct duoshm_broadcast *b)
 {
-	if (b == NULL)
-		return 0;
-	return (size_t)duoshm__cast_longest(
-		b->end.role == DUOSHM_PRODUCER ? b->producer.capacity : b->reader.capacity);
+	return b == NULL ? 0 : (size_t)duoshm__cast_longest(b->end.capacity);
 }
 
 int duoshm_broadcast_publish(struct duoshm_broadcast *b, const void *message, size_t length)
 {
-	int result = enter(b, DUOSHM_PRODUCER);
+	int result = duoshm__endpoint_enter(b, DUOSHM_PRODUCER, 0);
 
 	if (result != 0)
 		return result;
@@ -169,13 +155,12 @@ ssize_t duoshm_broadcast_next(struct duoshm_broadcast *b, void *buffer, size_t c
 	uint64_t *missed, int64_t timeout_ns)
 {
 	struct delivery to = {.buffer = buffer, .capacity = capacity};
-	int result = enter(b, DUOSHM_READER);
+	int result = duoshm__endpoint_enter(b, DUOSHM_READER, timeout_ns);
 
 	if (result != 0)
 		return result;
-	if ((buffer == NULL && capacity != 0) || timeout_ns < 0)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, timeout_ns < 0 ? "a negative timeout" : "no buffer");
+	if (buffer == NULL && capacity != 0)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "no buffer");
 	result = next(b, &to);
 	if (result == DUOSHM_ERR_TIMEOUT)
 		result = duoshm__endpoint_await(&b->end, next, &to, timeout_ns);

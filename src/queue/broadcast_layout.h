@@ -2,14 +2,16 @@
 /*
  * A broadcast in shared memory: this header, then the ring of `capacity` bytes (a power of two).
  *
- * Who writes what: format fills line 0, and nobody writes it again. The producer writes its role and its line of indices.
- * Readers write `sleeps` only (1, before they sleep; the producer takes it away); a read-only reader writes nothing.
+ * Who writes what: format fills line 0, and nobody writes it again. The producer writes its role
+ * and its line of indices. Readers write `sleeps` only (1, before they sleep; the producer takes it
+ * away); a read-only reader writes nothing.
  *
- * The ring. Indices count bytes for ever, offsets are their low bits. A record is its sequence number (from 0), its
- * length, and its payload padded to 8 bytes; any of it may wrap. The producer waits for nobody:
- * before it writes a byte it says in `intent` how far it may write, and a reader that has copied a record
- * looks at `intent` to know whether the copy can be torn. `intent` never falls, not even when a dead producer's role is taken over: the
- * bytes that the dead one wrote beyond `commit` are there.
+ * The ring. Indices count bytes for ever, offsets are their low bits. A record is its sequence
+ * number (from 0), its length, and its payload padded to 8 bytes; any of it may wrap. The producer
+ * waits for nobody: before it writes a byte it says in `intent` how far it may write, and a reader
+ * that has copied a record looks at `intent` to know whether the copy can be torn. `intent` never
+ * falls, not even when a dead producer's role is taken over: the bytes that the dead one wrote
+ * beyond `commit` are there.
  */
 #ifndef DUOSHM_BROADCAST_LAYOUT_H
 #define DUOSHM_BROADCAST_LAYOUT_H
@@ -36,8 +38,8 @@ struct duoshm__broadcast {
 	uint8_t spare_4[64];
 	struct duoshm__word32 sleeps; /* 1: a reader may sleep */
 	uint8_t spare_5[124];
-	struct duoshm__word32
-		epoch; /* the producer: counts its rings; its parity is the bell to sleep on */
+	/* the producer: counts its rings; its parity is the bell to sleep on */
+	struct duoshm__word32 epoch;
 	uint8_t spare_6[124];
 	/* the ring */
 };

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring of a broadcast: the producer overwrites, readers copy first and look afterwards whether what
- * they copied can have been overwritten meanwhile. (A seqlock whose counter is `intent`, see Boehm, "Can seqlocks get along
- * with programming language memory models?", MSPC 2012.)
+ * The ring of a broadcast: the producer overwrites, readers copy first and look afterwards whether
+ * what they copied can have been overwritten meanwhile. (A seqlock whose counter is `intent`;
+ * broadcast_ring.h has the sources.)
  *
- * The trap: bytes of a record are read while they may be written. Nothing that was copied is used, but for the checked
- * length, before `intent` was looked at; and `intent` is raised before the first byte is written.
+ * The trap: bytes of a record are read while they may be written. Nothing that was copied is used,
+ * but for the checked length, before `intent` was looked at; and `intent` is raised before the
+ * first byte is written.
  */
 #include "config.h"
 
@@ -20,8 +21,8 @@
 #define LAPS 8   /* overruns in a row until a reader gives up for now */
 
 /*
- * ThreadSanitizer knows no fences and calls a torn copy a race. So that it checks the rest, the bytes are then
- * copied by atomic words, whose release and acquire stand for the fences.
+ * ThreadSanitizer knows no fences and calls a torn copy a race. So that it checks the rest, the
+ * bytes are then copied by atomic words, whose release and acquire stand for the fences.
  */
 #if defined __SANITIZE_THREAD__
 #define WORDWISE 1
@@ -36,91 +37,58 @@ static uint64_t extent(uint64_t length)
 	return HEAD + ((length + WORD - 1) & ~(uint64_t)(WORD - 1));
 }
 
-static void fence_release(void)
+static size_t shorter(uint64_t a, uint64_t b)
 {
-	if (!WORDWISE)
-		atomic_thread_fence(memory_order_release);
+	return (size_t)(a < b ? a : b);
 }
 
-static void fence_acquire(void)
+static void put_word(struct duoshm__cast_producer *p, uint64_t position, uint64_t value)
 {
-	if (!WORDWISE)
-		atomic_thread_fence(memory_order_acquire);
-}
+	void *at = p->data + (position & (p->capacity - 1));
 
-static void store_word(void *at, uint64_t value)
-{
 	if (WORDWISE)
 		duoshm__store64_release(at, value);
 	else
 		duoshm__store64(at, value);
 }
 
-static uint64_t load_word(const void *at)
+static uint64_t get_word(const struct duoshm__cast_reader *r, uint64_t position)
 {
+	const void *at = r->data + (position & (r->capacity - 1));
+
 	return WORDWISE ? duoshm__load64_acquire(at) : duoshm__load64(at);
 }
 
-static size_t shorter(uint64_t a, uint64_t b)
+static void put(
+	struct duoshm__cast_producer *p, uint64_t at, const unsigned char *from, uint64_t length)
 {
-	return (size_t)(a < b ? a : b);
-}
-
-static void copy_in(unsigned char *ring, const unsigned char *from, size_t length)
-{
-	if (!WORDWISE) {
-		memcpy(ring, from, length);
-		return;
-	}
-	for (size_t done = 0; done < length; done += WORD) {
-		uint64_t word = 0;
-		memcpy(&word, from + done, shorter(length - done, WORD));
-		store_word(ring + done, word);
-	}
-}
-
-static void copy_out(unsigned char *to, const unsigned char *ring, size_t length)
-{
-	if (!WORDWISE) {
-		memcpy(to, ring, length);
-		return;
-	}
-	for (size_t done = 0; done < length; done += WORD) {
-		uint64_t word = load_word(ring + done);
-		memcpy(to + done, &word, shorter(length - done, WORD));
-	}
-}
-
-static void put_word(struct duoshm__cast_producer *p, uint64_t position, uint64_t value)
-{
-	store_word(p->data + (position & (p->capacity - 1)), value);
-}
-
-static uint64_t get_word(const struct duoshm__cast_reader *r, uint64_t position)
-{
-	return load_word(r->data + (position & (r->capacity - 1)));
-}
-
-static void put(struct duoshm__cast_producer *p, uint64_t at, const void *from, uint64_t length)
-{
-	uint64_t offset = at & (p->capacity - 1);
+	uint64_t word = 0, offset = at & (p->capacity - 1);
 	size_t first = shorter(length, p->capacity - offset);
 
-	if (length == 0)
+	for (uint64_t done = 0; WORDWISE && done < length; done += WORD) {
+		memcpy(&word, from + done, shorter(length - done, WORD));
+		put_word(p, at + done, word);
+	}
+	if (WORDWISE || length == 0)
 		return;
-	copy_in(p->data + offset, from, first);
-	copy_in(p->data, (const unsigned char *)from + first, (size_t)length - first);
+	memcpy(p->data + offset, from, first);
+	memcpy(p->data, from + first, (size_t)length - first);
 }
 
-static void get(const struct duoshm__cast_reader *r, uint64_t at, void *to, uint64_t length)
+static void get(
+	const struct duoshm__cast_reader *r, uint64_t at, unsigned char *to, uint64_t length)
 {
-	uint64_t offset = at & (r->capacity - 1);
+	uint64_t word, offset = at & (r->capacity - 1);
 	size_t first = shorter(length, r->capacity - offset);
 
-	if (length == 0)
+	for (uint64_t done = 0; WORDWISE && done < length; done += WORD) {
+		word = get_word(r, at + done);
+		memcpy(to + done, &word, shorter(length - done, WORD));
+	}
+	if (WORDWISE || length == 0)
 		return;
-	copy_out(to, r->data + offset, first);
-	copy_out((unsigned char *)to + first, r->data, (size_t)length - first);
+	memcpy(to, r->data + offset, first);
+	memcpy(to + first, r->data, (size_t)length - first);
 }
 
 /* `last` and `commit` as a producer can have left them. */
@@ -148,7 +116,10 @@ int duoshm__cast_produce(struct duoshm__cast_producer *p, struct duoshm__broadca
 		.data = data,
 		.capacity = capacity,
 		.commit = commit,
-		/* Never less than it was: the bytes up to there may hold half a message over an old one. */
+		/*
+		 * Never less than it was: the bytes up to there may hold half a message over an old
+		 * one.
+		 */
 		.intent = intent,
 		/* last == commit: that record was begun but never committed, its number is free. */
 		.sequence = last == commit ? sequence : sequence + 1,
@@ -165,8 +136,12 @@ int duoshm__cast_publish(struct duoshm__cast_producer *p, const void *message, u
 	if (p->intent < end)
 		p->intent = end;
 	duoshm__store64(&p->indices->intent, p->intent);
-	/* Orders the store of intent before every store into the ring; pairs with the acquire in settled. */
-	fence_release();
+	/*
+	 * Orders the store of intent before every store into the ring; pairs with the acquire in
+	 * settled.
+	 */
+	if (!WORDWISE)
+		atomic_thread_fence(memory_order_release);
 	put_word(p, begin, p->sequence);
 	put_word(p, begin + WORD, length);
 	put(p, begin + HEAD, message, length);
@@ -183,19 +158,9 @@ int duoshm__cast_publish(struct duoshm__cast_producer *p, const void *message, u
 static bool settled(const struct duoshm__cast_reader *r, uint64_t position)
 {
 	/* Orders the loads of the ring before that of intent; pairs with the release in publish. */
-	fence_acquire();
+	if (!WORDWISE)
+		atomic_thread_fence(memory_order_acquire);
 	return duoshm__load64(&r->indices->intent) - position <= r->capacity;
-}
-
-/* The number of the message that will stand at `commit`; false: the producer got ahead meanwhile. */
-static bool next_number(
-	const struct duoshm__cast_reader *r, uint64_t last, uint64_t commit, uint64_t *number)
-{
-	if ((commit - last) >> 63 != 0)
-		return false;
-	/* last == commit: it is begun, its number is there. */
-	*number = get_word(r, last) + (last == commit ? 0 : 1);
-	return settled(r, last);
 }
 
 int duoshm__cast_read(struct duoshm__cast_reader *r,
@@ -207,10 +172,14 @@ int duoshm__cast_read(struct duoshm__cast_reader *r,
 		/* Pair with the stores in publish: the record at `last` has its number. */
 		uint64_t commit = duoshm__load64_acquire(&indices->commit);
 		uint64_t last = duoshm__load64_acquire(&indices->last);
-		if (!consistent(last, commit, capacity) && (commit - last) >> 63 == 0)
-			return DUOSHM_ERR_CORRUPT;
 		made.position = commit;
-		made.counting = next_number(&made, last, commit, &made.expected);
+		if ((commit - last) >> 63 != 0)
+			continue; /* published meanwhile */
+		if (!consistent(last, commit, capacity))
+			return DUOSHM_ERR_CORRUPT;
+		/* last == commit: it is begun, its number is there. */
+		made.expected = get_word(&made, last) + (last == commit ? 0 : 1);
+		made.counting = settled(&made, last);
 	}
 	if (made.position % WORD != 0)
 		return DUOSHM_ERR_CORRUPT;
@@ -222,8 +191,7 @@ int duoshm__cast_read(struct duoshm__cast_reader *r,
 static int jump(struct duoshm__cast_reader *r)
 {
 	/* At least as new as the commit that the caller acquired. */
-	uint64_t last = duoshm__load64_acquire(&r->indices->last);
-	uint64_t ahead = last - r->position;
+	uint64_t last = duoshm__load64_acquire(&r->indices->last), ahead = last - r->position;
 
 	if (last % WORD != 0 || ahead == 0 || ahead >> 63 != 0)
 		return DUOSHM_ERR_CORRUPT;
@@ -234,10 +202,11 @@ static int jump(struct duoshm__cast_reader *r)
 /* A record that was read whole: counts it and steps over it. */
 static int accept(struct duoshm__cast_reader *r, uint64_t sequence, uint64_t length)
 {
-	if (r->counting && sequence < r->expected)
+	if (!r->counting)
+		r->expected = sequence;
+	if (sequence < r->expected)
 		return DUOSHM_ERR_CORRUPT;
-	if (r->counting)
-		r->missed += sequence - r->expected;
+	r->missed += sequence - r->expected;
 	r->counting = true;
 	r->expected = sequence + 1;
 	r->position += extent(length);
@@ -261,14 +230,12 @@ int duoshm__cast_next(struct duoshm__cast_reader *r, void *buffer, uint64_t room
 		if (sane && filled <= r->capacity && bytes <= room)
 			get(r, r->position + HEAD, buffer, bytes);
 		if (filled > r->capacity || !settled(r, r->position)) {
-			int result = jump(r);
-			if (result != 0)
-				return result;
+			if (jump(r) != 0)
+				return DUOSHM_ERR_CORRUPT;
 			continue;
 		}
-		int result = sane ? accept(r, sequence, bytes) : DUOSHM_ERR_CORRUPT;
-		if (result != 0)
-			return result;
+		if (!sane || accept(r, sequence, bytes) != 0)
+			return DUOSHM_ERR_CORRUPT;
 		if (bytes > room)
 			return DUOSHM_ERR_TOO_LONG;
 		*length = bytes;

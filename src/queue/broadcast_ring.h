@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring of a broadcast, one producer, any number of readers: pure memory, no system call, no waiting.
- * broadcast_layout.h has the layout. Each side's struct is private to it.
+ * The ring of a broadcast, one producer, any number of readers: pure memory, no system call, no
+ * waiting. broadcast_layout.h has the layout. Each side's struct is private to it.
  *
- * Progress: publish is wait-free; next gives up after a few laps by the producer.
+ * Where it comes from: intent, commit and last are the three counters of Aeron's broadcast buffer
+ * (tail intent, tail, latest); here records may wrap, are numbered so that a reader can count what
+ * it missed, and a dead producer's role is taken over. Copying first and looking afterwards is a
+ * seqlock's reading, with the fences of Boehm, "Can seqlocks get along with programming language
+ * memory models?", MSPC 2012.
+ *
+ * Progress: publish is wait-free, and so is next: it gives up after a few laps by the producer.
  */
 #ifndef DUOSHM_QUEUE_BROADCAST_RING_H
 #define DUOSHM_QUEUE_BROADCAST_RING_H
@@ -33,7 +39,10 @@ static inline uint64_t duoshm__cast_longest(uint64_t capacity)
 	return capacity / 8;
 }
 
-/* Take up a ring as its producer, new or after another one (which ended, or is proven dead). CORRUPT. */
+/*
+ * Take up a ring as its producer, new or after another one (which ended, or is proven dead).
+ * CORRUPT.
+ */
 int duoshm__cast_produce(struct duoshm__cast_producer *producer,
 	struct duoshm__broadcast_indices *indices, void *data, uint64_t capacity);
 /* TOO_LONG. */
@@ -44,8 +53,8 @@ int duoshm__cast_publish(
 int duoshm__cast_read(struct duoshm__cast_reader *reader,
 	const struct duoshm__broadcast_indices *indices, const void *data, uint64_t capacity);
 /*
- * 0: copied, its length and how many were missed before it. TIMEOUT: none now, or lapped too often in a row.
- * TOO_LONG: skipped. CORRUPT: the memory makes no sense; nothing has moved.
+ * 0: copied, its length and how many were missed before it. TIMEOUT: none now, or lapped too often
+ * in a row. TOO_LONG: skipped. CORRUPT: the memory makes no sense; nothing has moved.
  */
 int duoshm__cast_next(struct duoshm__cast_reader *reader, void *buffer, uint64_t room,
 	uint64_t *length, uint64_t *missed);

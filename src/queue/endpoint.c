@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What queues and broadcasts share: their place in a segment, coming and going, and the wait for the next message.
+ * What queues and broadcasts share: their place in a segment, coming and going, and the wait for
+ * the next message.
  *
- * Traps. The capacity that stands in shared memory is only compared with the one that follows from the caller's
- * and the kernel's figures, and never used. Between "no message" and "the producer ended, or died" messages may
- * have come: so whatever ends a wait, the ring is looked at once more before its bad news is believed.
+ * Traps. The capacity that stands in shared memory is only compared with the one that follows from
+ * the caller's and the kernel's figures, and never used. Between "no message" and "the producer
+ * ended, or died" messages may have come: so whatever ends a wait, the ring is looked at once more
+ * before its bad news is believed.
  */
 #include "config.h"
 
@@ -19,25 +21,19 @@
 #define BELLS        2
 #define CAPACITY_MIN 256u
 
-static const char *role_name(enum duoshm_role role)
-{
-	return role == DUOSHM_PRODUCER   ? "producer"
-	       : role == DUOSHM_CONSUMER ? "consumer"
-					 : "reader";
-}
+static const char *const role_names[] = {
+	[DUOSHM_PRODUCER] = "producer", [DUOSHM_CONSUMER] = "consumer", [DUOSHM_READER] = "reader"};
 
-/* ---- the place in a segment --------------------------------------------------------------------- */
+/* ---- the place in a segment ------------------------------------------------------------------ */
 
 size_t duoshm__endpoint_bytes(const struct duoshm__endpoint_type *type, size_t capacity)
 {
 	size_t rounded = CAPACITY_MIN;
 
-	while (rounded < capacity) {
-		if (rounded > SIZE_MAX / 2)
-			return 0;
+	/* 0: past the last power of two. */
+	while (rounded < capacity && rounded != 0)
 		rounded *= 2;
-	}
-	return rounded <= SIZE_MAX - type->header ? type->header + rounded : 0;
+	return rounded == 0 || rounded > SIZE_MAX - type->header ? 0 : type->header + rounded;
 }
 
 /* The largest power of two that fits; 0: not even the least. */
@@ -45,15 +41,14 @@ static uint64_t capacity_of(size_t room)
 {
 	size_t capacity = CAPACITY_MIN;
 
-	if (room < capacity)
-		return 0;
 	while (capacity <= room / 2)
 		capacity *= 2;
-	return capacity;
+	return room < capacity ? 0 : capacity;
 }
 
+/* Where it is: *at, and the ring's capacity. */
 static int find(const struct duoshm__endpoint_type *type, const struct duoshm_segment *segment,
-	size_t offset, size_t bytes, bool writes, uint64_t *capacity)
+	size_t offset, size_t bytes, bool writes, void **at, uint64_t *capacity)
 {
 	int result = duoshm__object_check(segment);
 
@@ -69,12 +64,8 @@ static int find(const struct duoshm__endpoint_type *type, const struct duoshm_se
 	if (*capacity == 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "%zu bytes are too few, it takes %zu",
 			bytes, type->header + CAPACITY_MIN);
+	*at = (unsigned char *)segment->payload + offset;
 	return 0;
-}
-
-static void *address_of(const struct duoshm_segment *segment, size_t offset)
-{
-	return (unsigned char *)segment->payload + offset;
 }
 
 /* Zeroes the header and the ring's first two words, and marks it. */
@@ -90,10 +81,11 @@ int duoshm__endpoint_format(const struct duoshm__endpoint_type *type,
 	struct duoshm_segment *segment, size_t offset, size_t bytes)
 {
 	uint64_t capacity;
-	int result = find(type, segment, offset, bytes, true, &capacity);
+	void *at;
+	int result = find(type, segment, offset, bytes, true, &at, &capacity);
 
 	if (result == 0)
-		format(type, address_of(segment, offset), capacity);
+		format(type, at, capacity);
 	return result;
 }
 
@@ -116,7 +108,10 @@ static int verify(const struct duoshm__endpoint_type *type, const void *at, uint
 	return 0;
 }
 
-/* INVALID unless `bells` is NO_BELLS or the first of two that the segment has, or it is read-only (and has none for us). */
+/*
+ * INVALID unless `bells` is NO_BELLS or the first of two that the segment has, or it is read-only
+ * (and has none for us).
+ */
 static int check_bells(const struct duoshm_segment *segment, unsigned bells)
 {
 	if (bells == DUOSHM_NO_BELLS || segment->read_only)
@@ -127,109 +122,103 @@ static int check_bells(const struct duoshm_segment *segment, unsigned bells)
 	return 0;
 }
 
-/* ---- coming and going ---------------------------------------------------------------------------- */
-
-static void init_waiter(struct duoshm__endpoint *e)
+/* NULL: a role that nobody holds. */
+static struct duoshm__role *role_of(
+	const struct duoshm__endpoint_type *type, void *shared, enum duoshm_role role)
 {
-	e->waiter.segment = e->segment;
-	e->waiter.arg = e;
-	if (e->bells == DUOSHM_NO_BELLS)
-		e->waiter.sleeps = NULL;
-	duoshm__waiter_init(&e->waiter);
+	size_t offset = type->role_offset[role];
+
+	return offset == 0 ? NULL : (void *)((unsigned char *)shared + offset);
 }
 
-/* A role that is held: claims it, unless it is `claimed` (ours since the object was made), and takes up the ring. */
-static int take_up(struct duoshm__endpoint *e, uint64_t capacity, bool claimed)
+/* ---- coming and going ------------------------------------------------------------------------ */
+
+/*
+ * A role that is held: claims it, unless it is `claimed` (ours since the object was made). Takes up
+ * the ring.
+ */
+static int take_up(struct duoshm__endpoint *e, bool claimed)
 {
-	void *ring = (unsigned char *)e->shared + e->type->header;
 	int result = 0;
 
-	e->holds = e->type->role_of(e->shared, e->role);
+	e->holds = role_of(e->type, e->shared, e->role);
 	if (e->holds != NULL && !claimed)
-		result = duoshm__role_claim(e->segment, e->holds, role_name(e->role));
+		result = duoshm__role_claim(e->segment, e->holds, role_names[e->role]);
 	if (result != 0)
 		return result;
-	result = e->type->take_up(e, ring, capacity);
-	if (result == 0) {
-		init_waiter(e);
+	result = e->type->take_up(e, (unsigned char *)e->shared + e->type->header);
+	if (result == 0)
 		return 0;
-	}
 	if (e->holds == NULL)
 		return duoshm__fail(result, "the ring does not make sense");
 	duoshm__role_yield(e->segment, e->holds);
-	return duoshm__fail(result, "the %s before us left no sensible ring", role_name(e->role));
+	return duoshm__fail(result, "the %s before us left no sensible ring", role_names[e->role]);
 }
 
 static int join(struct duoshm__endpoint *e, size_t offset, size_t bytes, bool claimed)
 {
-	uint64_t capacity;
-	bool writes = e->role != DUOSHM_READER;
-	int result = find(e->type, e->segment, offset, bytes, writes, &capacity);
+	int result = find(e->type, e->segment, offset, bytes, e->role != DUOSHM_READER, &e->shared,
+		&e->capacity);
 
 	if (result == 0)
 		result = check_bells(e->segment, e->bells);
+	if (result == 0)
+		result = verify(e->type, e->shared, e->capacity);
 	if (result != 0)
 		return result;
-	e->shared = address_of(e->segment, offset);
 	if (e->segment->bells == NULL)
 		e->bells = DUOSHM_NO_BELLS;
-	result = verify(e->type, e->shared, capacity);
+	result = take_up(e, claimed);
 	if (result == 0)
-		result = take_up(e, capacity, claimed);
+		duoshm__waiter_init(&e->waiter, e->segment, e, e->bells != DUOSHM_NO_BELLS);
 	return result;
 }
 
-static int new_handle(const struct duoshm__endpoint_type *type, enum duoshm_role role,
-	const void *out, struct duoshm__endpoint **made)
+/* `owned`: for an object of its own. NULL: the failure is set. */
+static struct duoshm__endpoint *new_handle(const struct duoshm__endpoint_type *type,
+	enum duoshm_role role, bool owned, const void *out)
 {
+	struct duoshm__endpoint *e = NULL;
+
 	if (out == NULL)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "no place for the handle");
-	if (role != DUOSHM_PRODUCER && role != type->others)
-		return duoshm__fail(
-			DUOSHM_ERR_INVALID, "%d is no role in a %s", (int)role, type->name);
-	struct duoshm__endpoint *e = calloc(1, type->handle);
-	if (e == NULL)
-		return duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a handle");
-	e->type = type;
-	e->role = role;
-	*made = e;
-	return 0;
+		duoshm__fail(DUOSHM_ERR_INVALID, "no place for the handle");
+	else if (role != DUOSHM_PRODUCER && role != type->others)
+		duoshm__fail(DUOSHM_ERR_INVALID, "%d is no role in a %s", (int)role, type->name);
+	else if ((e = calloc(1, type->handle)) == NULL)
+		duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory for a handle");
+	else
+		*e = (struct duoshm__endpoint){.type = type, .role = role, .owned = owned};
+	return e;
 }
 
-/* Joins and gives `e` to the caller, or everything back. */
+/*
+ * Joins and gives `e` to the caller, or everything back. `made` says how the object came, and is
+ * the result on success, or why it did not come. An object of its own is taken whole.
+ */
 static int hand_over(
-	struct duoshm__endpoint *e, size_t offset, size_t bytes, bool claimed, void *out)
+	struct duoshm__endpoint *e, int made, size_t offset, size_t bytes, bool claimed, void *out)
 {
-	int result = join(e, offset, bytes, claimed);
+	int result = made;
 
+	if (made >= 0)
+		result = join(
+			e, offset, e->owned ? duoshm_segment_size(e->segment) : bytes, claimed);
 	if (result == 0) {
 		/* All pointers to structures have one representation. */
 		memcpy(out, &e, sizeof(e));
-		return 0;
+		return made;
 	}
-	if (e->owned)
+	if (made >= 0 && e->owned)
 		(void)duoshm__object_close(e->segment);
 	free(e);
 	return result;
 }
 
-/* The same with an object of its own. `made` says how it came, and is the result on success, or why it did not come. */
-static int hand_over_object(struct duoshm__endpoint *e, int made, bool claimed, void *out)
-{
-	if (made < 0) {
-		free(e);
-		return made;
-	}
-	e->owned = true;
-	int result = hand_over(e, 0, duoshm_segment_size(e->segment), claimed, out);
-	return result != 0 ? result : made;
-}
-
 /* What a new object is filled with: its creator is in it from the first moment on. */
 struct birth {
 	const struct duoshm__endpoint_type *type;
+	const struct duoshm *ctx;
 	enum duoshm_role role;
-	struct duoshm__claimant claimant;
 };
 
 static void fill(void *payload, size_t size, const void *arg)
@@ -237,14 +226,15 @@ static void fill(void *payload, size_t size, const void *arg)
 	const struct birth *birth = arg;
 
 	format(birth->type, payload, size - birth->type->header);
-	duoshm__role_write(birth->type->role_of(payload, birth->role), &birth->claimant);
+	duoshm__role_hold(role_of(birth->type, payload, birth->role),
+		duoshm__lifeline_id(birth->ctx->lifeline));
 }
 
 int duoshm__endpoint_create(const struct duoshm__endpoint_type *type, struct duoshm *ctx,
 	const char *name, size_t capacity, enum duoshm_role role,
 	const struct duoshm_create *options, void *out)
 {
-	struct birth birth = {.type = type, .role = role};
+	struct birth birth = {type, ctx, role};
 	struct duoshm__recipe recipe = {
 		.kind = type->kind,
 		.size = duoshm__endpoint_bytes(type, capacity),
@@ -252,52 +242,42 @@ int duoshm__endpoint_create(const struct duoshm__endpoint_type *type, struct duo
 		.fill = fill,
 		.arg = &birth,
 	};
-	struct duoshm__endpoint *e = NULL;
-	int result = duoshm__context_check(ctx);
 
-	if (result != 0)
-		return result;
 	if (recipe.size == 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "a %s of %zu bytes", type->name, capacity);
 	if (options != NULL && (options->flags & DUOSHM_UNPUBLISHED))
 		return duoshm__fail(
 			DUOSHM_ERR_INVALID, "%s: UNPUBLISHED is for segments", type->name);
-	if (ctx->lifeline == NULL)
-		return duoshm__fail(
-			DUOSHM_ERR_PERMISSION, "the registry directory is not writable");
-	result = new_handle(type, role, out, &e);
-	if (result != 0)
-		return result;
-	duoshm__claimant_self(duoshm__lifeline_id(ctx->lifeline), &birth.claimant);
-	result = duoshm__object_create(ctx, name, &recipe, options, &e->segment);
-	return hand_over_object(e, result, result != DUOSHM_OPENED, out);
+	struct duoshm__endpoint *e = new_handle(type, role, true, out);
+	if (e == NULL)
+		return duoshm_failure()->code;
+	int result = duoshm__object_create(ctx, name, &recipe, options, &e->segment);
+	return hand_over(e, result, 0, 0, result != DUOSHM_OPENED, out);
 }
 
 int duoshm__endpoint_open(const struct duoshm__endpoint_type *type, struct duoshm *ctx,
 	const char *name, enum duoshm_role role, unsigned flags, int64_t timeout_ns, void *out)
 {
-	struct duoshm__endpoint *e = NULL;
-	int result = new_handle(type, role, out, &e);
+	struct duoshm__endpoint *e = new_handle(type, role, true, out);
 
-	if (result != 0)
-		return result;
-	result = duoshm__object_open(ctx, name, type->kind, duoshm__endpoint_bytes(type, 0), flags,
-		timeout_ns, &e->segment);
-	return hand_over_object(e, result, false, out);
+	if (e == NULL)
+		return duoshm_failure()->code;
+	int result = duoshm__object_open(ctx, name, type->kind, duoshm__endpoint_bytes(type, 0),
+		flags, timeout_ns, &e->segment);
+	return hand_over(e, result, 0, 0, false, out);
 }
 
 int duoshm__endpoint_attach(const struct duoshm__endpoint_type *type,
 	struct duoshm_segment *segment, size_t offset, size_t bytes, unsigned bells,
 	enum duoshm_role role, void *out)
 {
-	struct duoshm__endpoint *e = NULL;
-	int result = new_handle(type, role, out, &e);
+	struct duoshm__endpoint *e = new_handle(type, role, false, out);
 
-	if (result != 0)
-		return result;
+	if (e == NULL)
+		return duoshm_failure()->code;
 	e->segment = segment;
 	e->bells = bells;
-	return hand_over(e, offset, bytes, false, out);
+	return hand_over(e, 0, offset, bytes, false, out);
 }
 
 int duoshm__endpoint_close(struct duoshm__endpoint *e)
@@ -312,18 +292,21 @@ int duoshm__endpoint_close(struct duoshm__endpoint *e)
 	return result;
 }
 
-/* ---- traffic ------------------------------------------------------------------------------------- */
+/* ---- traffic --------------------------------------------------------------------------------- */
 
-int duoshm__endpoint_check(const struct duoshm__endpoint *e, enum duoshm_role role)
+int duoshm__endpoint_enter(const void *handle, enum duoshm_role role, int64_t timeout_ns)
 {
-	int result = duoshm__object_check(e->segment);
+	const struct duoshm__endpoint *e = handle;
 
-	if (result != 0)
+	if (e == NULL)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "the handle is NULL");
+	bool fits = e->role == role && timeout_ns >= 0;
+	int result = duoshm__object_check(e->segment);
+	if (result != 0 || fits)
 		return result;
-	if (e->role != role)
-		return duoshm__fail(
-			DUOSHM_ERR_NOT_OWNER, "this handle is a %s's", role_name(e->role));
-	return 0;
+	if (timeout_ns < 0)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "a negative timeout");
+	return duoshm__fail(DUOSHM_ERR_NOT_OWNER, "this handle is a %s's", role_names[e->role]);
 }
 
 int duoshm__endpoint_await(
@@ -342,8 +325,8 @@ int duoshm__endpoint_await(
 		if (result == DUOSHM_ERR_TIMEOUT && finished)
 			return DUOSHM_ERR_END;
 		/*
-		 * TIMEOUT: a reader is lapped again and again, or the producer finished and a new one came at once. Then there is
-		 * something to wait for again.
+		 * TIMEOUT: a reader is lapped again and again, or the producer finished and a new
+		 * one came at once. Then there is something to wait for again.
 		 */
 	} while (result == DUOSHM_ERR_TIMEOUT && duoshm__remaining(deadline, 1) != 0);
 	return result;
@@ -355,7 +338,7 @@ int duoshm__endpoint_failed(const struct duoshm__endpoint *e, int code, const ch
 
 	switch (code) {
 	case DUOSHM_ERR_TIMEOUT: return duoshm__fail(code, "%s", timeout);
-	case DUOSHM_ERR_PEER_DEAD: return duoshm__fail(code, "the %s died", role_name(peer));
+	case DUOSHM_ERR_PEER_DEAD: return duoshm__fail(code, "the %s died", role_names[peer]);
 	case DUOSHM_ERR_REMOVED: return duoshm__fail(code, "the %s was removed", e->type->name);
 	case DUOSHM_ERR_CORRUPT: return duoshm__fail(code, "the ring does not make sense");
 	case DUOSHM_ERR_END: return duoshm__fail(code, "the producer finished");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life cycle that queues and broadcasts share: an object of its own or a part of a segment is laid out once,
- * joined in a role, and left. What differs between the two is in a const record, struct duoshm__endpoint_type.
+ * The life cycle that queues and broadcasts share: an object of its own or a part of a segment is
+ * laid out once, joined in a role, and left. What differs between the two is in a const record,
+ * struct duoshm__endpoint_type.
  */
 #ifndef DUOSHM_QUEUE_ENDPOINT_H
 #define DUOSHM_QUEUE_ENDPOINT_H
@@ -16,6 +17,7 @@ struct duoshm__endpoint {
 	struct duoshm_segment *segment;
 	bool owned;                   /* the segment is ours to close */
 	void *shared;                 /* the header; the ring follows it */
+	uint64_t capacity;            /* of the ring */
 	struct duoshm__role *holds;   /* our role there; NULL: readers hold none */
 	unsigned bells;               /* the first of two; NO_BELLS: none for us */
 	struct duoshm__waiter waiter; /* of those who wait */
@@ -28,25 +30,27 @@ struct duoshm__endpoint_type {
 	uint32_t layout;
 	enum duoshm_role others; /* the role that is not the producer's */
 	size_t header;           /* bytes in front of the ring */
-	size_t handle; /* bytes of a handle, which begins with a struct duoshm__endpoint */
-	/* NULL: a role that nobody holds. */
-	struct duoshm__role *(*role_of)(void *shared, enum duoshm_role role);
+	size_t handle;         /* bytes of a handle, which begins with a struct duoshm__endpoint */
+	size_t role_offset[4]; /* by enum duoshm_role, in the header; 0: a role that nobody holds */
 	/*
-	 * Our side of the ring as our predecessor left it; the role is ours. Fills in what the waiter is to wait for, and on
-	 * what. CORRUPT.
+	 * Our side of the ring as our predecessor left it; the role is ours. Fills in what the
+	 * waiter is to wait for, and on what. CORRUPT.
 	 */
-	int (*take_up)(void *handle, void *ring, uint64_t capacity);
+	int (*take_up)(void *handle, void *ring);
 };
 
 /* Header and ring, the capacity rounded up; 0: more than an address can tell. */
 size_t duoshm__endpoint_bytes(const struct duoshm__endpoint_type *type, size_t capacity);
-/* Lays out a part of a segment. INVALID: misaligned, outside of the segment, too small; READ_ONLY, FORKED. */
+/*
+ * Lays out a part of a segment. INVALID: misaligned, outside of the segment, too small; READ_ONLY,
+ * FORKED.
+ */
 int duoshm__endpoint_format(const struct duoshm__endpoint_type *type,
 	struct duoshm_segment *segment, size_t offset, size_t bytes);
 
 /*
- * The public calls of the same names. `out` is the address of a pointer to the handle; NULL is INVALID.
- * PEER_DEAD is no failure here: the role of the proven dead is taken over.
+ * The public calls of the same names. `out` is the address of a pointer to the handle; NULL is
+ * INVALID. PEER_DEAD is no failure here: the role of the proven dead is taken over.
  */
 int duoshm__endpoint_create(const struct duoshm__endpoint_type *type, struct duoshm *ctx,
 	const char *name, size_t capacity, enum duoshm_role role,
@@ -58,11 +62,14 @@ int duoshm__endpoint_attach(const struct duoshm__endpoint_type *type,
 	enum duoshm_role role, void *out);
 int duoshm__endpoint_close(struct duoshm__endpoint *endpoint);
 
-/* Is this a handle for calls of `role`, in this process? FORKED, NOT_OWNER. */
-int duoshm__endpoint_check(const struct duoshm__endpoint *endpoint, enum duoshm_role role);
 /*
- * Waits until `next`(handle, arg) has something: for what it returns but TIMEOUT. END: the producer finished, and
- * there is nothing more; also what duoshm__wait returns.
+ * Is this a handle for calls of `role`, in this process, and a timeout (0 where there is none)?
+ * FORKED, NOT_OWNER, INVALID (NULL, negative).
+ */
+int duoshm__endpoint_enter(const void *handle, enum duoshm_role role, int64_t timeout_ns);
+/*
+ * Waits until `next`(handle, arg) has something: for what it returns but TIMEOUT. END: the producer
+ * finished, and there is nothing more; also what duoshm__wait returns.
  */
 typedef int duoshm__next_fn(void *handle, void *arg);
 int duoshm__endpoint_await(

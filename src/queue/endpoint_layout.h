@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What queues and broadcasts have in common in shared memory: the mark that they begin with, and a side as
- * its peers see it, one cache line.
+ * What queues and broadcasts have in common in shared memory: the mark that they begin with, and a
+ * side as its peers see it, one cache line.
  *
- * Who writes what: the mark is written by format, and never again. `holder` is changed by compare-and-swap only, from 0 or a
- * proven dead id to the claimer's lifeline id, and back to 0 by the holder. All else of a role is written by the
- * holder alone, after its claim; `finished` is cleared by the next one. A label of a dead holder stays: it can
- * only veto a death, and its process is gone.
+ * Who writes what: the mark is written by format, and never again. `holder` is changed by
+ * compare-and-swap only, from 0 or a proven dead id to the claimer's lifeline id, and back to 0 by
+ * the holder. All else of a role is written by the holder alone, after its claim; `finished` is
+ * cleared by the next one. A label of a dead holder stays: it can only veto a death, and its
+ * process is gone.
  */
 #ifndef DUOSHM_QUEUE_ENDPOINT_LAYOUT_H
 #define DUOSHM_QUEUE_ENDPOINT_LAYOUT_H
@@ -30,9 +31,8 @@ struct duoshm__role {
 	struct duoshm__word64 pid;    /* the label: which process the holder is */
 	struct duoshm__word64 start;
 	struct duoshm__word64 boot;
-	struct duoshm__word32
-		registered;             /* 1: who falls asleep may fence the holder (membarrier) */
-	struct duoshm__word32 finished; /* producers: 1: no more messages */
+	struct duoshm__word32 registered; /* 1: a sleeper may fence the holder (membarrier) */
+	struct duoshm__word32 finished;   /* producers: 1: no more messages */
 	uint8_t spare[24];
 };
 

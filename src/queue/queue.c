@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queues: the public calls. The ring (ring.c) moves the bytes, the endpoint (endpoint.c) comes, waits and goes; here they
- * are put together.
+ * Queues: the public calls. The ring (ring.c) moves the bytes, the endpoint (endpoint.c) comes,
+ * waits and goes; here they are put together.
  */
 #include "config.h"
 
@@ -28,13 +28,6 @@ struct duoshm_queue {
 
 /* ---- coming and going ------------------------------------------------------------------------ */
 
-static struct duoshm__role *role_of(void *header, enum duoshm_role role)
-{
-	struct duoshm__queue *shared = header;
-
-	return role == DUOSHM_PRODUCER ? &shared->producer : &shared->consumer;
-}
-
 static bool has_room(const void *handle)
 {
 	const struct duoshm_queue *q = handle;
@@ -49,21 +42,28 @@ static bool has_news(const void *handle)
 	return duoshm__ring_filled(&q->consumer) || duoshm__finished(&q->end);
 }
 
-static int take_up(void *handle, void *ring, uint64_t capacity)
+static int take_up(void *handle, void *ring)
 {
 	struct duoshm_queue *q = handle;
 	struct duoshm__queue *shared = q->end.shared;
-	bool produces = q->end.role == DUOSHM_PRODUCER;
+	struct duoshm__waiter *waiter = &q->end.waiter;
 
-	q->end.waiter.peer = produces ? &shared->consumer : &shared->producer;
-	q->end.waiter.sleeps = produces ? &shared->producer_sleeps : &shared->consumer_sleeps;
-	q->end.waiter.bell = q->end.bells + (produces ? PRODUCER_BELL : CONSUMER_BELL);
-	q->end.waiter.ready = produces ? has_room : has_news;
-	q->peer_sleeps = produces ? &shared->consumer_sleeps : &shared->producer_sleeps;
-	q->peer_bell = q->end.bells + (produces ? CONSUMER_BELL : PRODUCER_BELL);
-	if (produces)
-		return duoshm__ring_produce(&q->producer, ring, capacity, &shared->tail);
-	return duoshm__ring_consume(&q->consumer, ring, capacity, &shared->tail);
+	if (q->end.role == DUOSHM_PRODUCER) {
+		waiter->peer = &shared->consumer;
+		waiter->sleeps = &shared->producer_sleeps;
+		waiter->bell = q->end.bells + PRODUCER_BELL;
+		waiter->ready = has_room;
+		q->peer_sleeps = &shared->consumer_sleeps;
+		q->peer_bell = q->end.bells + CONSUMER_BELL;
+		return duoshm__ring_produce(&q->producer, ring, q->end.capacity, &shared->tail);
+	}
+	waiter->peer = &shared->producer;
+	waiter->sleeps = &shared->consumer_sleeps;
+	waiter->bell = q->end.bells + CONSUMER_BELL;
+	waiter->ready = has_news;
+	q->peer_sleeps = &shared->producer_sleeps;
+	q->peer_bell = q->end.bells + PRODUCER_BELL;
+	return duoshm__ring_consume(&q->consumer, ring, q->end.capacity, &shared->tail);
 }
 
 static const struct duoshm__endpoint_type queue_type = {
@@ -74,7 +74,8 @@ static const struct duoshm__endpoint_type queue_type = {
 	.others = DUOSHM_CONSUMER,
 	.header = DUOSHM__QUEUE_HEADER,
 	.handle = sizeof(struct duoshm_queue),
-	.role_of = role_of,
+	.role_offset = {[DUOSHM_PRODUCER] = offsetof(struct duoshm__queue, producer),
+		[DUOSHM_CONSUMER] = offsetof(struct duoshm__queue, consumer)},
 	.take_up = take_up,
 };
 
@@ -115,16 +116,11 @@ int duoshm_queue_close(struct duoshm_queue *q)
 	return duoshm__endpoint_close(&q->end);
 }
 
-/* ---- what all calls share ---------------------------------------------------------------------- */
+/* ---- what all calls share -------------------------------------------------------------------- */
 
-static int enter(const struct duoshm_queue *q, enum duoshm_role role)
-{
-	if (q == NULL)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "no queue");
-	return duoshm__endpoint_check(&q->end, role);
-}
-
-/* Right after the store that the peer may be waiting for. A lost ring is made good by its slices. */
+/*
+ * Right after the store that the peer may be waiting for. A lost ring is made good by its slices.
+ */
 static void wake_peer(struct duoshm_queue *q)
 {
 	if (q->end.bells != DUOSHM_NO_BELLS && duoshm__sleeper(q->peer_sleeps))
@@ -133,13 +129,10 @@ static void wake_peer(struct duoshm_queue *q)
 
 size_t duoshm_queue_longest(const struct duoshm_queue *q)
 {
-	if (q == NULL)
-		return 0;
-	return (size_t)duoshm__ring_longest(
-		q->end.role == DUOSHM_PRODUCER ? q->producer.capacity : q->consumer.capacity);
+	return q == NULL ? 0 : (size_t)duoshm__ring_longest(q->end.capacity);
 }
 
-/* ---- producer ------------------------------------------------------------------------------------ */
+/* ---- producer -------------------------------------------------------------------------------- */
 
 static void publish(struct duoshm_queue *q)
 {
@@ -165,32 +158,23 @@ static int reserve_later(struct duoshm_queue *q, size_t length, void **room, int
 	}
 }
 
-/* Why a reservation cannot even be tried, or NULL. */
-static const char *objection(const struct duoshm_queue *q, void *const *room, int64_t timeout_ns)
-{
-	if (q->finished)
-		return "the queue is finished";
-	if (q->producer.reserved)
-		return "a reservation is open";
-	if (room == NULL)
-		return "no place for the room's address";
-	return timeout_ns < 0 ? "a negative timeout" : NULL;
-}
-
 int duoshm_queue_reserve(struct duoshm_queue *q, size_t length, void **room, int64_t timeout_ns)
 {
-	int result = enter(q, DUOSHM_PRODUCER);
+	int result = duoshm__endpoint_enter(q, DUOSHM_PRODUCER, timeout_ns);
 
 	if (result != 0)
 		return result;
-	const char *why = objection(q, room, timeout_ns);
-	if (why != NULL)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "%s", why);
+	if (q->finished)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "the queue is finished");
+	if (room == NULL)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "no place for the room's address");
 	if (duoshm__object_removed(q->end.segment))
 		return duoshm__endpoint_failed(&q->end, DUOSHM_ERR_REMOVED, NULL);
 	result = duoshm__ring_reserve(&q->producer, length, room);
 	if (result == 0)
 		return 0;
+	if (result == DUOSHM_ERR_INVALID)
+		return duoshm__fail(result, "a reservation is open");
 	if (result == DUOSHM_ERR_TOO_LONG)
 		return duoshm__fail(
 			result, "%zu bytes, and at most %zu fit", length, duoshm_queue_longest(q));
@@ -199,29 +183,22 @@ int duoshm_queue_reserve(struct duoshm_queue *q, size_t length, void **room, int
 	return result == 0 ? 0 : duoshm__endpoint_failed(&q->end, result, "the queue is full");
 }
 
-static int stage(struct duoshm_queue *q, size_t length)
+int duoshm_queue_stage(struct duoshm_queue *q, size_t length)
 {
-	if (duoshm__ring_stage(&q->producer, length) == 0)
-		return 0;
+	int result = duoshm__endpoint_enter(q, DUOSHM_PRODUCER, 0);
+
+	if (result != 0 || duoshm__ring_stage(&q->producer, length) == 0)
+		return result;
 	if (!q->producer.reserved)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "nothing is reserved");
 	return duoshm__fail(DUOSHM_ERR_INVALID, "%zu bytes, and %llu are reserved", length,
 		(unsigned long long)q->producer.room);
 }
 
-int duoshm_queue_stage(struct duoshm_queue *q, size_t length)
-{
-	int result = enter(q, DUOSHM_PRODUCER);
-
-	return result != 0 ? result : stage(q, length);
-}
-
 int duoshm_queue_commit(struct duoshm_queue *q, size_t length)
 {
-	int result = enter(q, DUOSHM_PRODUCER);
+	int result = duoshm_queue_stage(q, length);
 
-	if (result == 0)
-		result = stage(q, length);
 	if (result == 0)
 		publish(q);
 	return result;
@@ -246,7 +223,7 @@ int duoshm_queue_send(
 
 int duoshm_queue_finish(struct duoshm_queue *q)
 {
-	int result = enter(q, DUOSHM_PRODUCER);
+	int result = duoshm__endpoint_enter(q, DUOSHM_PRODUCER, 0);
 
 	if (result != 0)
 		return result;
@@ -258,7 +235,7 @@ int duoshm_queue_finish(struct duoshm_queue *q)
 	return 0;
 }
 
-/* ---- consumer ------------------------------------------------------------------------------------ */
+/* ---- consumer -------------------------------------------------------------------------------- */
 
 /* A message in the ring. */
 struct found {
@@ -274,38 +251,34 @@ static int look(void *handle, void *found)
 	return duoshm__ring_peek(&q->consumer, &to->message, &to->length);
 }
 
-static int peek(struct duoshm_queue *q, struct found *found, int64_t timeout_ns)
+static ssize_t peek(struct duoshm_queue *q, const void **message, int64_t timeout_ns)
 {
-	int result = enter(q, DUOSHM_CONSUMER);
+	struct found found;
+	int result = duoshm__endpoint_enter(q, DUOSHM_CONSUMER, timeout_ns);
 
 	if (result != 0)
 		return result;
-	if (timeout_ns < 0)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "a negative timeout");
-	result = look(q, found);
+	result = look(q, &found);
 	if (result == DUOSHM_ERR_TIMEOUT)
-		result = duoshm__endpoint_await(&q->end, look, found, timeout_ns);
-	return result == 0 ? 0 : duoshm__endpoint_failed(&q->end, result, "the queue is empty");
+		result = duoshm__endpoint_await(&q->end, look, &found, timeout_ns);
+	if (result != 0)
+		return duoshm__endpoint_failed(&q->end, result, "the queue is empty");
+	*message = found.message;
+	return (ssize_t)found.length;
 }
 
 ssize_t duoshm_queue_peek(struct duoshm_queue *q, const void **message, int64_t timeout_ns)
 {
-	struct found found;
-
 	if (message == NULL)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "no place for the message's address");
-	int result = peek(q, &found, timeout_ns);
-	if (result != 0)
-		return result;
-	*message = found.message;
-	return (ssize_t)found.length;
+	return peek(q, message, timeout_ns);
 }
 
 ssize_t duoshm_queue_pending(struct duoshm_queue *q)
 {
 	const void *message;
 
-	return duoshm_queue_peek(q, &message, 0);
+	return peek(q, &message, 0);
 }
 
 static void release(struct duoshm_queue *q)
@@ -316,7 +289,7 @@ static void release(struct duoshm_queue *q)
 
 int duoshm_queue_release(struct duoshm_queue *q)
 {
-	int result = enter(q, DUOSHM_CONSUMER);
+	int result = duoshm__endpoint_enter(q, DUOSHM_CONSUMER, 0);
 
 	if (result != 0)
 		return result;
@@ -329,19 +302,18 @@ int duoshm_queue_release(struct duoshm_queue *q)
 ssize_t duoshm_queue_receive(
 	struct duoshm_queue *q, void *buffer, size_t capacity, int64_t timeout_ns)
 {
-	struct found found;
+	const void *message = NULL;
 
 	if (buffer == NULL && capacity != 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "no buffer");
-	int result = peek(q, &found, timeout_ns);
-	if (result != 0)
-		return result;
-	if (found.length > capacity)
+	ssize_t length = peek(q, &message, timeout_ns);
+	if (length < 0)
+		return length;
+	if ((size_t)length > capacity)
 		return duoshm__fail(DUOSHM_ERR_TOO_LONG,
-			"the message has %llu bytes, the buffer %zu",
-			(unsigned long long)found.length, capacity);
-	if (found.length != 0)
-		memcpy(buffer, found.message, (size_t)found.length);
+			"the message has %zd bytes, the buffer %zu", length, capacity);
+	if (length != 0)
+		memcpy(buffer, message, (size_t)length);
 	release(q);
-	return (ssize_t)found.length;
+	return length;
 }

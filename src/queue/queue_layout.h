@@ -2,16 +2,18 @@
 /*
  * A queue in shared memory: this header, then the ring of `capacity` bytes (a power of two).
  *
- * Who writes what: format fills line 0, and nobody writes it again. Each other line has one writer but for the
- * two sleeping flags: a side sets its own to 1 before it sleeps and to 0 after, its peer takes the 1 away and then rings.
- * Lines lie two apart, because processors fetch them in pairs.
+ * Who writes what: format fills line 0, and nobody writes it again. Each other line has one writer
+ * but for the two sleeping flags: a side sets its own to 1 before it sleeps and to 0 after, its
+ * peer takes the 1 away and then rings. Lines lie two apart, because processors fetch them in
+ * pairs.
  *
- * The ring. `tail` and the producer's private head count bytes for ever; offsets are their low bits. A record is one
- * header word and its payload, padded to 8 bytes, never wrapped: where it does not fit before the end, a pad record fills
- * the rest. The header word is what publishes: the consumer polls the word at its position, and a
- * short message travels in the line of its header. Invariant: the word at head is 0; it is made 0 before the
- * record in front of it is published. So head needs no place in shared memory: it is found by walking from tail, and what
- * was not published vanishes with its producer.
+ * The ring. `tail` and the producer's private head count bytes for ever; offsets are their low
+ * bits. A record is one header word and its payload, padded to 8 bytes, never wrapped: where it
+ * does not fit before the end, a pad record fills the rest. The header word is what publishes: the
+ * consumer polls the word at its position, and a short message travels in the line of its header.
+ * Invariant: the word at head is 0; it is made 0 before the record in front of it is published. So
+ * head needs no place in shared memory: it is found by walking from tail, and what was not
+ * published vanishes with its producer.
  */
 #ifndef DUOSHM_QUEUE_LAYOUT_H
 #define DUOSHM_QUEUE_LAYOUT_H

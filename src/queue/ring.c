@@ -3,8 +3,9 @@
  * The ring of a queue: records in a power of two of bytes, published by their header words.
  * Waiting, roles and liveness are queue.c's.
  *
- * The trap: old payload must never be taken for a header. Nothing is recognised by its looks; the word behind the last
- * published record is 0 at every moment, and records are followed from one to the next.
+ * The trap: old payload must never be taken for a header. Nothing is recognised by its looks; the
+ * word behind the last published record is 0 at every moment, and records are followed from one to
+ * the next.
  */
 #include "config.h"
 
@@ -62,15 +63,12 @@ int duoshm__ring_produce(struct duoshm__ring_producer *producer, void *data, uin
 	const struct duoshm__word64 *tail)
 {
 	/* Pairs with the consumer's store in release: we do not write where it still reads. */
-	uint64_t start = duoshm__load64_acquire(tail), head = start;
+	uint64_t start = duoshm__load64_acquire(tail), head = start, word;
 
 	if (start % WORD != 0)
 		return DUOSHM_ERR_CORRUPT;
-	for (;;) {
-		/* The dead producer's stores came before its proof of death. */
-		uint64_t word = duoshm__load64_acquire(header_at(data, capacity, head));
-		if (word == 0)
-			break;
+	/* Acquire: the dead producer's stores came before its proof of death. */
+	while ((word = duoshm__load64_acquire(header_at(data, capacity, head))) != 0) {
 		if (!sane(word, capacity, head))
 			return DUOSHM_ERR_CORRUPT;
 		head += extent(word >> 8);
@@ -105,7 +103,9 @@ int duoshm__ring_consume(struct duoshm__ring_consumer *consumer, const void *dat
 	return 0;
 }
 
-/* Looks at the consumer's index again. CORRUPT when it ran backwards, or past what was published. */
+/*
+ * Looks at the consumer's index again. CORRUPT when it ran backwards, or past what was published.
+ */
 static int look(struct duoshm__ring_producer *p)
 {
 	/* Pairs with the store in release: the payload was read before we write over it. */
@@ -129,9 +129,8 @@ int duoshm__ring_reserve(struct duoshm__ring_producer *p, uint64_t length, void 
 	/* and the word behind it, which is to be 0 */
 	uint64_t total = pad + need + WORD;
 	if (p->capacity - (p->head - p->seen) < total) {
-		int result = look(p);
-		if (result != 0)
-			return result;
+		if (look(p) != 0)
+			return DUOSHM_ERR_CORRUPT;
 		if (p->capacity - (p->head - p->seen) < total)
 			return DUOSHM_ERR_TIMEOUT;
 	}
@@ -169,7 +168,10 @@ void duoshm__ring_publish(struct duoshm__ring_producer *p)
 	if (p->first == 0)
 		return;
 	duoshm__store64(word_at(p->data, p->capacity, p->head), 0);
-	/* Pairs with the load in peek: whoever sees this header sees the payloads, the headers of the batch and the 0 behind. */
+	/*
+	 * Pairs with the load in peek: whoever sees this header sees the payloads, the headers of
+	 * the batch and the 0 behind.
+	 */
 	duoshm__store64_release(word_at(p->data, p->capacity, p->batch), p->first);
 	p->batch = p->head;
 	p->first = 0;
@@ -201,7 +203,10 @@ int duoshm__ring_peek(struct duoshm__ring_consumer *c, const void **message, uin
 void duoshm__ring_release(struct duoshm__ring_consumer *c)
 {
 	c->position = c->next;
-	/* Pairs with the load in look: what we read of the payload was read before it is written over. */
+	/*
+	 * Pairs with the load in look: what we read of the payload was read before it is written
+	 * over.
+	 */
 	duoshm__store64_release(c->tail, c->position);
 }
 

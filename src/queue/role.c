@@ -2,9 +2,9 @@
 /*
  * Roles of queues and broadcasts. Proof of death is the lifeline's (core/lifeline.h).
  *
- * Traps. A label that outlives its holder in a living process would veto the death of the next one. So who gives a
- * role back wipes its label first. membarrier is refused by some sandboxes, at any time; it is never relied on
- * without its result.
+ * Traps. A label that outlives its holder in a living process would veto the death of the next one.
+ * So who gives a role back wipes its label first. membarrier is refused by some sandboxes, at any
+ * time; it is never relied on without its result.
  */
 #include "config.h"
 
@@ -21,7 +21,7 @@
 
 #define TRIES 8 /* each lost race means that somebody else has claimed or yielded */
 
-/* ---- the fence ------------------------------------------------------------------------------------ */
+/* ---- the fence ------------------------------------------------------------------------------- */
 
 #if defined HAVE_LINUX_MEMBARRIER_H && defined SYS_membarrier
 enum {
@@ -48,14 +48,7 @@ bool duoshm__role_fence(const struct duoshm__role *role)
 	return duoshm__load32(&role->registered) != 0 && membarrier_call(FENCE);
 }
 
-/* ---- holding a role --------------------------------------------------------------------------------- */
-
-void duoshm__claimant_self(uint64_t id, struct duoshm__claimant *out)
-{
-	out->id = id;
-	duoshm__process_self(&out->label);
-	out->registered = membarrier_call(REGISTER);
-}
+/* ---- holding a role -------------------------------------------------------------------------- */
 
 static void write_label(struct duoshm__role *role, const struct duoshm__process *label)
 {
@@ -64,60 +57,59 @@ static void write_label(struct duoshm__role *role, const struct duoshm__process 
 	duoshm__store64(&role->boot, label->boot);
 }
 
-static void read_label(const struct duoshm__role *role, struct duoshm__process *out)
+void duoshm__role_hold(struct duoshm__role *role, uint64_t id)
 {
-	out->pid = (int64_t)duoshm__load64(&role->pid);
-	out->start = duoshm__load64(&role->start);
-	out->boot = duoshm__load64(&role->boot);
-}
+	struct duoshm__process self;
 
-void duoshm__role_write(struct duoshm__role *role, const struct duoshm__claimant *claimant)
-{
-	write_label(role, &claimant->label);
-	duoshm__store32(&role->registered, claimant->registered);
+	duoshm__process_self(&self);
+	write_label(role, &self);
+	duoshm__store32(&role->registered, membarrier_call(REGISTER));
 	duoshm__store32(&role->finished, 0);
-	duoshm__store64_release(&role->holder, claimant->id);
+	duoshm__store64_release(&role->holder, id);
 }
 
 /* DEAD only when `holder` is proven so. */
 static enum duoshm__life life(
 	const struct duoshm_segment *segment, const struct duoshm__role *role, uint64_t holder)
 {
-	struct duoshm__process label;
+	const struct duoshm__process label = {.pid = (int64_t)duoshm__load64(&role->pid),
+		.start = duoshm__load64(&role->start),
+		.boot = duoshm__load64(&role->boot)};
 
-	read_label(role, &label);
 	return duoshm__object_life(segment, holder, label.pid > 0 ? &label : NULL);
 }
 
-static bool plausible(uint64_t holder)
+static int check_id(uint64_t holder)
 {
-	return holder >> DUOSHM__LIFE_ID_BITS == 0;
-}
-
-static int corrupt(uint64_t holder)
-{
+	if (holder >> DUOSHM__LIFE_ID_BITS == 0)
+		return 0;
 	return duoshm__fail(DUOSHM_ERR_CORRUPT, "a role is held by %016llx, which is no process",
 		(unsigned long long)holder);
 }
 
 int duoshm__role_claim(struct duoshm_segment *segment, struct duoshm__role *role, const char *what)
 {
-	struct duoshm__claimant self;
+	uint64_t self = duoshm__object_self(segment);
 
-	duoshm__claimant_self(duoshm__object_self(segment), &self);
-	if (self.id == 0)
+	if (self == 0)
 		return duoshm__fail(DUOSHM_ERR_PERMISSION,
 			"a %s must be able to write the registry directory", what);
+	/* Before the claim: the mark of a dead predecessor may be believed to be ours. */
+	(void)membarrier_call(REGISTER);
 	for (int i = 0; i < TRIES; i++) {
-		/* Pairs with the release of the last holder's yield: what it wrote into the ring is seen. */
+		/*
+		 * Pairs with the release of the last holder's yield: what it wrote into the ring is
+		 * seen.
+		 */
 		uint64_t holder = duoshm__load64_acquire(&role->holder);
-		if (!plausible(holder))
-			return corrupt(holder);
+		int result = check_id(holder);
+		if (result != 0)
+			return result;
 		if (holder != 0 && life(segment, role, holder) != DUOSHM__DEAD)
 			break;
 		/* An id dies for good: if it still stands there, it is still dead. */
-		if (duoshm__cas64(&role->holder, &holder, self.id)) {
-			duoshm__role_write(role, &self);
+		if (duoshm__cas64(&role->holder, &holder, self)) {
+			duoshm__role_hold(role, self);
 			return 0;
 		}
 	}
@@ -141,15 +133,12 @@ void duoshm__role_yield(struct duoshm_segment *segment, struct duoshm__role *rol
 int duoshm__role_check(const struct duoshm_segment *segment, const struct duoshm__role *role)
 {
 	uint64_t holder = duoshm__load64_acquire(&role->holder);
+	int result = check_id(holder);
 
-	if (holder == 0)
-		return 0;
-	if (!plausible(holder))
-		return corrupt(holder);
-	if (life(segment, role, holder) != DUOSHM__DEAD)
-		return 0;
-	/* Taken over meanwhile? */
-	if (duoshm__load64(&role->holder) != holder)
+	if (result != 0 || holder == 0)
+		return result;
+	/* Or taken over meanwhile? */
+	if (life(segment, role, holder) != DUOSHM__DEAD || duoshm__load64(&role->holder) != holder)
 		return 0;
 	return DUOSHM_ERR_PEER_DEAD;
 }

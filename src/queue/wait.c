@@ -2,13 +2,16 @@
 /*
  * Spin, then sleep. The sleeping protocol:
  *
- *   waker:    store the message (release); sleeps? then take the flag away and ring           no fence
+ *   waker:    store the message (release); sleeps? then take the flag away and ring      no fence
  *   sleeper:  sleeps = 1; barrier; ready? else sleep on the bell for a slice; look again
  *
- * The waker's store may still be on its way when it looks at the flag, and both would miss each other. The barrier is
- * membarrier(2) (role.c), which fences the running waker from outside, where both sides have registered for it. Elsewhere
- * the sleeper polls a little longer and makes its first slice short: a lost ring costs a millisecond. Every slice is short
- * anyhow, because a waker may die between its store and its ring.
+ * Each side stores, then loads what the other stores. The waker's store may still be on its way
+ * when it looks at the flag, and both would miss each other. The barrier is the asymmetric one of
+ * membarrier(2) (its manual has the pattern; role.c the call, MEMBARRIER_CMD_GLOBAL_EXPEDITED): it
+ * fences the running waker from outside, so the frequent side pays nothing, where the waker has
+ * registered for it. Elsewhere the sleeper polls a little longer and makes its first slice short: a
+ * lost ring costs a millisecond. Every slice is short anyhow, because a waker may die between its
+ * store and its ring.
  */
 #include "config.h"
 
@@ -24,9 +27,8 @@
 #include <sched.h>
 #endif
 
-#define SPIN_NS 50000 /* about a sleeping hand-off: what spinning can save */
-#define SPIN_MIN_NS                                                                                \
-	3000 /* ten bounces of a cache line: enough to notice that the peer is quick again */
+#define SPIN_NS     50000 /* about a sleeping hand-off: what spinning can save */
+#define SPIN_MIN_NS 3000  /* ten bounces of a line: enough to see that the peer is quick again */
 #define SPIN_MAX_NS 1000000000
 #define GRACE_NS    2000
 #define FIRST_SLICE 1000000
@@ -35,7 +37,7 @@
 #define CHECK_NS    1000000 /* between two tests of the peer's life */
 #define LOOKS       32      /* at the word between two looks at the clock */
 
-/* ---- spinning --------------------------------------------------------------------------------------- */
+/* ---- spinning -------------------------------------------------------------------------------- */
 
 /* With one processor the peer cannot go on while we spin. */
 static bool several_processors(void)
@@ -87,47 +89,43 @@ static bool poll_for(const struct duoshm__waiter *w, int64_t ns)
 static bool spin(struct duoshm__waiter *w, int64_t deadline)
 {
 	bool done = poll_for(w, duoshm__remaining(deadline, w->spin_ns));
-	int64_t least = w->spin_max_ns < SPIN_MIN_NS ? w->spin_max_ns : SPIN_MIN_NS;
 
 	w->spin_ns = done ? w->spin_ns * 2 : w->spin_ns / 2;
-	if (w->spin_ns < least)
-		w->spin_ns = least;
+	if (w->spin_ns < SPIN_MIN_NS)
+		w->spin_ns = SPIN_MIN_NS;
 	if (w->spin_ns > w->spin_max_ns)
 		w->spin_ns = w->spin_max_ns;
 	return done;
 }
 
-/* ---- sleeping ----------------------------------------------------------------------------------------- */
-
-/* The length of the next slice; they double up to the longest. */
-static int64_t next_slice(struct duoshm__waiter *w, int64_t longest)
-{
-	int64_t slice = w->slice_ns;
-
-	w->slice_ns = slice * 2 < longest ? slice * 2 : longest;
-	return slice;
-}
+/* ---- sleeping -------------------------------------------------------------------------------- */
 
 /* Sleeps for a slice, with the flag set. 0: look again. */
-static int sleep_announced(struct duoshm__waiter *w, int64_t deadline)
+static int sleep_announced(struct duoshm__waiter *w, int64_t deadline, int64_t slice)
 {
-	/* Orders the flag before the look below, against the waker's store and its look at the flag. */
+	/*
+	 * Orders the flag before the look below, against the waker's store and its look at the
+	 * flag.
+	 */
 	(void)duoshm__exchange32(w->sleeps, 1);
 	/*
-	 * After the flag: the waker takes the flag, then counts the epoch up, then rings the old parity. If this epoch is the new
-	 * one, the message is there (acquire) and we do not sleep.
+	 * After the flag: the waker takes the flag, then counts the epoch up, then rings the old
+	 * parity. If this epoch is the new one, the message is there (acquire) and we do not sleep.
 	 */
 	uint32_t epoch = w->epoch == NULL ? 0 : duoshm__load32_acquire(w->epoch);
 	bool fenced = duoshm__role_fence(w->peer);
 	int result = 0;
 
 	if (!poll_for(w, fenced ? 0 : GRACE_NS)) {
-		/* With many sleepers a ring can go astray as well. */
-		int64_t growing = next_slice(w, DUOSHM__SLICE_NS);
-		int64_t slice = fenced && w->epoch == NULL ? DUOSHM__SLICE_NS : growing;
+		/* Not fenced, or one of many sleepers: a ring can go astray. */
+		if (fenced && w->epoch == NULL)
+			slice = DUOSHM__SLICE_NS;
 		unsigned bell = w->bell + (epoch & 1);
 		result = duoshm__object_sleep(w->segment, bell, deadline, slice, false);
-		/* Pass it on. In the same epoch it was an old ring, left behind by the last one woken: it ends here. */
+		/*
+		 * Pass it on. In the same epoch it was an old ring, left behind by the last one
+		 * woken: it ends here.
+		 */
 		if (w->epoch != NULL && duoshm__load32_acquire(w->epoch) != epoch)
 			(void)duoshm__object_ring(w->segment, bell);
 	}
@@ -138,9 +136,8 @@ static int sleep_announced(struct duoshm__waiter *w, int64_t deadline)
 }
 
 /* Without bells: pauses that grow. */
-static int sleep_polling(struct duoshm__waiter *w, int64_t deadline)
+static int sleep_polling(struct duoshm__waiter *w, int64_t deadline, int64_t slice)
 {
-	int64_t slice = next_slice(w, POLL_MAX_NS);
 	int result = 0;
 
 	/* A segment that has bells, but none for us, would sleep on one. */
@@ -151,7 +148,7 @@ static int sleep_polling(struct duoshm__waiter *w, int64_t deadline)
 	return result == DUOSHM_ERR_TIMEOUT ? 0 : result;
 }
 
-/* ---- waiting -------------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 /* REMOVED, PEER_DEAD or CORRUPT; makes system calls, so not always. */
 static int check(struct duoshm__waiter *w, bool always)
@@ -167,39 +164,30 @@ static int check(struct duoshm__waiter *w, bool always)
 	return result;
 }
 
-/* The peer's last words come before the news of its death. */
-static int verdict(const struct duoshm__waiter *w, int result)
+int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 {
-	/* Orders the test of its death before the look at what it left. */
-	atomic_signal_fence(memory_order_seq_cst);
-	return ready(w) ? 0 : result;
-}
+	int64_t slice = w->sleeps != NULL ? FIRST_SLICE : POLL_MIN_NS;
+	int64_t longest = w->sleeps != NULL ? DUOSHM__SLICE_NS : POLL_MAX_NS;
+	int result = 0;
 
-static int sleep_until(struct duoshm__waiter *w, int64_t deadline)
-{
-	w->slice_ns = w->sleeps != NULL ? FIRST_SLICE : POLL_MIN_NS;
-	for (;;) {
+	if (ready(w) || (deadline != DUOSHM__TRY && spin(w, deadline)))
+		return 0;
+	while (result == 0 && !ready(w)) {
 		bool over = duoshm__remaining(deadline, 1) == 0;
-		int result = check(w, over);
+		result = check(w, over && deadline != DUOSHM__TRY);
 		if (result == 0 && over)
 			result = DUOSHM_ERR_TIMEOUT;
 		if (result == 0)
-			result = w->sleeps != NULL ? sleep_announced(w, deadline)
-						   : sleep_polling(w, deadline);
-		if (result != 0 || ready(w))
-			return verdict(w, result);
+			result = w->sleeps != NULL ? sleep_announced(w, deadline, slice)
+						   : sleep_polling(w, deadline, slice);
+		slice = slice * 2 < longest ? slice * 2 : longest;
 	}
-}
-
-int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
-{
-	if (ready(w))
-		return 0;
-	if (deadline == DUOSHM__TRY) {
-		int result = check(w, false);
-		return verdict(w, result != 0 ? result : DUOSHM_ERR_TIMEOUT);
-	}
-	return spin(w, deadline) ? 0 : sleep_until(w, deadline);
+	/*
+	 * The peer's last words come before the news of its death: orders the test of it before the
+	 * look.
+	 */
+	atomic_signal_fence(memory_order_seq_cst);
+	return result == 0 || ready(w) ? 0 : result;
 }
 
 int64_t duoshm__wait_deadline(int64_t timeout_ns)
@@ -207,8 +195,13 @@ int64_t duoshm__wait_deadline(int64_t timeout_ns)
 	return timeout_ns == 0 ? DUOSHM__TRY : duoshm__deadline(timeout_ns);
 }
 
-void duoshm__waiter_init(struct duoshm__waiter *w)
+void duoshm__waiter_init(
+	struct duoshm__waiter *w, struct duoshm_segment *segment, const void *arg, bool bells)
 {
+	w->segment = segment;
+	w->arg = arg;
+	if (!bells)
+		w->sleeps = NULL;
 	w->spin_max_ns = spin_limit();
 	w->spin_ns = w->spin_max_ns;
 }

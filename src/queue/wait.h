@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adaptive waiting: spin for a bounded time, then sleep on a bell of the segment in slices, each followed by a look
- * at the shared memory and at the peer. Signals do not end a wait.
+ * Adaptive waiting: spin for a bounded time, then sleep on a bell of the segment in slices, each
+ * followed by a look at the shared memory and at the peer. Signals do not end a wait.
  *
- * Who makes the condition true pays no fence: it stores, looks at the sleeping flag, and rings when it is set.
- * The one who falls asleep pays (PROTOCOL in wait.c).
+ * Who makes the condition true pays no fence: it stores, looks at the sleeping flag, and rings when
+ * it is set. The one who falls asleep pays (PROTOCOL in wait.c).
  */
 #ifndef DUOSHM_QUEUE_WAIT_H
 #define DUOSHM_QUEUE_WAIT_H
@@ -18,25 +18,25 @@ typedef bool duoshm__ready_fn(const void *arg);
 /* One side's way of waiting; private to its handle. */
 struct duoshm__waiter {
 	/* filled in by the caller, then waiter_init is called */
-	struct duoshm_segment *segment;
 	const struct duoshm__role *peer;
 	struct duoshm__word32 *sleeps; /* the flag of those who wait; NULL: no bell, poll */
-	const struct duoshm__word32
-		*epoch; /* many sleepers: bell + its parity; NULL: one sleeper, one bell */
+	/* many sleepers: bell + its parity; NULL: one sleeper, one bell */
+	const struct duoshm__word32 *epoch;
 	unsigned bell;
 	duoshm__ready_fn *ready;
-	const void *arg; /* of `ready` */
 	/* waiting's own */
+	struct duoshm_segment *segment;
+	const void *arg; /* of `ready` */
 	int64_t spin_ns, spin_max_ns;
-	int64_t slice_ns;      /* of the next sleep, where slices grow */
 	int64_t next_check_ns; /* of the peer's life */
 };
 
-/* Reads DUOSHM_SPIN_NS. */
-void duoshm__waiter_init(struct duoshm__waiter *waiter);
+/* Reads DUOSHM_SPIN_NS. `arg` is for `ready`; without `bells` it polls. */
+void duoshm__waiter_init(
+	struct duoshm__waiter *waiter, struct duoshm_segment *segment, const void *arg, bool bells);
 /*
- * 0: ready. TIMEOUT, REMOVED, PEER_DEAD, CORRUPT: and still not ready when that was known. deadline 0: only looks (at the peer, too,
- * but no more often than once a millisecond).
+ * 0: ready. TIMEOUT, REMOVED, PEER_DEAD, CORRUPT: and still not ready when that was known. deadline
+ * 0: only looks (at the peer, too, but no more often than once a millisecond).
  */
 #define DUOSHM__TRY 0
 int duoshm__wait(struct duoshm__waiter *waiter, int64_t deadline);
@@ -47,8 +47,9 @@ int64_t duoshm__wait_deadline(int64_t timeout_ns);
 static inline bool duoshm__sleeper(struct duoshm__word32 *sleeps)
 {
 	/*
-	 * The store before this (release) and this load (acquire) may pass each other on some processors: the sleeper's
-	 * membarrier, or its short first slice, sees to that. The compiler must keep them in order.
+	 * The store before this (release) and this load (acquire) may pass each other on some
+	 * processors: the sleeper's membarrier, or its short first slice, sees to that. The
+	 * compiler must keep them in order.
 	 */
 	atomic_signal_fence(memory_order_seq_cst);
 	return duoshm__load32_acquire(sleeps) != 0 && duoshm__exchange32(sleeps, 0) != 0;
