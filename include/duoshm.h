@@ -310,6 +310,8 @@ int duoshm_segment_sleep(struct duoshm_segment *segment, unsigned bell, int64_t 
 
 struct duoshm_semaphore;
 
+/* Progress: post, value and a wait that finds a unit are lock-free; any other wait blocks. */
+
 /* `value`: 0 to 32767. */
 int duoshm_semaphore_create(struct duoshm *ctx, const char *name, unsigned value,
 	const struct duoshm_create *options, struct duoshm_semaphore **out);
@@ -327,6 +329,8 @@ int duoshm_semaphore_close(struct duoshm_semaphore *semaphore);
 /* ---- locks that survive their holder --------------------------------------------------------- */
 
 struct duoshm_lock;
+
+/* Progress: acquire blocks while a living process holds it; release is lock-free. */
 
 int duoshm_lock_create(struct duoshm *ctx, const char *name, const struct duoshm_create *options,
 	struct duoshm_lock **out);
@@ -378,7 +382,8 @@ size_t duoshm_queue_longest(const struct duoshm_queue *queue);
 /*
  * All calls below: PEER_DEAD when the other side died (a consumer first gets all that was
  * committed), REMOVED, TIMEOUT, CORRUPT, NOT_OWNER (wrong role). With no other side yet they wait
- * for one to come.
+ * for one to come. Wait-free where there is room or a message (and a ring where the other side
+ * sleeps); else they block.
  */
 int duoshm_queue_send(
 	struct duoshm_queue *queue, const void *message, size_t length, int64_t timeout_ns);
@@ -431,14 +436,14 @@ int duoshm_broadcast_format(struct duoshm_segment *segment, size_t offset, size_
 int duoshm_broadcast_attach(struct duoshm_segment *segment, size_t offset, size_t bytes,
 	unsigned bells, enum duoshm_role role, struct duoshm_broadcast **out);
 size_t duoshm_broadcast_longest(const struct duoshm_broadcast *broadcast);
-/* Never waits. TOO_LONG, REMOVED. */
+/* Wait-free, but for a ring where readers sleep. TOO_LONG, REMOVED. */
 int duoshm_broadcast_publish(
 	struct duoshm_broadcast *broadcast, const void *message, size_t length);
 /*
  * Copies the next message; its length. `*missed` (may be NULL) is the number of messages that were
  * overwritten before this reader got to them. A new reader starts with the next message published.
  * TIMEOUT, TOO_LONG (skipped by the next call), END (the producer finished), PEER_DEAD, REMOVED,
- * CORRUPT.
+ * CORRUPT. Wait-free where there is a message; else it blocks.
  */
 ssize_t duoshm_broadcast_next(struct duoshm_broadcast *broadcast, void *buffer, size_t capacity,
 	uint64_t *missed, int64_t timeout_ns);
