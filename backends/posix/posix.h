@@ -8,6 +8,7 @@
 
 #include "backends/backend.h"
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /*
@@ -52,7 +53,6 @@ int duoshm__posix_fail_create(const struct duoshm__posix_space *space, int syste
 duoshm__create_fn duoshm__posix_create;
 duoshm__attach_fn duoshm__posix_attach;
 duoshm__detach_fn duoshm__posix_detach;
-struct stat;
 void duoshm__posix_fill_stat(const struct stat *status, struct duoshm__native_stat *out);
 duoshm__stat_fn duoshm__posix_stat;
 int duoshm__posix_remove_segment(const struct duoshm__native *native, struct duoshm_failure *why);

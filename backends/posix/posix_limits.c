@@ -12,7 +12,6 @@
 #include "backends/posix/posix.h"
 
 #include <sys/resource.h>
-#include <sys/stat.h>
 #ifdef HAVE_SYS_STATVFS_H
 #include <sys/statvfs.h>
 #endif

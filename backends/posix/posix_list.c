@@ -10,8 +10,6 @@
 
 #include "backends/posix/posix.h"
 
-#include <sys/stat.h>
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -14,8 +14,6 @@
 
 #include "backends/posix/posix.h"
 
-#include <sys/stat.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <sys/ipc.h>
+#include <sys/shm.h>
 
 extern const struct duoshm__backend duoshm__sysv_backend;
 
@@ -46,7 +47,6 @@ int duoshm__sysv_fail_create(const struct duoshm__sysv_space *space, int system_
 duoshm__create_fn duoshm__sysv_create;
 duoshm__attach_fn duoshm__sysv_attach;
 duoshm__detach_fn duoshm__sysv_detach;
-struct shmid_ds;
 void duoshm__sysv_fill_stat(const struct shmid_ds *status, struct duoshm__native_stat *out);
 duoshm__stat_fn duoshm__sysv_stat;
 int duoshm__sysv_remove_segment(const struct duoshm__native *native, struct duoshm_failure *why);

@@ -22,7 +22,6 @@
 
 #if defined __FreeBSD__
 #include <sys/sem.h>
-#include <sys/shm.h>
 #include <sys/sysctl.h>
 #endif
 

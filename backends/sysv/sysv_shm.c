@@ -12,8 +12,6 @@
 
 #include "backends/sysv/sysv.h"
 
-#include <sys/shm.h>
-
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
