@@ -20,9 +20,9 @@ int duoshm__native_failure(
 	va_start(arguments, call);
 	vsnprintf(why->call, sizeof why->call, call, arguments);
 	va_end(arguments);
-	/* Until the family knows better. */
+	/* Until the family knows better: the call says on what. */
 	if (system_error != 0)
-		duoshm__native_cause(why, "%s", strerror(system_error));
+		duoshm__native_cause(why, "%s: %.90s", why->call, strerror(system_error));
 	return code;
 }
 

@@ -155,6 +155,11 @@ int duoshm__posix_blame_segment(struct duoshm_failure *why, size_t size)
 	int64_t bytes = (uint64_t)size > INT64_MAX ? INT64_MAX : (int64_t)size;
 	struct room room;
 
+	if (why->system_error == EROFS) {
+		duoshm__native_cause(
+			why, "the file system of shared memory, " PLACE ", is read-only");
+		return duoshm__native_cure(why, "mount it writable, or use another family");
+	}
 	if (why->code != DUOSHM_ERR_LIMIT && why->code != DUOSHM_ERR_NO_SPACE)
 		return why->code;
 	if (why->system_error == EMFILE || why->system_error == ENFILE)

@@ -68,6 +68,7 @@ int duoshm__posix_code(int system_error)
 {
 	switch (system_error) {
 	case EACCES:
+	case EROFS:
 	case EPERM: return DUOSHM_ERR_PERMISSION; /* macOS and NetBSD: EPERM, others: EACCES */
 	case EEXIST: return DUOSHM_ERR_EXISTS;
 	case ENOENT: return DUOSHM_ERR_NOT_FOUND;

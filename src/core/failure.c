@@ -77,7 +77,9 @@ int duoshm__fail_call(int code, int system_error, const char *call, ...)
 	va_start(arguments, call);
 	format_into(made.call, sizeof made.call, call, arguments);
 	va_end(arguments);
-	snprintf(made.cause, sizeof made.cause, "%s", words_of_errno(system_error));
+	/* Until the caller knows better: the call says on what. */
+	snprintf(made.cause, sizeof made.cause, "%s: %.90s", made.call,
+		words_of_errno(system_error));
 	last = made;
 	errno = saved;
 	return made.code;

@@ -321,7 +321,8 @@ int duoshm_stat(struct duoshm *ctx, const char *text, struct duoshm_stat *out)
 	if (!exists) {
 		duoshm__fail(DUOSHM_ERR_NOT_FOUND, "\"%s\" is %s (%s)", found.name, found.why,
 			found.native);
-		return duoshm__set_cure("create it anew, or clean up with: detach -n %s:%s",
+		return duoshm__set_cure("create it anew, or clean up with: " DUOSHM_DETACH
+					" -n %s:%s",
 			found.backend, found.name);
 	}
 	duoshm__sized_give(out, room, &found, sizeof found);

@@ -130,8 +130,8 @@ static void add_cure(struct making *m)
 	const char *cure = duoshm_failure()->cure;
 
 	if (orphans > 0)
-		duoshm__set_cure(
-			"`detach` would free %u%s%s", orphans, cure[0] ? "; or: " : "", cure);
+		duoshm__set_cure("`" DUOSHM_DETACH "` would free %u%s%s", orphans,
+			cure[0] ? "; or: " : "", cure);
 }
 
 /* The lock is held by object->creation. On failure nothing is left, not even the entry. */
@@ -188,7 +188,8 @@ static int exists(const struct duoshm__entry *entry)
 	duoshm__fail(DUOSHM_ERR_EXISTS, "the %s %s \"%s\" exists, made by process %lld%s",
 		entry->backend, duoshm_kind_name(entry->kind), entry->name,
 		(long long)entry->creator.pid, entry->persistent ? ", and is persistent" : "");
-	return duoshm__set_cure("take another name, open it, or remove it: detach -n %s:%s",
+	return duoshm__set_cure("take another name, open it, or remove it: " DUOSHM_DETACH
+				" -n %s:%s",
 		entry->backend, entry->name);
 }
 
@@ -237,8 +238,8 @@ static int settle(struct making *m)
 	if (result == DUOSHM_ERR_NOT_FOUND)
 		return 0;
 	if (result == DUOSHM_ERR_CORRUPT)
-		duoshm__set_cure("remove the damaged entry: detach -n %s:%s", m->backend->name,
-			m->name.text);
+		duoshm__set_cure("remove the damaged entry: " DUOSHM_DETACH " -n %s:%s",
+			m->backend->name, m->name.text);
 	if (result < 0)
 		return result;
 	if (!entry->ready || duoshm__object_is_remains(&outside))

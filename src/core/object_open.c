@@ -182,7 +182,8 @@ static int gone(const struct duoshm__entry *entry)
 	duoshm__fail(DUOSHM_ERR_NOT_FOUND,
 		"the registry knows \"%s\", but its %s object %s was removed from outside",
 		entry->name, entry->backend, entry->native.text);
-	return duoshm__set_cure("create it anew, or clean up with: detach -n %s", entry->name);
+	return duoshm__set_cure(
+		"create it anew, or clean up with: " DUOSHM_DETACH " -n %s", entry->name);
 }
 
 void duoshm__object_place(struct duoshm_segment *object)
@@ -216,8 +217,8 @@ void duoshm__object_unmap(struct duoshm_segment *object)
 	struct duoshm_failure why = {0};
 
 	if (object->map.address && object->backend->detach(&object->map, &why) < 0)
-		duoshm__log(object->ctx, DUOSHM_LOG_WARNING, "%s: could not detach: %s: %s",
-			object->entry.name, why.call, why.cause);
+		duoshm__log(object->ctx, DUOSHM_LOG_WARNING, "%s: could not detach: %s",
+			object->entry.name, why.cause);
 	object->map = (struct duoshm__map){0};
 	object->header = NULL;
 	object->payload = NULL;

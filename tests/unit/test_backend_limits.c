@@ -317,6 +317,7 @@ static const struct trial {
 } trials[] =
 	{
 		{"size=1m", "", "", true, {"", ""}},
+		{"size=1m,ro", "shmmni", "0", false, {"/dev/shm, is read-only", "shmmni is 0"}},
 		{"size=1m,nr_inodes=1", "shmmni", "0", false,
 			{"shm_open(\"/duoshm.probe.", "shmmni is 0"}},
 		{"size=1m,nr_inodes=2", "sem", "60 60 10 0", false, {"sem_open(", "semget("}},

@@ -74,7 +74,7 @@ static void records_failures(void)
 	EXPECT(duoshm__fail_call(DUOSHM_ERR_LIMIT, EMFILE, "open(\"%s\")", "/x"), DUOSHM_ERR_LIMIT);
 	EXPECT(last->system_error, EMFILE);
 	EXPECT_TEXT(last->call, "open(\"/x\")");
-	EXPECT_TEXT(last->cause, strerror(EMFILE));
+	EXPECT_PART(last->cause, "open(\"/x\"): ");
 	/* what is formatted may stand in the record itself */
 	duoshm__set_cause("again: %s", last->cause);
 	EXPECT_PART(last->cause, "again: ");
