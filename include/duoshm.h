@@ -137,7 +137,8 @@ struct duoshm_options {
 	size_t size; /* of this struct; set by the initialiser */
 	/*
 	 * "sysv", "posix" or "auto"; NULL: DUOSHM_BACKEND of the environment, else what configure
-	 * was told.
+	 * was told. auto makes a new object in the preferred family of those that work here; one
+	 * that is full is an error.
 	 */
 	const char *backend;
 	/*
@@ -493,7 +494,9 @@ struct duoshm_stat {
 int duoshm_stat(struct duoshm *ctx, const char *name, struct duoshm_stat *out);
 /*
  * Takes the name away at once; who has it attached keeps the memory until detach, sleepers get
- * REMOVED. NOT_FOUND, OTHER_BACKEND, PERMISSION, BUSY (being created).
+ * REMOVED. NOT_FOUND, OTHER_BACKEND, PERMISSION, BUSY (being created). A damaged registry entry goes
+ * alone, with a warning in the log: what it stood for nobody can tell any more, so that its object, if
+ * it still exists, is a foreign one from then on, beside which the name can be made anew.
  */
 int duoshm_remove(struct duoshm *ctx, const char *name);
 /* A result other than 0 ends the walk and is the walk's result. */

@@ -50,6 +50,13 @@ const struct duoshm__backend *duoshm__backend_at(unsigned index)
 	return name ? duoshm__backend_find(name) : NULL;
 }
 
+const char *duoshm__family_at(unsigned index)
+{
+	static const char *const families[] = {"posix", "sysv", NULL};
+
+	return families[index];
+}
+
 const struct duoshm__backend *duoshm__backend_find(const char *name)
 {
 	if (replacement && strcmp(replacement->name, name) == 0)

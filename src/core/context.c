@@ -50,9 +50,11 @@ static int fill(struct duoshm *ctx, const struct duoshm_options *options)
 			ctx->registry.directory);
 		return 0;
 	}
-	if (result < 0)
+	if (result < 0) {
 		duoshm__registry_close(&ctx->registry);
-	return result;
+		return duoshm__registry_fail(ctx->registry.directory);
+	}
+	return 0;
 }
 
 int duoshm_new(const struct duoshm_options *given, struct duoshm **out)
@@ -130,6 +132,30 @@ bool duoshm__context_orphaned(const struct duoshm *ctx, const struct duoshm__ent
 					      &entry->creator) == DUOSHM__DEAD);
 }
 
+/* The words of an absent object; another family that has the name is told, be it built in or not. */
+static int absent(struct duoshm *ctx, const char *name, const struct duoshm__backend *asked)
+{
+	const char *family, *of = asked ? asked->name : "";
+	struct duoshm__entry entry;
+
+	for (unsigned i = 0; (family = duoshm__family_at(i)) != NULL; i++) {
+		if (strcmp(family, of) == 0 ||
+			duoshm__entry_read(&ctx->registry, name, family, &entry) != 0)
+			continue;
+		if (!duoshm__backend_find(family))
+			return duoshm__fail(DUOSHM_ERR_OTHER_BACKEND,
+				"\"%s:%s\" exists (creator: process %lld), but this build has no "
+				"%s",
+				family, name, (long long)entry.creator.pid, family);
+		duoshm__fail(DUOSHM_ERR_OTHER_BACKEND,
+			"there is no %s object \"%s\"; \"%s:%s\" exists (creator: process %lld)",
+			of, name, family, name, (long long)entry.creator.pid);
+		return duoshm__set_cure("open \"%s:%s\", or use the backend auto", family, name);
+	}
+	return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "there is no %s%sobject \"%s\" in %s", of,
+		asked ? " " : "", name, ctx->registry.directory);
+}
+
 /* Any family: the first that has the name, unless only a later one's object lives. */
 static int find_anywhere(struct duoshm *ctx, const char *name,
 	const struct duoshm__backend **backend, struct duoshm__entry *entry)
@@ -150,30 +176,7 @@ static int find_anywhere(struct duoshm *ctx, const char *name,
 		*backend = family;
 		*entry = other;
 	}
-	if (found == DUOSHM_ERR_NOT_FOUND)
-		return duoshm__fail(
-			found, "there is no object \"%s\" in %s", name, ctx->registry.directory);
-	return found;
-}
-
-/* The words of an absent object; another family that has the name is told. */
-static int absent(struct duoshm *ctx, const char *name, const struct duoshm__backend *asked)
-{
-	const struct duoshm__backend *family;
-	struct duoshm__entry entry;
-
-	for (unsigned i = 0; (family = duoshm__backend_at(i)) != NULL; i++) {
-		if (family == asked ||
-			duoshm__entry_read(&ctx->registry, name, family->name, &entry) != 0)
-			continue;
-		duoshm__fail(DUOSHM_ERR_OTHER_BACKEND,
-			"there is no %s object \"%s\"; \"%s:%s\" exists (creator: process %lld)",
-			asked->name, name, family->name, name, (long long)entry.creator.pid);
-		return duoshm__set_cure(
-			"open \"%s:%s\", or use the backend auto", family->name, name);
-	}
-	return duoshm__fail(DUOSHM_ERR_NOT_FOUND, "there is no %s object \"%s\" in %s", asked->name,
-		name, ctx->registry.directory);
+	return found == DUOSHM_ERR_NOT_FOUND ? absent(ctx, name, NULL) : found;
 }
 
 int duoshm__context_find(struct duoshm *ctx, const struct duoshm__name *name,
@@ -200,7 +203,9 @@ int duoshm__context_choose(
 
 	if (result < 0)
 		return result;
-	if (!asked && find_anywhere(ctx, name->text, &asked, &entry) == DUOSHM_ERR_NOT_FOUND)
+	if (!asked)
+		find_anywhere(ctx, name->text, &asked, &entry);
+	if (!asked)
 		return duoshm__backend_prefer(out);
 	*out = asked;
 	return 0;

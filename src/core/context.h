@@ -25,6 +25,8 @@ struct duoshm {
 /* The built-in families, preferred first; NULL after the last. */
 const struct duoshm__backend *duoshm__backend_at(unsigned index);
 const struct duoshm__backend *duoshm__backend_find(const char *name); /* NULL: not built in */
+/* The names of all families, built in or not; NULL after the last. */
+const char *duoshm__family_at(unsigned index);
 /* NO_BACKEND, with the built ones in the cause; then *out is NULL. */
 int duoshm__backend_named(const char *name, const struct duoshm__backend **out);
 /* The preferred family of those that work here, tried for real once a process. UNAVAILABLE, with each one's reason. */

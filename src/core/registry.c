@@ -54,17 +54,26 @@ static int refuse(const char *directory, const char *cause, const char *cure)
 	return duoshm__set_cure("%s", cure);
 }
 
+int duoshm__registry_fail(const char *directory)
+{
+	struct duoshm_failure made = *duoshm_failure();
+
+	if (made.code == DUOSHM_ERR_NOT_FOUND || made.code == DUOSHM_ERR_SYSTEM)
+		made.code = DUOSHM_ERR_REGISTRY;
+	duoshm__fail_native(&made);
+	duoshm__set_cause(DIRECTORY "%s", SHOWN(directory), made.cause);
+	return made.cure[0] ? made.code
+			    : duoshm__set_cure("choose another with --dir or DUOSHM_DIR");
+}
+
 static int fail_errno(const char *call, const char *directory, int error)
 {
-	int code = duoshm__code_of_errno(error);
-	if (code == DUOSHM_ERR_NOT_FOUND || code == DUOSHM_ERR_SYSTEM)
-		code = DUOSHM_ERR_REGISTRY;
-	duoshm__fail_call(code, error, "%s(\"%s\")", call, directory);
-	duoshm__set_cause(DIRECTORY "%s", SHOWN(directory),
-		error == ENOENT   ? "the directory above it does not exist"
-		: error == EACCES ? "this user may not use it"
-				  : duoshm_failure()->cause);
-	return duoshm__set_cure("choose another with --dir or DUOSHM_DIR");
+	duoshm__fail_call(0, error, "%s(\"%s\")", call, directory);
+	if (error == ENOENT)
+		duoshm__set_cause("it cannot be made there: does the directory above it exist?");
+	if (error == EACCES)
+		duoshm__set_cause("this user may not use it");
+	return duoshm__registry_fail(directory);
 }
 
 /* ---- which directory ----------------------------------------------------------------------------- */

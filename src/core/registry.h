@@ -23,6 +23,8 @@ struct duoshm__registry {
 
 /* `directory` NULL: DUOSHM_DIR, else /tmp/duoshm-UID. Makes it where it does not exist (0700). REGISTRY with the cause. */
 int duoshm__registry_open(const char *directory, struct duoshm__registry *out);
+/* The failure just recorded is the directory's: says so. Returns its code, of which REGISTRY is the least. */
+int duoshm__registry_fail(const char *directory);
 void duoshm__registry_close(struct duoshm__registry *registry);
 
 /* What an entry says: all that is fixed about an object. */

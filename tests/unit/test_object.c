@@ -336,6 +336,45 @@ static void requests_have_ends(void)
 	EXPECT(harness_entries(duoshm_directory(ctx)), 0);
 }
 
+/* It opens, but no lifeline can be made in it. */
+static void a_directory_without_room_is_named(void)
+{
+	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
+	struct duoshm *other;
+
+	if (access("/proc/self", F_OK) != 0 || geteuid() != 0)
+		HARNESS_SKIP("needs a /proc, and root, whom it denies nothing");
+	options.directory = "/proc";
+	EXPECT(duoshm_new(&options, &other), DUOSHM_ERR_REGISTRY);
+	EXPECT_PART(duoshm_failure()->cause, "registry directory /proc: ");
+	EXPECT_TEXT(duoshm_failure()->cure, "choose another with --dir or DUOSHM_DIR");
+}
+
+/* In a build of one family: the other one's object is told. */
+static void a_family_that_is_not_built_is_told(void)
+{
+	struct duoshm__entry_lock lock;
+	const char *missing = NULL;
+	struct duoshm *any_family = context_of("auto", NULL);
+	struct duoshm_segment *none;
+
+	for (unsigned i = 0; duoshm__family_at(i); i++)
+		if (!duoshm__backend_find(duoshm__family_at(i)))
+			missing = duoshm__family_at(i);
+	if (missing) {
+		OK(duoshm__entry_create(&ctx->registry, name(), missing, 0600, &lock));
+		EXPECT(try_open(0), DUOSHM_ERR_OTHER_BACKEND);
+		EXPECT_PART(duoshm_failure()->cause, missing);
+		EXPECT(duoshm_segment_open(any_family, name(), 0, 0, &none),
+			DUOSHM_ERR_OTHER_BACKEND);
+		OK(duoshm__entry_remove(&lock));
+		duoshm__entry_unlock(&lock);
+	}
+	end_context(any_family);
+	if (!missing)
+		HARNESS_SKIP("all families are built");
+}
+
 /* A name that only an orphan holds in the preferred family is the living one's in the other. */
 static void auto_finds_who_lives(void)
 {
@@ -408,6 +447,8 @@ static const struct harness_case cases[] = {
 	{"a forked child withdraws nothing", a_forked_child_withdraws_nothing},
 	{"sized structs grow", sized_structs_grow},
 	{"requests have ends", requests_have_ends},
+	{"a registry directory without room is named", a_directory_without_room_is_named},
+	{"a family that is not built is told", a_family_that_is_not_built_is_told},
 	{"auto finds who lives", auto_finds_who_lives},
 	{"adopts by native name", adopts_by_native_name},
 	{NULL, NULL},

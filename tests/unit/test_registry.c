@@ -120,7 +120,7 @@ static void refuses_directories(void)
 	close(open(file, O_WRONLY | O_CREAT, 0600));
 	expect_refusal(file, "is not a directory");
 	snprintf(path, sizeof path, "%s/in/it", harness_path("nowhere"));
-	expect_refusal(path, "the directory above it does not exist");
+	expect_refusal(path, "does the directory above it exist?");
 	memset(path, 'a', sizeof path);
 	path[0] = '/';
 	path[sizeof path - 1] = '\0';
