@@ -9,8 +9,9 @@
 #include <stdlib.h>
 
 /*
- * The array of `count` items with room for one more: `items`, or what it was moved to. NULL: no memory, the failure is
- * set and `items` stays. The room is always the next power of two, so that nobody keeps it.
+ * The array of `count` items with room for one more: `items`, or what it was moved to. NULL: no
+ * memory, the failure is set and `items` stays. The room is always the next power of two, so that
+ * nobody keeps it.
  */
 static inline void *duoshm__array_grow(void *items, size_t count, size_t item_size)
 {
@@ -18,7 +19,7 @@ static inline void *duoshm__array_grow(void *items, size_t count, size_t item_si
 		return items;
 	size_t bytes = (count == 0 ? 1 : 2 * count) * item_size;
 	void *grown = realloc(items, bytes);
-	if (grown == NULL)
+	if (!grown)
 		duoshm__fail_call(DUOSHM_ERR_NO_SPACE, ENOMEM, "realloc(%zu)", bytes);
 	return grown;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of families: which are built in, which one is preferred, and whether one works here. The only file of core
- * that names a family; adding one is one line in each of the lists below.
+ * The table of families: which are built in, which one is preferred, and whether one works here.
+ * The only file of core that names a family; adding one is one line in each of the lists below.
  *
- * The trap: an explicit family must touch nothing of the other one, so a family is only tried (really creating
- * and removing objects) when `auto` has to choose, and then once in a process.
+ * The trap: an explicit family must touch nothing of the other one, so a family is only tried
+ * (really creating and removing objects) when `auto` has to choose, and then once in a process.
  */
 #include "config.h"
 

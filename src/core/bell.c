@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping on a bell and ringing it. A bell is a hint: who returns from a sleep looks at the shared memory.
+ * Sleeping on a bell and ringing it. A bell is a hint: who returns from a sleep looks at the shared
+ * memory.
  *
- * The trap: a peer may be killed between its store and its ring, and an object may be removed from outside without a
- * ring. So every sleep is a slice, and about twice a second a sleeper asks the kernel whether the object is still there.
+ * The trap: a peer may be killed between its store and its ring, and an object may be removed from
+ * outside without a ring. So every sleep is a slice, and about twice a second a sleeper asks the
+ * kernel whether the object is still there.
  */
 #include "config.h"
 
@@ -42,7 +44,7 @@ static int sleep_slice(struct duoshm_segment *object, unsigned bell, int64_t ns)
 	struct duoshm_failure why = {0};
 	int result = DUOSHM_ERR_TIMEOUT;
 
-	if (object->bells == NULL)
+	if (!object->bells)
 		duoshm__pause(ns < POLL_NS ? ns : POLL_NS);
 	else
 		result = object->backend->wait(object->bells, bell, ns, &why);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Clocks. Sums with a timeout saturate: an overflowing deadline would be one that is over at once. */
+/*
+ * Clocks. Sums with a timeout saturate: an overflowing deadline would be one that is over at once.
+ */
 #include "config.h"
 
 #include "core/clock.h"

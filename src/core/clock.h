@@ -14,7 +14,10 @@ int64_t duoshm__deadline(int64_t timeout_ns);
 int64_t duoshm__remaining(int64_t deadline, int64_t slice);
 /* Sleeps; a signal may end it early. */
 void duoshm__pause(int64_t ns);
-/* Before another try: sleeps 100 us at first (*pause 0), then twice as long each time, up to 2 ms. False: the deadline is over. */
+/*
+ * Before another try: sleeps 100 us at first (*pause 0), then twice as long each time, up to 2 ms.
+ * False: the deadline is over.
+ */
 bool duoshm__pause_before(int64_t deadline, int64_t *pause);
 
 #endif

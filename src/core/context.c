@@ -2,8 +2,9 @@
 /*
  * Contexts: a choice of family, a registry and a lifeline; and how a public name finds its family.
  *
- * The trap: a bare name in a context of family auto means an object, not a family. So a name is looked for
- * in the registry before a family is chosen for it, and an orphan never hides a living object of the same name.
+ * The trap: a bare name in a context of family auto means an object, not a family. So a name is
+ * looked for in the registry before a family is chosen for it, and an orphan never hides a living
+ * object of the same name.
  */
 #include "config.h"
 
@@ -87,7 +88,8 @@ int duoshm_free(struct duoshm *ctx)
 			DUOSHM_ERR_BUSY, "%u handles of this context are still open", handles);
 	bool forked = ctx->forks != duoshm__forks();
 	duoshm__lifeline_close(ctx->lifeline);
-	if (!forked) /* the at-fork handler closed the child's copy; the number may be another's by now */
+	/* In a child the at-fork handler closed the copy; the number may be another's by now. */
+	if (!forked)
 		duoshm__registry_close(&ctx->registry);
 	free(ctx);
 	if (forked)
@@ -132,13 +134,15 @@ bool duoshm__context_orphaned(const struct duoshm *ctx, const struct duoshm__ent
 					      &entry->creator) == DUOSHM__DEAD);
 }
 
-/* The words of an absent object; another family that has the name is told, be it built in or not. */
+/*
+ * The words of an absent object; another family that has the name is told, be it built in or not.
+ */
 static int absent(struct duoshm *ctx, const char *name, const struct duoshm__backend *asked)
 {
 	const char *family, *of = asked ? asked->name : "";
 	struct duoshm__entry entry;
 
-	for (unsigned i = 0; (family = duoshm__family_at(i)) != NULL; i++) {
+	for (unsigned i = 0; (family = duoshm__family_at(i)); i++) {
 		if (strcmp(family, of) == 0 ||
 			duoshm__entry_read(&ctx->registry, name, family, &entry) != 0)
 			continue;
@@ -163,7 +167,7 @@ static int find_anywhere(struct duoshm *ctx, const char *name,
 	const struct duoshm__backend *family;
 	int found = DUOSHM_ERR_NOT_FOUND;
 
-	for (unsigned i = 0; (family = duoshm__backend_at(i)) != NULL; i++) {
+	for (unsigned i = 0; (family = duoshm__backend_at(i)); i++) {
 		struct duoshm__entry other;
 		int result = duoshm__entry_read(&ctx->registry, name, family->name, &other);
 

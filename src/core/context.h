@@ -29,10 +29,14 @@ const struct duoshm__backend *duoshm__backend_find(const char *name); /* NULL: n
 const char *duoshm__family_at(unsigned index);
 /* NO_BACKEND, with the built ones in the cause; then *out is NULL. */
 int duoshm__backend_named(const char *name, const struct duoshm__backend **out);
-/* The preferred family of those that work here, tried for real once a process. UNAVAILABLE, with each one's reason. */
+/*
+ * The preferred family of those that work here, tried for real once a process. UNAVAILABLE, with
+ * each one's reason.
+ */
 int duoshm__backend_prefer(const struct duoshm__backend **out);
 /*
- * Puts `backend` in front of the table's under its name, for the rest of the process (tests: the fake backend); NULL takes it back.
+ * Puts `backend` in front of the table's under its name, for the rest of the process (tests: the
+ * fake backend); NULL takes it back.
  */
 void duoshm__backend_replace(const struct duoshm__backend *backend);
 
@@ -43,15 +47,16 @@ int duoshm__context_check(const struct duoshm *ctx);
 /* Is the owner of an owned object proven dead, or its removal begun? */
 bool duoshm__context_orphaned(const struct duoshm *ctx, const struct duoshm__entry *entry);
 /*
- * The family for a name to be opened, and its registry entry: the family written before the name, the context's, or (auto)
- * the one whose object lives. NOT_FOUND: no entry in any family asked for; OTHER_BACKEND: only in a family that was
- * not asked for. With the other errors of duoshm__entry_read (CORRUPT, PERMISSION) *backend is set.
+ * The family for a name to be opened, and its registry entry: the family written before the name,
+ * the context's, or (auto) the one whose object lives. NOT_FOUND: no entry in any family asked for;
+ * OTHER_BACKEND: only in a family that was not asked for. With the other errors of
+ * duoshm__entry_read (CORRUPT, PERMISSION) *backend is set.
  */
 int duoshm__context_find(struct duoshm *ctx, const struct duoshm__name *name,
 	const struct duoshm__backend **backend, struct duoshm__entry *entry);
 /*
- * The family for a name to be made: written, the context's, or (auto) the one that has the name already, else the
- * preferred one that works.
+ * The family for a name to be made: written, the context's, or (auto) the one that has the name
+ * already, else the preferred one that works.
  */
 int duoshm__context_choose(
 	struct duoshm *ctx, const struct duoshm__name *name, const struct duoshm__backend **out);

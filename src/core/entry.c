@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registry entries as files: made, read, locked, removed; and the presence files beside them. The lock is the proof on
- * which creation rests: it is held from before the name appears until the object is ready, and only the kernel gives it
- * back for the dead.
+ * Registry entries as files: made, read, locked, removed; and the presence files beside them. The
+ * lock is the proof on which creation rests: it is held from before the name appears until the
+ * object is ready, and only the kernel gives it back for the dead.
  *
- * The trap: between opening an entry and locking it, its name may have been given to another file. So after each lock
- * the name is looked up again. Everything goes by path: the registry's descriptor may be gone (closefrom).
+ * The trap: between opening an entry and locking it, its name may have been given to another file.
+ * So after each lock the name is looked up again. Everything goes by path: the registry's
+ * descriptor may be gone (closefrom).
  */
 #include "config.h"
 
@@ -68,7 +69,10 @@ static int look(int fd, const char *path, struct stat *out)
 	return 0;
 }
 
-/* Reads again what may just be in writing. An entry that was not written yet is empty: building, generation 0. */
+/*
+ * Reads again what may just be in writing. An entry that was not written yet is empty: building,
+ * generation 0.
+ */
 static int read_text(int fd, struct duoshm__entry *out)
 {
 	int result = 0;
@@ -252,11 +256,12 @@ void duoshm__entry_unlock(struct duoshm__entry_lock *lock)
 	lock->fd = -1;
 }
 
-/* ---- presence --------------------------------------------------------------------------------------- */
+/* ---- presence -------------------------------------------------------------------------------- */
 
 /*
- * Attachers that cannot write the registry, and so have no lifeline, each hold a shared flock on the file DIR/.r.NAME@FAMILY.
- * It tells that somebody is there, not how many; nothing is reclaimed or kept because of it.
+ * Attachers that cannot write the registry, and so have no lifeline, each hold a shared flock on
+ * the file DIR/.r.NAME@FAMILY. It tells that somebody is there, not how many; nothing is reclaimed
+ * or kept because of it.
  *
  * The trap: a test takes the lock for a moment, and two at a time, or a test and a holder, meet.
  * Both therefore try again before they believe the other.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entry text, both ways. It is read while its writer may be at it, and in a directory of several users
- * anybody may have written it: what is not exactly what the writer below writes is CORRUPT. The check sum
- * tells a torn text; it proves nothing about who wrote it.
+ * Entry text, both ways. It is read while its writer may be at it, and in a directory of several
+ * users anybody may have written it: what is not exactly what the writer below writes is CORRUPT.
+ * The check sum tells a torn text; it proves nothing about who wrote it.
  */
 #include "config.h"
 

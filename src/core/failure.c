@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last failure of each thread, and the log hook. Records are private memory of bounded strings; nothing here
- * allocates, so that running out of memory can be told too. The arguments of a new record may point into the old one
- * (a cause that quotes the last cause): a record is made aside and then copied. errno stays what it was.
+ * The last failure of each thread, and the log hook. Records are private memory of bounded strings;
+ * nothing here allocates, so that running out of memory can be told too. The arguments of a new
+ * record may point into the old one (a cause that quotes the last cause): a record is made aside
+ * and then copied. errno stays what it was.
  */
 #include "config.h"
 
@@ -38,7 +39,7 @@ static const char *words_of_errno(int system_error)
 {
 #ifdef HAVE_STRERRORDESC_NP
 	const char *words = strerrordesc_np(system_error);
-	return words != NULL ? words : "unknown error";
+	return words ? words : "unknown error";
 #else
 	return strerror(system_error);
 #endif
@@ -135,7 +136,7 @@ int duoshm__code_of_errno(int system_error)
 
 void duoshm__log(const struct duoshm *ctx, int level, const char *format, ...)
 {
-	if (ctx == NULL || ctx->log == NULL)
+	if (!ctx || !ctx->log)
 		return;
 	int saved = errno;
 	char message[512];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of the registry. The trap: a name that appears before its lock is held looks like the remains of a dead
- * process to everybody else. So a file is made under a random name, locked, and then linked to its own.
+ * Files of the registry. The trap: a name that appears before its lock is held looks like the
+ * remains of a dead process to everybody else. So a file is made under a random name, locked, and
+ * then linked to its own.
  */
 #include "config.h"
 

@@ -2,8 +2,8 @@
 /*
  * The header at the start of every segment of ours; the payload follows at DUOSHM__HEADER_SIZE.
  *
- * It says what an opener compares with the registry entry, and no more: who made the object, when and
- * with which rights, the entry alone knows, which nobody but its owner can write.
+ * It says what an opener compares with the registry entry, and no more: who made the object, when
+ * and with which rights, the entry alone knows, which nobody but its owner can write.
  *
  * Who writes what: the creator fills the first lines while it holds the creation lock, `ready` last
  * (release); nobody writes them again. `removed` is set by who removes the object: it tells who has

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is known of an object from outside, and its state: stat, list and reclaim. The entry has the fixed facts, the kernel
- * its own, the header the times, the lifelines who has it attached; to look changes nothing and waits for no lock.
+ * What is known of an object from outside, and its state: stat, list and reclaim. The entry has the
+ * fixed facts, the kernel its own, the header the times, the lifelines who has it attached; to look
+ * changes nothing and waits for no lock.
  *
- * Two traps. An orphan is what is proven to be one: where the proof is lacking the state is UNKNOWN, even where everybody
- * would bet. And between the cleaner's look and its removal the name may have come to life again: so an orphan is
- * judged once more under its creation lock, which whoever makes it anew would hold.
+ * Two traps. An orphan is what is proven to be one: where the proof is lacking the state is
+ * UNKNOWN, even where everybody would bet. And between the cleaner's look and its removal the name
+ * may have come to life again: so an orphan is judged once more under its creation lock, which
+ * whoever makes it anew would hold.
  */
 #include "config.h"
 
@@ -53,7 +55,7 @@ static void count_one(uint64_t generation, int64_t pid, void *arg)
 	(void)pid;
 	uint64_t *grown =
 		duoshm__array_grow(census->generations, census->n, sizeof *census->generations);
-	if (grown == NULL) {
+	if (!grown) {
 		census->incomplete = true;
 		return;
 	}
@@ -239,9 +241,9 @@ static void judge_present(struct duoshm_stat *out, enum duoshm__life life, int m
 }
 
 /*
- * Everything about an object; fails at nothing: what cannot be learned stays 0, or -1 where the field
- * says so. Where the creation lock is held, half-built is the work of a dead one. `census` NULL: who has it attached is
- * not asked. False: the kernel has it no more.
+ * Everything about an object; fails at nothing: what cannot be learned stays 0, or -1 where the
+ * field says so. Where the creation lock is held, half-built is the work of a dead one. `census`
+ * NULL: who has it attached is not asked. False: the kernel has it no more.
  */
 static bool inspect(
 	const struct duoshm_segment *outside, const struct census *census, struct duoshm_stat *out)
@@ -252,7 +254,7 @@ static bool inspect(
 	struct duoshm_failure why = {0};
 
 	fill_fixed(outside, out);
-	if (census != NULL) {
+	if (census) {
 		out->attached = attached(census, entry->generation);
 		out->readers =
 			duoshm__presence_test(&outside->ctx->registry, entry->name, entry->backend);
@@ -415,7 +417,7 @@ static bool is_known(const struct walk *walk, const struct duoshm__native_item *
 	if (!item->semaphore || length < 3 || segment.text[length - 2] != '.')
 		return false;
 	segment.text[length - 2] = '\0';
-	return find_known(walk, &segment) != NULL;
+	return find_known(walk, &segment);
 }
 
 static unsigned known_or_0(int64_t value)
@@ -460,7 +462,7 @@ static int list_system(struct walk *walk)
 {
 	if (walk->n_known > 0)
 		qsort(walk->known, walk->n_known, sizeof *walk->known, by_text);
-	for (unsigned i = 0; (walk->backend = duoshm__backend_at(i)) != NULL; i++) {
+	for (unsigned i = 0; (walk->backend = duoshm__backend_at(i)); i++) {
 		struct duoshm_failure why = {0};
 
 		if (!in_scope(walk->ctx, walk->backend))

@@ -2,10 +2,11 @@
 /*
  * Judging lifelines: who is dead, and what do the living have attached.
  *
- * A file's lock is the kernel's word, its content is its owner's. A lock that is held proves life. A lock that is free
- * proves death only together with the kernel's word that the process is gone, since a process may close all its
- * descriptors; unless a mapping held the lock. Ids are never used again, so a file of the proven dead can be removed
- * at any time. All tests take shared locks: they do not see each other.
+ * A file's lock is the kernel's word, its content is its owner's. A lock that is held proves life.
+ * A lock that is free proves death only together with the kernel's word that the process is gone,
+ * since a process may close all its descriptors; unless a mapping held the lock. Ids are never used
+ * again, so a file of the proven dead can be removed at any time. All tests take shared locks: they
+ * do not see each other.
  */
 #include "config.h"
 
@@ -97,15 +98,18 @@ enum duoshm__life duoshm__life_of(
 	int fd = duoshm__file_open(path, O_RDONLY, 0);
 	if (fd < 0 && errno != ENOENT)
 		return DUOSHM__UNPROVEN;
-	/* The file went when its process closed its last context, or when somebody had proven its death. */
+	/*
+	 * The file went when its process closed its last context, or when somebody had proven its
+	 * death.
+	 */
 	if (fd < 0)
-		return label != NULL ? judge_process(label) : DUOSHM__DEAD;
+		return label ? judge_process(label) : DUOSHM__DEAD;
 	enum duoshm__life life = judge_file(fd, id);
 	close(fd);
 	return life;
 }
 
-/* ---- all files of a directory ----------------------------------------------------------------------- */
+/* ---- all files of a directory ---------------------------------------------------------------- */
 
 typedef int life_file_fn(const char *path, int fd, uint64_t id, void *arg);
 
@@ -133,8 +137,8 @@ static int visit(const char *file, void *arg)
 }
 
 /*
- * A file is the proof of a death as long as its process runs on in another program (exec): without it the label, whose
- * pid and start are still right, would veto.
+ * A file is the proof of a death as long as its process runs on in another program (exec): without
+ * it the label, whose pid and start are still right, would veto.
  */
 static int sweep_file(const char *path, int fd, uint64_t id, void *arg)
 {
@@ -179,7 +183,7 @@ static int tell_slots(const char *path, int fd, const struct duoshm__life_head *
 {
 	size_t size = count * sizeof(uint64_t);
 	uint64_t *generations = malloc(size);
-	if (generations == NULL)
+	if (!generations)
 		return duoshm__fail_call(DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc(%zu)", size);
 	int result = 0;
 	ssize_t length = duoshm__file_read(fd, generations, size, sizeof *head);
@@ -217,7 +221,7 @@ int duoshm__lifeline_scan(
 	struct scan scan = {.fn = fn, .arg = arg};
 	struct walk walk = {.directory = directory, .fn = scan_file, .arg = &scan};
 	int result = duoshm__registry_walk(directory, visit, &walk);
-	if (result == 0 && unreadable != NULL)
+	if (result == 0 && unreadable)
 		*unreadable = scan.unreadable;
 	return result;
 }

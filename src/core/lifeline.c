@@ -2,11 +2,12 @@
 /*
  * The process's own lifelines. Judging those of others is life.c's.
  *
- * Traps. closefrom() closes the descriptor and so frees the flock of a living process: on Linux a mapping keeps the
- * open file, and with it the lock, so the descriptor is closed by ourselves; that this holds on the
- * file system at hand is tried, not assumed (on an overlay it does not). A forked child would inherit such a
- * mapping, and keep its dead parent alive: it is not inherited. A page of a sparse file that
- * finds the disk full is SIGBUS: pages are made real by writing before they are used.
+ * Traps. closefrom() closes the descriptor and so frees the flock of a living process: on Linux a
+ * mapping keeps the open file, and with it the lock, so the descriptor is closed by ourselves; that
+ * this holds on the file system at hand is tried, not assumed (on an overlay it does not). A forked
+ * child would inherit such a mapping, and keep its dead parent alive: it is not inherited. A page
+ * of a sparse file that finds the disk full is SIGBUS: pages are made real by writing before they
+ * are used.
  */
 #include "config.h"
 
@@ -30,8 +31,8 @@
 #define FIRST_REAL 16384u /* bytes: a page of any system that we know */
 
 /*
- * `lock` guards the slots; the list and the counts are under the process's lock. After a fork the child finds its parent's
- * lifelines in the list; `forks` tells them from its own.
+ * `lock` guards the slots; the list and the counts are under the process's lock. After a fork the
+ * child finds its parent's lifelines in the list; `forks` tells them from its own.
  */
 struct duoshm__lifeline {
 	struct duoshm__lifeline *next;
@@ -63,7 +64,7 @@ static bool is_ours(const struct duoshm__lifeline *lifeline)
 	return lifeline->forks == duoshm__forks();
 }
 
-/* ---- making the file ------------------------------------------------------------------------------- */
+/* ---- making the file ------------------------------------------------------------------------- */
 
 static int fail_write(const char *path)
 {
@@ -82,7 +83,10 @@ static int write_zeros(int fd, const char *path, uint32_t from, uint32_t to)
 	return 0;
 }
 
-/* The rights: in a directory that other users may enter they must see who is alive, else nobody must. */
+/*
+ * The rights: in a directory that other users may enter they must see who is alive, else nobody
+ * must.
+ */
 static int set_mode(int fd, const char *directory)
 {
 	struct stat found;
@@ -122,9 +126,9 @@ static int map_file(struct duoshm__lifeline *made, const struct duoshm__new_file
 
 #if defined DUOSHM_MAPPING_HOLDS_FLOCK && defined MADV_DONTFORK
 /*
- * Lets the mapping hold the lock instead of the descriptor, where it does. Afterwards file->fd is -1, or a descriptor that
- * is locked and kept. BUSY: swept away in between. The trial takes a shared lock, as sweepers do: only
- * the mapping can refuse it.
+ * Lets the mapping hold the lock instead of the descriptor, where it does. Afterwards file->fd is
+ * -1, or a descriptor that is locked and kept. BUSY: swept away in between. The trial takes a
+ * shared lock, as sweepers do: only the mapping can refuse it.
  */
 static int hand_lock_to_mapping(struct duoshm__lifeline *made, struct duoshm__new_file *file)
 {
@@ -138,7 +142,10 @@ static int hand_lock_to_mapping(struct duoshm__lifeline *made, struct duoshm__ne
 	duoshm__fd_close(file->fd);
 	file->fd = second;
 	if (duoshm__file_lock(second, LOCK_SH | LOCK_NB) == 0) {
-		/* It does not, so this descriptor must. The lock was free for a moment: a sweeper may look. */
+		/*
+		 * It does not, so this descriptor must. The lock was free for a moment: a sweeper
+		 * may look.
+		 */
 		if (duoshm__file_lock(second, LOCK_EX | LOCK_NB) == 0)
 			return 0;
 		return duoshm__fail(DUOSHM_ERR_BUSY, "%s is being swept away", file->path);
@@ -186,11 +193,11 @@ discard_file:
 	return result;
 }
 
-/* ---- opening and closing --------------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static struct duoshm__lifeline *find(const char *directory)
 {
-	for (struct duoshm__lifeline *l = lifelines; l != NULL; l = l->next) {
+	for (struct duoshm__lifeline *l = lifelines; l; l = l->next) {
 		if (is_ours(l) && strcmp(l->directory, directory) == 0)
 			return l;
 	}
@@ -208,14 +215,13 @@ static void release(struct duoshm__lifeline *lifeline)
 static int make(const char *directory, struct duoshm__lifeline **out)
 {
 	struct duoshm__lifeline *made = calloc(1, sizeof *made);
-	if (made == NULL)
+	if (!made)
 		return duoshm__fail_call(0, ENOMEM, "calloc(%zu)", sizeof *made);
 	pthread_mutex_init(&made->lock, NULL);
 	made->forks = duoshm__forks();
 	made->free = calloc(slots_in(FIRST_REAL), sizeof *made->free);
 	snprintf(made->directory, sizeof made->directory, "%s", directory);
-	int result =
-		made->free == NULL ? duoshm__fail_call(0, ENOMEM, "calloc()") : DUOSHM_ERR_BUSY;
+	int result = !made->free ? duoshm__fail_call(0, ENOMEM, "calloc()") : DUOSHM_ERR_BUSY;
 	int tries = DUOSHM__FILE_TRIES;
 	while ((result == DUOSHM_ERR_BUSY || result == DUOSHM_ERR_EXISTS) && tries-- > 0)
 		result = make_file(made);
@@ -235,7 +241,7 @@ int duoshm__lifeline_open(const char *directory, struct duoshm__lifeline **out)
 		return result;
 	duoshm__process_lock();
 	struct duoshm__lifeline *found = find(directory);
-	bool is_new = found == NULL;
+	bool is_new = !found;
 	if (is_new)
 		result = make(directory, &found);
 	if (result == 0) {
@@ -257,12 +263,13 @@ static void unlist(const struct duoshm__lifeline *lifeline)
 }
 
 /*
- * The name goes first: a file whose lock is free stands for a dead process. In a child the file is the parent's, its
- * descriptor is closed, and its mapping was perhaps not inherited: something else may lie there now.
+ * The name goes first: a file whose lock is free stands for a dead process. In a child the file is
+ * the parent's, its descriptor is closed, and its mapping was perhaps not inherited: something else
+ * may lie there now.
  */
 void duoshm__lifeline_close(struct duoshm__lifeline *lifeline)
 {
-	if (lifeline == NULL)
+	if (!lifeline)
 		return;
 	duoshm__process_lock();
 	bool last = --lifeline->users == 0;
@@ -288,15 +295,18 @@ bool duoshm__lifeline_is_own(uint64_t id)
 {
 	bool own = false;
 	duoshm__process_lock();
-	for (const struct duoshm__lifeline *l = lifelines; l != NULL && !own; l = l->next)
+	for (const struct duoshm__lifeline *l = lifelines; l && !own; l = l->next)
 		own = l->id == id && is_ours(l);
 	duoshm__process_unlock();
 	return own;
 }
 
-/* ---- attachments ------------------------------------------------------------------------------------ */
+/* ---- attachments ----------------------------------------------------------------------------- */
 
-/* The descriptor may be closed long since, so the file is opened again; it must be the one that is mapped. */
+/*
+ * The descriptor may be closed long since, so the file is opened again; it must be the one that is
+ * mapped.
+ */
 static int make_real(struct duoshm__lifeline *lifeline, uint32_t from, uint32_t to)
 {
 	int fd = duoshm__file_open(lifeline->path, O_RDWR, 0);
@@ -318,7 +328,7 @@ static int grow(struct duoshm__lifeline *lifeline)
 	uint32_t old = lifeline->real * 8 + (uint32_t)sizeof(struct duoshm__life_head);
 	uint32_t real = slots_in(2 * old);
 	uint32_t *stack = realloc(lifeline->free, real * sizeof *stack);
-	if (stack == NULL)
+	if (!stack)
 		return duoshm__fail_call(0, ENOMEM, "realloc(%zu)", real * sizeof *stack);
 	lifeline->free = stack;
 	int result = make_real(lifeline, old, 2 * old);

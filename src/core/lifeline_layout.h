@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The content of a lifeline file: a head, then slots of generations that grow into the sparse rest of the file.
+ * The content of a lifeline file: a head, then slots of generations that grow into the sparse rest
+ * of the file.
  *
- * Who writes what: only the process that the file stands for. The head is written before the file gets its name,
- * `used` grows later; a slot holds the generation of an attached object, or 0. Readers take a copy by
- * pread (a mapping of a file that its owner cuts short would be SIGBUS), and believe nothing that they read.
+ * Who writes what: only the process that the file stands for. The head is written before the file
+ * gets its name, `used` grows later; a slot holds the generation of an attached object, or 0.
+ * Readers take a copy by pread (a mapping of a file that its owner cuts short would be SIGBUS), and
+ * believe nothing that they read.
  */
 #ifndef DUOSHM_CORE_LIFELINE_LAYOUT_H
 #define DUOSHM_CORE_LIFELINE_LAYOUT_H
@@ -17,7 +19,9 @@
 #define DUOSHM__LIFE_LAYOUT    1u
 #define DUOSHM__LIFE_FILE_SIZE 1048576u
 #define DUOSHM__LIFE_SLOTS     ((DUOSHM__LIFE_FILE_SIZE - sizeof(struct duoshm__life_head)) / 8)
-/* A mapping holds the lock: it is free only when the process is dead, or another program by exec. */
+/*
+ * A mapping holds the lock: it is free only when the process is dead, or another program by exec.
+ */
 #define DUOSHM__LIFE_MAPPED 0x1u
 
 struct duoshm__life_head {

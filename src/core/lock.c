@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks that survive their holder: the word says which process (lifeline id) and which handle holds it, and the kernel
- * says whether that process lives. Without contention, acquire and release are one compare-and-swap each.
+ * Locks that survive their holder: the word says which process (lifeline id) and which handle holds
+ * it, and the kernel says whether that process lives. Without contention, acquire and release are
+ * one compare-and-swap each.
  *
- * The trap is to mistake the slow for the dead, or a new process for an old one: only a proof by lifeline counts, ids are
- * never used again, and the label (pid and start) can veto a proof but not make one.
+ * The trap is to mistake the slow for the dead, or a new process for an old one: only a proof by
+ * lifeline counts, ids are never used again, and the label (pid and start) can veto a proof but not
+ * make one.
  */
 #include "config.h"
 
@@ -160,8 +162,9 @@ static int64_t stamp(void)
 }
 
 /*
- * By the holder. Release at each field: none is seen before label_of is 0; and label_of last: who reads it (acquire)
- * sees the fields that belong to it. A holder that comes again finds its own label.
+ * By the holder. Release at each field: none is seen before label_of is 0; and label_of last: who
+ * reads it (acquire) sees the fields that belong to it. A holder that comes again finds its own
+ * label.
  */
 static void write_label(struct duoshm_lock *lock)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lock in shared memory that survives its holder: the payload of an object of kind LOCK, with one bell.
+ * A lock in shared memory that survives its holder: the payload of an object of kind LOCK, with one
+ * bell.
  *
- * The word: the holder's lifeline id (51 bits), the number of the handle in that process (10 bits), R: removed, D: a
- * holder died and the data may be torn, S: somebody may sleep on the bell. Every attacher changes it, by
- * compare-and-swap; the remover sets R.
+ * The word: the holder's lifeline id (51 bits), the number of the handle in that process (10 bits),
+ * R: removed, D: a holder died and the data may be torn, S: somebody may sleep on the bell. Every
+ * attacher changes it, by compare-and-swap; the remover sets R.
  *
- * The label says which process holds it: shown by stat, and a veto against a mistaken proof of death. Only the holder writes
- * it, right after it has taken the word; `label_of` is the owner part of the word that the label belongs to, 0
- * while it is being written.
+ * The label says which process holds it: shown by stat, and a veto against a mistaken proof of
+ * death. Only the holder writes it, right after it has taken the word; `label_of` is the owner part
+ * of the word that the label belongs to, 0 while it is being written.
  */
 #ifndef DUOSHM_CORE_LOCK_LAYOUT_H
 #define DUOSHM_CORE_LOCK_LAYOUT_H

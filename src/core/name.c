@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names. What a name may be is decided here alone; whether the family before the colon exists is the table's to say.
- * A name that is refused may be anything, so it is never put into a message as it came.
+ * Names. What a name may be is decided here alone; whether the family before the colon exists is
+ * the table's to say. A name that is refused may be anything, so it is never put into a message as
+ * it came.
  */
 #include "config.h"
 
@@ -60,12 +61,12 @@ static const char *fault_of(const char *text)
 
 int duoshm__name_parse(const char *name, struct duoshm__name *out)
 {
-	if (name == NULL)
+	if (!name)
 		return duoshm__fail(DUOSHM_ERR_NAME, "no name is given");
 	struct duoshm__name made = {0};
 	const char *text = name;
 	const char *colon = strchr(name, ':');
-	if (colon != NULL) {
+	if (colon) {
 		size_t length = (size_t)(colon - name);
 		if (length == 0 || length >= sizeof made.backend ||
 			strspn(name, OF_BACKENDS) != length)
@@ -74,7 +75,7 @@ int duoshm__name_parse(const char *name, struct duoshm__name *out)
 		text = colon + 1;
 	}
 	const char *fault = fault_of(text);
-	if (fault != NULL)
+	if (fault)
 		return refuse(name, fault);
 	memcpy(made.text, text, strlen(text));
 	*out = made;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one life cycle of objects: create, publish, open, close, remove, and their recovery. struct duoshm_segment is the
- * handle of an object of any kind; semaphore, lock, queue and broadcast are layouts of its payload, built with these calls.
+ * The one life cycle of objects: create, publish, open, close, remove, and their recovery. struct
+ * duoshm_segment is the handle of an object of any kind; semaphore, lock, queue and broadcast are
+ * layouts of its payload, built with these calls.
  */
 #ifndef DUOSHM_CORE_OBJECT_H
 #define DUOSHM_CORE_OBJECT_H
@@ -28,8 +29,8 @@ struct duoshm_segment {
 };
 
 /*
- * An object seen from outside, before it is opened, judged or removed: a handle on the stack in which ctx, backend, entry
- * and creation alone are set.
+ * An object seen from outside, before it is opened, judged or removed: a handle on the stack in
+ * which ctx, backend, entry and creation alone are set.
  */
 #define DUOSHM__OUTSIDE(context, family)                                                           \
 	(struct duoshm_segment)                                                                    \
@@ -47,7 +48,10 @@ struct duoshm__recipe {
 	const void *arg;
 };
 
-/* CREATED, OPENED or REPLACED. `options` NULL: the defaults; its kind and bells are ignored, the recipe's count. */
+/*
+ * CREATED, OPENED or REPLACED. `options` NULL: the defaults; its kind and bells are ignored, the
+ * recipe's count.
+ */
 int duoshm__object_create(struct duoshm *ctx, const char *name, const struct duoshm__recipe *recipe,
 	const struct duoshm_create *options, struct duoshm_segment **out);
 /* kind: DUOSHM_KIND_ANY for all. min_size: less is CORRUPT. */
@@ -65,9 +69,9 @@ enum duoshm__life duoshm__object_life(
 	const struct duoshm_segment *object, uint64_t id, const struct duoshm__process *label);
 
 /*
- * Sleeps on a bell until `deadline` (duoshm__now time), one slice of at most `slice_ns`. 0: rung or slice over: look again;
- * TIMEOUT: the deadline is over; REMOVED: also when removed from outside (checked twice a second); INTERRUPTED only
- * when `interruptible`.
+ * Sleeps on a bell until `deadline` (duoshm__now time), one slice of at most `slice_ns`. 0: rung or
+ * slice over: look again; TIMEOUT: the deadline is over; REMOVED: also when removed from outside
+ * (checked twice a second); INTERRUPTED only when `interruptible`.
  */
 #define DUOSHM__SLICE_NS 100000000 /* a peer may have died between its store and its ring */
 int duoshm__object_sleep(struct duoshm_segment *object, unsigned bell, int64_t deadline,
@@ -94,8 +98,9 @@ int duoshm__object_join(struct duoshm_segment *object);
 /* Touches every page. */
 void duoshm__object_populate(struct duoshm_segment *object);
 /*
- * Attaches the memory, if it is the object that the entry tells of, ready to be used: 0, INCOMPATIBLE, CORRUPT or NOT_FOUND
- * (from outside). The memory may be hostile: each field of its header is loaded once.
+ * Attaches the memory, if it is the object that the entry tells of, ready to be used: 0,
+ * INCOMPATIBLE, CORRUPT or NOT_FOUND (from outside). The memory may be hostile: each field of its
+ * header is loaded once.
  */
 int duoshm__object_map(struct duoshm_segment *object);
 void duoshm__object_unmap(struct duoshm_segment *object);
@@ -103,13 +108,13 @@ void duoshm__object_unmap(struct duoshm_segment *object);
 void duoshm__object_place(struct duoshm_segment *object);
 
 /*
- * Takes the creation lock, and reads the entry again under it. The lock may be held on failure, too, when the entry is damaged:
- * it is the caller's to give back.
+ * Takes the creation lock, and reads the entry again under it. The lock may be held on failure,
+ * too, when the entry is damaged: it is the caller's to give back.
  */
 int duoshm__object_lock(struct duoshm_segment *outside);
 /*
- * Of one that is not ready: is it proven that nobody builds it any more? Takes the creation lock for
- * a moment where the entry is still empty.
+ * Of one that is not ready: is it proven that nobody builds it any more? Takes the creation lock
+ * for a moment where the entry is still empty.
  */
 bool duoshm__object_is_abandoned(const struct duoshm_segment *outside);
 /*
@@ -123,8 +128,8 @@ void duoshm__object_mark_removed(struct duoshm_segment *object);
 /* ---- core/inspect.c ---- */
 
 /*
- * True when a create may take the name: its creator is proven dead, or there is nothing left behind the entry, or a removal
- * stopped half-way.
+ * True when a create may take the name: its creator is proven dead, or there is nothing left behind
+ * the entry, or a removal stopped half-way.
  */
 bool duoshm__object_is_remains(const struct duoshm_segment *outside);
 /* How many proven orphans of the family there are, for the cure of LIMIT. */

@@ -2,11 +2,12 @@
 /*
  * Creation of objects, and the replacement of what the dead left.
  *
- * The creation lock (an flock on the registry entry, held until the object is ready) is the proof: who gets it while
- * the entry is not ready knows that the builder is dead. A builder that is merely stopped keeps it, and nobody takes over.
+ * The creation lock (an flock on the registry entry, held until the object is ready) is the proof:
+ * who gets it while the entry is not ready knows that the builder is dead. A builder that is merely
+ * stopped keeps it, and nobody takes over.
  *
- * The trap: a kill between any two steps must leave nothing that nobody can find. So each kernel name is written into the
- * entry before the kernel is asked to make it.
+ * The trap: a kill between any two steps must leave nothing that nobody can find. So each kernel
+ * name is written into the entry before the kernel is asked to make it.
  */
 #include "config.h"
 
@@ -97,7 +98,9 @@ static int make_under(struct duoshm_segment *object, struct duoshm_failure *why)
 	return result;
 }
 
-/* The kernel objects, under the first native name that is free, which the entry tells beforehand. */
+/*
+ * The kernel objects, under the first native name that is free, which the entry tells beforehand.
+ */
 static int make_native(struct duoshm_segment *object)
 {
 	struct duoshm__entry *entry = &object->entry;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening and closing of objects, and the check that what was attached is what the registry tells of.
+ * Opening and closing of objects, and the check that what was attached is what the registry tells
+ * of.
  *
- * The path of a ready object takes no lock and a fixed number of system calls. Open and close of a segment without bells
- * on Linux: POSIX 10 (the entry's open, fstat, pread, close; shm_open with 2, fstat, mmap, close; munmap), System V 8 (the
- * entry's 4; shmget, shmctl, shmat; shmdt). The bells add 1 for a System V set, and 6 of glibc's for
- * each POSIX semaphore. What an opener attaches may have been written to by anybody who was let in: every field of the
- * header is loaded once, and trusted only where it agrees with the registry.
+ * The path of a ready object takes no lock and a fixed number of system calls. Open and close of a
+ * segment without bells on Linux: POSIX 10 (the entry's open, fstat, pread, close; shm_open with 2,
+ * fstat, mmap, close; munmap), System V 8 (the entry's 4; shmget, shmctl, shmat; shmdt). The bells
+ * add 1 for a System V set, and 6 of glibc's for each POSIX semaphore. What an opener attaches may
+ * have been written to by anybody who was let in: every field of the header is loaded once, and
+ * trusted only where it agrees with the registry.
  */
 #include "config.h"
 
@@ -208,7 +210,10 @@ int duoshm__object_map(struct duoshm_segment *object)
 		return 0;
 	}
 	duoshm__object_unmap(object);
-	/* Not ours: was ours removed, and its native name given to another, since the entry was read? */
+	/*
+	 * Not ours: was ours removed, and its native name given to another, since the entry was
+	 * read?
+	 */
 	return duoshm__object_gone(object) ? gone(&object->entry) : result;
 }
 

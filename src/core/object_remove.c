@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Removal of objects: by name, of the remains of the dead, of what is half-built; and who notices it.
+ * Removal of objects: by name, of the remains of the dead, of what is half-built; and who notices
+ * it.
  *
  * The order (say so in the entry, tell the attached, kernel objects, entry) makes each step of a
  * removal that was killed half-way repeatable: as long as anything is left, the entry is there to
@@ -26,8 +27,8 @@ bool duoshm__object_removed(const struct duoshm_segment *object)
 }
 
 /*
- * The words of the payload that its users look at are marked too, so that no call on it succeeds again. Queues and
- * broadcasts look at the header's word themselves.
+ * The words of the payload that its users look at are marked too, so that no call on it succeeds
+ * again. Queues and broadcasts look at the header's word themselves.
  */
 void duoshm__object_mark_removed(struct duoshm_segment *object)
 {
@@ -139,8 +140,8 @@ int duoshm__object_destroy(struct duoshm_segment *object)
 		return duoshm__set_cure("remove it as that user, or as root");
 	}
 	/*
-	 * Who finds it killed half-way must know what it was at, from a word that only the owner can
-	 * write. Where there is no room to write it, it goes nevertheless.
+	 * Who finds it killed half-way must know what it was at, from a word that only the owner
+	 * can write. Where there is no room to write it, it goes nevertheless.
 	 */
 	if (entry->ready && !entry->removing && object->creation.fd >= 0) {
 		object->entry.removing = true;

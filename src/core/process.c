@@ -2,10 +2,11 @@
 /*
  * Who we are, who still runs, and fork. What the system tells of a process is process_look.c's.
  *
- * The trap is fork: flock belongs to the open file that parent and child share, so a child that keeps the
- * descriptor keeps a dead parent alive, and a child that unlocks makes a living parent look dead. The
- * at-fork handler therefore closes every kept descriptor in the child, and unlocks none. A descriptor number
- * may meanwhile be somebody else's (closefrom and reuse): it is closed only if it still is the same file.
+ * The trap is fork: flock belongs to the open file that parent and child share, so a child that
+ * keeps the descriptor keeps a dead parent alive, and a child that unlocks makes a living parent
+ * look dead. The at-fork handler therefore closes every kept descriptor in the child, and unlocks
+ * none. A descriptor number may meanwhile be somebody else's (closefrom and reuse): it is closed
+ * only if it still is the same file.
  */
 #include "config.h"
 
@@ -30,8 +31,9 @@ struct kept {
 };
 
 /*
- * The process-wide state. `outer` is taken by whoever must not be forked half-way (the lifelines), `inner` guards the
- * fields below; order: outer, then inner. fork holds both, so that the child finds them whole.
+ * The process-wide state. `outer` is taken by whoever must not be forked half-way (the lifelines),
+ * `inner` guards the fields below; order: outer, then inner. fork holds both, so that the child
+ * finds them whole.
  */
 static pthread_mutex_t outer = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t inner = PTHREAD_MUTEX_INITIALIZER;
@@ -170,7 +172,7 @@ int duoshm__fd_open(const char *path, int flags, unsigned mode)
 	pthread_mutex_lock(&inner);
 	int fd = -1;
 	struct kept *grown = duoshm__array_grow(kept, n_kept, sizeof *kept);
-	if (grown != NULL) {
+	if (grown) {
 		kept = grown;
 		fd = duoshm__file_open(path, flags, mode);
 	}
@@ -199,7 +201,10 @@ static void forget(int fd, bool unlock)
 	errno = saved;
 }
 
-/* Unlocks before it closes: a child of a fork that ran no handler (vfork) may still have the open file. */
+/*
+ * Unlocks before it closes: a child of a fork that ran no handler (vfork) may still have the open
+ * file.
+ */
 void duoshm__fd_drop(int fd)
 {
 	forget(fd, true);

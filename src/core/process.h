@@ -9,7 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Names one process among all that ever ran on this machine. 0 in a field: the system does not tell. */
+/*
+ * Names one process among all that ever ran on this machine. 0 in a field: the system does not
+ * tell.
+ */
 struct duoshm__process {
 	int64_t pid;
 	uint64_t start; /* opaque: clock ticks, microseconds, a unique id */
@@ -18,7 +21,10 @@ struct duoshm__process {
 void duoshm__process_self(struct duoshm__process *out);
 
 enum duoshm__running { DUOSHM__GONE, DUOSHM__RUNNING, DUOSHM__CANNOT_TELL };
-/* GONE: no such pid, a zombie, another start time, another boot. CANNOT_TELL: the pid exists, its start time is hidden. */
+/*
+ * GONE: no such pid, a zombie, another start time, another boot. CANNOT_TELL: the pid exists, its
+ * start time is hidden.
+ */
 enum duoshm__running duoshm__process_running(const struct duoshm__process *process);
 
 /* ---- core/process_look.c: what the system tells, one implementation per kind of system ---- */
@@ -30,26 +36,33 @@ struct duoshm__process_look {
 /* false: nothing is told of this pid, whether it exists or not. */
 bool duoshm__process_look(int64_t pid, struct duoshm__process_look *out);
 /*
- * Identifies this boot of the machine; 0: the system does not tell. Never derived from a clock, for a clock that is
- * set would turn the living into remains of an earlier boot.
+ * Identifies this boot of the machine; 0: the system does not tell. Never derived from a clock, for
+ * a clock that is set would turn the living into remains of an earlier boot.
  */
 uint64_t duoshm__boot(void);
 
 /* ---- fork ---- */
 
-/* How often this process image was forked, counted in the child: a handle remembers it and compares. */
+/*
+ * How often this process image was forked, counted in the child: a handle remembers it and
+ * compares.
+ */
 unsigned duoshm__forks(void);
 /* Installs the at-fork handlers, once. Called by duoshm_new. */
 int duoshm__process_init(void);
-/* No fork of the library's process happens in between: the child would find its caller's work half done. */
+/*
+ * No fork of the library's process happens in between: the child would find its caller's work half
+ * done.
+ */
 void duoshm__process_lock(void);
 void duoshm__process_unlock(void);
 
 /*
- * Descriptors that a forked child closes at once, because they hold an flock (never unlock there: it is
- * the parent's lock). A descriptor that is to be locked is opened here, as by duoshm__file_open: no fork comes between
- * opening and keeping it. drop unlocks and closes the descriptor; it does nothing in a child that was forked since, nor
- * to a number that names another file by now, nor to -1.
+ * Descriptors that a forked child closes at once, because they hold an flock (never unlock there:
+ * it is the parent's lock). A descriptor that is to be locked is opened here, as by
+ * duoshm__file_open: no fork comes between opening and keeping it. drop unlocks and closes the
+ * descriptor; it does nothing in a child that was forked since, nor to a number that names another
+ * file by now, nor to -1.
  */
 int duoshm__fd_open(const char *path, int flags, unsigned mode); /* -1 with errno */
 void duoshm__fd_drop(int fd);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Start times and states of processes. BSD and macOS tell them by sysctl, Linux in /proc; where both are
- * missing, nothing is told and the callers say "unknown".
+ * Start times and states of processes. BSD and macOS tell them by sysctl, Linux in /proc; where
+ * both are missing, nothing is told and the callers say "unknown".
  *
- * Traps: the name in /proc/PID/stat may contain blanks and parentheses, so it is parsed behind the last ")". A Linux
- * process whose first thread has ended shows state Z while its other threads run. FreeBSD tells the start as a
- * wall-clock time that moves when the clock is set, so it is taken relative to the boot.
+ * Traps: the name in /proc/PID/stat may contain blanks and parentheses, so it is parsed behind the
+ * last ")". A Linux process whose first thread has ended shows state Z while its other threads run.
+ * FreeBSD tells the start as a wall-clock time that moves when the clock is set, so it is taken
+ * relative to the boot.
  */
 #include "config.h"
 
@@ -175,11 +176,10 @@ bool duoshm__process_look(int64_t pid, struct duoshm__process_look *out)
 	char state;
 	long threads;
 	uint64_t start;
-	if (rest == NULL ||
-		sscanf(rest,
-			") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			"%*s %ld %*s %" SCNu64,
-			&state, &threads, &start) != 3)
+	if (!rest || sscanf(rest,
+			     ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			     "%*s %ld %*s %" SCNu64,
+			     &state, &threads, &start) != 3)
 		return false;
 	out->start = start;
 	out->finished = (state == 'Z' || state == 'X' || state == 'x') && threads <= 1;
@@ -197,7 +197,7 @@ uint64_t duoshm__boot(void)
 	for (const char *c = text; *c != '\0' && digits < 16; c++) {
 		const char *hex = "0123456789abcdef";
 		const char *digit = strchr(hex, *c);
-		if (digit != NULL) {
+		if (digit) {
 			id = id << 4 | (uint64_t)(digit - hex);
 			digits++;
 		}

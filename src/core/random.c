@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random numbers by the best call that the system has. A generator in user space would give a forked child
- * its parent's numbers again, so each number is the kernel's.
+ * Random numbers by the best call that the system has. A generator in user space would give a
+ * forked child its parent's numbers again, so each number is the kernel's.
  */
 #include "config.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Random bits from the kernel: generations and lifeline ids, which nobody can guess or meet twice. */
+/*
+ * Random bits from the kernel: generations and lifeline ids, which nobody can guess or meet twice.
+ */
 #ifndef DUOSHM_CORE_RANDOM_H
 #define DUOSHM_CORE_RANDOM_H
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registry directory: found or made, checked, kept from cleaners, walked and swept. Its entries are entry.c's.
+ * The registry directory: found or made, checked, kept from cleaners, walked and swept. Its entries
+ * are entry.c's.
  *
- * The trap: /tmp belongs to everybody, so somebody else may have made the directory first, or planted a link. It
- * is opened without following one, and what was opened is checked, not what its name said before.
+ * The trap: /tmp belongs to everybody, so somebody else may have made the directory first, or
+ * planted a link. It is opened without following one, and what was opened is checked, not what its
+ * name said before.
  */
 #include "config.h"
 
@@ -76,7 +78,7 @@ static int fail_errno(const char *call, const char *directory, int error)
 	return duoshm__registry_fail(directory);
 }
 
-/* ---- which directory ----------------------------------------------------------------------------- */
+/* ---- which directory ------------------------------------------------------------------------- */
 
 /* The environment of a program that runs with more rights than its caller's is the caller's. */
 static const char *directory_of_environment(void)
@@ -89,14 +91,16 @@ static const char *directory_of_environment(void)
 	const char *value =
 		getuid() == geteuid() && getgid() == getegid() ? getenv("DUOSHM_DIR") : NULL;
 #endif
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return value && value[0] != '\0' ? value : NULL;
 }
 
-/* Without slashes at the end: lstat() and O_NOFOLLOW would follow a link behind which one stands. */
+/*
+ * Without slashes at the end: lstat() and O_NOFOLLOW would follow a link behind which one stands.
+ */
 static int make_absolute(const char *directory, char *out, size_t size)
 {
 	char here[PATH_MAX] = "";
-	if (directory[0] != '/' && getcwd(here, sizeof here) == NULL)
+	if (directory[0] != '/' && !getcwd(here, sizeof here))
 		return fail_errno("getcwd", directory, errno);
 	size_t length = strlen(directory);
 	while (length > 1 && directory[length - 1] == '/')
@@ -112,19 +116,21 @@ static int make_absolute(const char *directory, char *out, size_t size)
 
 static int choose(const char *directory, char *out, size_t size)
 {
-	if (directory == NULL)
+	if (!directory)
 		directory = directory_of_environment();
-	if (directory != NULL && directory[0] == '\0')
+	if (directory && directory[0] == '\0')
 		return refuse("\"\"", "no name", "name a directory with --dir");
-	if (directory != NULL)
+	if (directory)
 		return make_absolute(directory, out, size);
 	snprintf(out, size, "/tmp/duoshm-%lu", (unsigned long)geteuid());
 	return 0;
 }
 
-/* ---- is it fit ------------------------------------------------------------------------------------- */
+/* ---- is it fit ------------------------------------------------------------------------------- */
 
-/* flock does not reach other machines, and on some network file systems not even other processes. */
+/*
+ * flock does not reach other machines, and on some network file systems not even other processes.
+ */
 static bool is_remote(int fd)
 {
 #if defined HAVE_LINUX_MAGIC_H && defined HAVE_SYS_VFS_H
@@ -170,7 +176,9 @@ static int check_directory(int fd, const char *directory)
 	return 0;
 }
 
-/* Says why the directory could not be opened: a link gives different errors on different systems. */
+/*
+ * Says why the directory could not be opened: a link gives different errors on different systems.
+ */
 static int explain_open(const char *directory, int error)
 {
 	struct stat found;
@@ -181,11 +189,11 @@ static int explain_open(const char *directory, int error)
 	return fail_errno("open", directory, error);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /*
- * Keeps cleaners away: systemd-tmpfiles leaves a locked directory alone, and locks what it is about to clean. 0; 1: it was
- * removed meanwhile.
+ * Keeps cleaners away: systemd-tmpfiles leaves a locked directory alone, and locks what it is about
+ * to clean. 0; 1: it was removed meanwhile.
  */
 static int hold(int fd, const char *directory)
 {
@@ -243,16 +251,16 @@ void duoshm__registry_close(struct duoshm__registry *registry)
 	registry->fd = -1;
 }
 
-/* ---- walking and sweeping ------------------------------------------------------------------------- */
+/* ---- walking and sweeping -------------------------------------------------------------------- */
 
 int duoshm__registry_walk(const char *directory, duoshm__file_fn *fn, void *arg)
 {
 	DIR *dir = opendir(directory);
-	if (dir == NULL)
+	if (!dir)
 		return fail_errno("opendir", directory, errno);
 	int result = 0;
 	const struct dirent *file;
-	while (result == 0 && (file = readdir(dir)) != NULL)
+	while (result == 0 && (file = readdir(dir)))
 		result = fn(file->d_name, arg);
 	closedir(dir);
 	return result;
@@ -263,11 +271,14 @@ struct found {
 	size_t count;
 };
 
-/* Takes a file name apart, with the family in front as the public names have it; false: not an entry. */
+/*
+ * Takes a file name apart, with the family in front as the public names have it; false: not an
+ * entry.
+ */
 static bool parse_file_name(const char *file, struct duoshm__name *out)
 {
 	const char *at = strchr(file, '@');
-	if (file[0] == '.' || at == NULL)
+	if (file[0] == '.' || !at)
 		return false;
 	char name[sizeof *out];
 	int length = snprintf(name, sizeof name, "%s:%.*s", at + 1, (int)(at - file), file);
@@ -281,7 +292,7 @@ static int collect(const char *file, void *arg)
 	if (!parse_file_name(file, &name))
 		return 0;
 	struct duoshm__name *items = duoshm__array_grow(found->items, found->count, sizeof *items);
-	if (items == NULL)
+	if (!items)
 		return DUOSHM_ERR_NO_SPACE;
 	found->items = items;
 	items[found->count++] = name;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registry: a directory with one small text file per object, DIR/NAME@FAMILY. The file is the ftok path, the
- * creation lock (flock), the list, and where `auto` learns the family. Internal files begin with a dot
- * (".l." lifelines, ".t." unfinished, ".r." presence of readers). A creation lock is a proof: who dies holding it is known to be dead.
+ * The registry: a directory with one small text file per object, DIR/NAME@FAMILY. The file is the
+ * ftok path, the creation lock (flock), the list, and where `auto` learns the family. Internal
+ * files begin with a dot (".l." lifelines, ".t." unfinished, ".r." presence of readers). A creation
+ * lock is a proof: who dies holding it is known to be dead.
  *
- * The directory: owner self or root, not writable by others unless sticky, no symbolic link, not on NFS.
+ * The directory: owner self or root, not writable by others unless sticky, no symbolic link, not on
+ * NFS.
  */
 #ifndef DUOSHM_CORE_REGISTRY_H
 #define DUOSHM_CORE_REGISTRY_H
@@ -21,9 +23,15 @@ struct duoshm__registry {
 	int fd; /* holds a shared flock, so that tmpfiles cleaners leave it alone */
 };
 
-/* `directory` NULL: DUOSHM_DIR, else /tmp/duoshm-UID. Makes it where it does not exist (0700). REGISTRY with the cause. */
+/*
+ * `directory` NULL: DUOSHM_DIR, else /tmp/duoshm-UID. Makes it where it does not exist (0700).
+ * REGISTRY with the cause.
+ */
 int duoshm__registry_open(const char *directory, struct duoshm__registry *out);
-/* The failure just recorded is the directory's: says so. Returns its code, of which REGISTRY is the least. */
+/*
+ * The failure just recorded is the directory's: says so. Returns its code, REGISTRY where it
+ * had no better one.
+ */
 int duoshm__registry_fail(const char *directory);
 void duoshm__registry_close(struct duoshm__registry *registry);
 
@@ -52,19 +60,22 @@ void duoshm__entry_init(struct duoshm__entry *out, const char *name, const char 
 void duoshm__entry_path(const struct duoshm__registry *registry, const char *name,
 	const char *backend, char path[DUOSHM__PATH_SIZE]);
 /*
- * Lock-free. NOT_FOUND; CORRUPT (torn, foreign or damaged text); INCOMPATIBLE (of another version); PERMISSION. An empty
- * file is !ready with generation 0: its maker holds the lock, or died before it wrote. *out has the name on failure, too.
+ * Lock-free. NOT_FOUND; CORRUPT (torn, foreign or damaged text); INCOMPATIBLE (of another version);
+ * PERMISSION. An empty file is !ready with generation 0: its maker holds the lock, or died before
+ * it wrote. *out has the name on failure, too.
  */
 int duoshm__entry_read(const struct duoshm__registry *registry, const char *name,
 	const char *backend, struct duoshm__entry *out);
 
-/* ---- core/entry_text.c: "key value" lines, padded to a fixed length, a check sum at the end ---- */
+/* ---- core/entry_text.c: "key value" lines, padded to a fixed length, a check sum at the end -- */
 
 #define DUOSHM__ENTRY_TEXT_SIZE 1024
 
 /* INVALID: it does not fit, or something of it cannot stand in a line. */
 int duoshm__entry_format(const struct duoshm__entry *entry, char text[DUOSHM__ENTRY_TEXT_SIZE]);
-/* CORRUPT with what is wrong; INCOMPATIBLE: of another version. Leaves uid and gid of *out alone. */
+/*
+ * CORRUPT with what is wrong; INCOMPATIBLE: of another version. Leaves uid and gid of *out alone.
+ */
 int duoshm__entry_parse(const char text[DUOSHM__ENTRY_TEXT_SIZE], struct duoshm__entry *out);
 
 /* A held creation lock: an open, locked descriptor of the entry whose name is still that file. */
@@ -80,19 +91,26 @@ struct duoshm__entry_lock {
  */
 int duoshm__entry_create(const struct duoshm__registry *registry, const char *name,
 	const char *backend, unsigned mode, struct duoshm__entry_lock *out);
-/* Takes the lock of an existing entry. BUSY (cause names the pid that the text tells), NOT_FOUND, PERMISSION. Never waits. */
+/*
+ * Takes the lock of an existing entry. BUSY (cause names the pid that the text tells), NOT_FOUND,
+ * PERMISSION. Never waits.
+ */
 int duoshm__entry_lock(const struct duoshm__registry *registry, const char *name,
 	const char *backend, struct duoshm__entry_lock *out);
 /*
- * Writes the text (one pwrite of a fixed length, with a check sum). Lock held. REMOVED, here and from remove: the lock is lost, for
- * the file was removed from outside or the program closed the descriptor.
+ * Writes the text (one pwrite of a fixed length, with a check sum). Lock held. REMOVED, here and
+ * from remove: the lock is lost, for the file was removed from outside or the program closed the
+ * descriptor.
  */
 int duoshm__entry_write(const struct duoshm__entry_lock *lock, const struct duoshm__entry *entry);
 /* Takes the name away, and its presence file. Lock held. */
 int duoshm__entry_remove(const struct duoshm__entry_lock *lock);
 void duoshm__entry_unlock(struct duoshm__entry_lock *lock);
 
-/* Calls fn with the name of each file, the dots too, until a result is not 0. REGISTRY and the like with the cause. */
+/*
+ * Calls fn with the name of each file, the dots too, until a result is not 0. REGISTRY and the like
+ * with the cause.
+ */
 typedef int duoshm__file_fn(const char *file, void *arg);
 int duoshm__registry_walk(const char *directory, duoshm__file_fn *fn, void *arg);
 /* Calls fn for each entry file, sorted by name, with what entry_read said. */
@@ -102,8 +120,9 @@ int duoshm__registry_scan(const struct duoshm__registry *registry, duoshm__entry
 void duoshm__registry_sweep(struct duoshm__registry *registry);
 
 /*
- * Presence of attachers that cannot write the registry: a shared flock on DIR/.r.NAME@FAMILY, made with the entry's mode
- * by the creator. hold returns a descriptor to be given to duoshm__fd_drop, or -1. test: 1 present, 0 none, -1 cannot be told.
+ * Presence of attachers that cannot write the registry: a shared flock on DIR/.r.NAME@FAMILY, made
+ * with the object's mode by the creator. hold returns a descriptor to be given to duoshm__fd_drop,
+ * or -1. test: 1 present, 0 none, -1 cannot be told.
  */
 void duoshm__presence_create(const struct duoshm__entry_lock *lock);
 int duoshm__presence_hold(

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The public segment: an object whose payload is the caller's. The life cycle is object_*.c's; the bells are bell.c's.
- * Here is what only segments have: kinds of the device layer, publishing, and memory that this library did not make.
+ * The public segment: an object whose payload is the caller's. The life cycle is object_*.c's; the
+ * bells are bell.c's. Here is what only segments have: kinds of the device layer, publishing, and
+ * memory that this library did not make.
  */
 #include "config.h"
 

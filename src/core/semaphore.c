@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counting semaphores: one shared word, and a bell for those who must sleep. Without a sleeper, post and wait are one
- * compare-and-swap and no system call.
+ * Counting semaphores: one shared word, and a bell for those who must sleep. Without a sleeper,
+ * post and wait are one compare-and-swap and no system call.
  *
- * There is no fence: a post and a waiter's "somebody may sleep" are read-modify-writes of the same word, so one of the two
- * sees the other. A ring wakes one sleeper; who was woken and finds that others may sleep passes it on (the chain), and
- * who takes the last unit after having slept leaves the mark for the others. The traps are in what a kill leaves
- * behind: a ring nobody sent, a mark nobody stands for. Hence the slices, and the mark before giving up.
+ * There is no fence: a post and a waiter's "somebody may sleep" are read-modify-writes of the same
+ * word, so one of the two sees the other. A ring wakes one sleeper; who was woken and finds that
+ * others may sleep passes it on (the chain), and who takes the last unit after having slept leaves
+ * the mark for the others. The traps are in what a kill leaves behind: a ring nobody sent, a mark
+ * nobody stands for. Hence the slices, and the mark before giving up.
  */
 #include "config.h"
 
@@ -179,7 +180,10 @@ int duoshm_semaphore_post(struct duoshm_semaphore *semaphore, unsigned count)
 				DUOSHM_VALUE_MAX);
 		/* Releases what was written before the post to who acquires the unit. */
 	} while (!duoshm__cas32(semaphore->word, &word, (word + count) & ~SLEEPERS));
-	/* The units are there whatever the ring says: a sleeper whom it did not wake looks within a slice. */
+	/*
+	 * The units are there whatever the ring says: a sleeper whom it did not wake looks within a
+	 * slice.
+	 */
 	if (word & SLEEPERS)
 		duoshm__object_ring(semaphore->object, BELL);
 	return 0;
@@ -210,8 +214,8 @@ static bool spin(struct duoshm_semaphore *semaphore)
 }
 
 /*
- * One look of who may have slept. 1: go on to sleep, the mark is set; 0: a unit was taken; or the error. Each compare-
- * and-swap that fails looks anew: somebody else got on.
+ * One look of who may have slept. 1: go on to sleep, the mark is set; 0: a unit was taken; or the
+ * error. Each compare- and-swap that fails looks anew: somebody else got on.
  */
 static int look(struct duoshm_semaphore *semaphore, int64_t deadline, bool slept)
 {

@@ -2,9 +2,9 @@
 /*
  * A counting semaphore in shared memory: the payload of an object of kind SEMAPHORE, with one bell.
  *
- * The word: value in bits 0-15 (0 to 32767), S: somebody may sleep on the bell, R: removed. Every attacher changes it,
- * by compare-and-swap; the remover sets R. There is no count of waiters: a killed sleeper would leave it too high
- * for ever.
+ * The word: value in bits 0-15 (0 to 32767), S: somebody may sleep on the bell, R: removed. Every
+ * attacher changes it, by compare-and-swap; the remover sets R. There is no count of waiters: a
+ * killed sleeper would leave it too high for ever.
  */
 #ifndef DUOSHM_CORE_SEMAPHORE_LAYOUT_H
 #define DUOSHM_CORE_SEMAPHORE_LAYOUT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Public structs that begin with their size, so that they can grow: a program built with an older header passes a
- * shorter one, one built with a newer header a longer one.
+ * Public structs that begin with their size, so that they can grow: a program built with an older
+ * header passes a shorter one, one built with a newer header a longer one.
  */
 #ifndef DUOSHM_CORE_SIZED_H
 #define DUOSHM_CORE_SIZED_H
@@ -20,7 +20,10 @@ static inline size_t duoshm__sized_room(const void *given, size_t least)
 	return size < least || size > 65536 ? 0 : size;
 }
 
-/* Fills the caller's struct, whose size stays as it is; what this version does not know becomes zero. */
+/*
+ * Fills the caller's struct, whose size stays as it is; what this version does not know becomes
+ * zero.
+ */
 static inline void duoshm__sized_give(
 	void *given, size_t size, const void *known, size_t known_size)
 {
@@ -32,8 +35,9 @@ static inline void duoshm__sized_give(
 }
 
 /*
- * Takes the caller's options over the defaults in `known`, whose size stays. False when the size is wrong, or when a part that this version
- * does not know is not zero: it asks for something that would not be done.
+ * Takes the caller's options over the defaults in `known`, whose size stays. False when the size is
+ * wrong, or when a part that this version does not know is not zero: it asks for something that
+ * would not be done.
  */
 static inline bool duoshm__sized_take(const void *given, void *known, size_t known_size)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared words: the only way to reach a word in shared memory that another process may change.
- * A word is loaded once into a local, the local is checked, and the local is used. Every access has an
- * explicit memory order in its name; the caller's comment says which two accesses it orders. No system call here.
+ * Shared words: the only way to reach a word in shared memory that another process may change. A
+ * word is loaded once into a local, the local is checked, and the local is used. Every access has
+ * an explicit memory order in its name; the caller's comment says which two accesses it orders. No
+ * system call here.
  */
 #ifndef DUOSHM_CORE_WORD_H
 #define DUOSHM_CORE_WORD_H
