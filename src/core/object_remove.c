@@ -89,15 +89,22 @@ static void tell_attached(struct duoshm_segment *object)
 /*
  * An entry is text that its owner wrote: it may name anybody's object. Who removes with more rights
  * than the entry's owner (root) must not lend them to it, so what the entry's owner does not own
- * stays.
+ * stays; so do bells of which, without their segment, nobody can tell whose they are.
  */
 static bool is_the_entrys(const struct duoshm_segment *object)
 {
+	const struct duoshm__entry *entry = &object->entry;
 	struct duoshm__native_stat status = {.uid = -1};
 	struct duoshm_failure ignored;
 
-	return object->backend->stat(&object->entry.native, &status, &ignored) < 0 ||
-	       status.uid < 0 || status.uid == (int64_t)object->entry.uid;
+	if (object->backend->stat(&entry->native, &status, &ignored) < 0)
+		return entry->uid == (unsigned)geteuid();
+	if (status.uid < 0 || status.uid == (int64_t)entry->uid)
+		return true;
+	duoshm__log(object->ctx, DUOSHM_LOG_WARNING,
+		"%s:%s: %s belongs to another user than its entry; removed the entry alone",
+		entry->backend, entry->name, entry->native.text);
+	return false;
 }
 
 static int remove_native(struct duoshm_segment *object)
@@ -114,15 +121,9 @@ static int remove_native(struct duoshm_segment *object)
 	};
 	struct duoshm_failure why = {0};
 
-	/* its builder died before it had a name to ask the kernel for */
-	if (entry->generation == 0)
+	/* Empty: its builder died before it had a name to ask the kernel for. */
+	if (entry->generation == 0 || !is_the_entrys(object))
 		return 0;
-	if (entry->ready && !is_the_entrys(object)) {
-		duoshm__log(object->ctx, DUOSHM_LOG_WARNING,
-			"%s:%s: %s belongs to another user than its entry; removed the entry alone",
-			backend->name, entry->name, entry->native.text);
-		return 0;
-	}
 	if (entry->ready)
 		tell_attached(object);
 	int result = entry->ready ? backend->remove(&entry->native, entry->bells, &why)

@@ -336,6 +336,41 @@ static void requests_have_ends(void)
 	EXPECT(harness_entries(duoshm_directory(ctx)), 0);
 }
 
+/* The entry of another user that tells of our object, ready or half-built; its removal by root. */
+static void remove_thief(bool ready)
+{
+	struct duoshm__entry_lock lock;
+	struct duoshm__entry entry = segment->entry;
+
+	snprintf(entry.name, sizeof entry.name, "%s", harness_name("thief"));
+	entry.ready = ready;
+	OK(duoshm__entry_create(&ctx->registry, entry.name, harness_backend(), 0600, &lock));
+	OK(duoshm__entry_write(&lock, &entry));
+	OK(fchown(lock.fd, 65534, 65534));
+	duoshm__entry_unlock(&lock);
+	discard(ctx, "thief");
+}
+
+static void an_entry_is_lent_no_rights(void)
+{
+	struct duoshm__bells *bells;
+	struct duoshm_failure why;
+
+	if (geteuid() != 0)
+		HARNESS_SKIP("only root has rights to lend");
+	make(0, 1);
+	remove_thief(true);
+	remove_thief(false);
+	EXPECT(duoshm__object_gone(segment), 0);
+	OK(segment->backend->remove(&segment->entry.native, 0, &why));
+	remove_thief(true);
+	remove_thief(false);
+	OK(segment->backend->bells_open(&segment->entry.native, 1, &bells, &why));
+	segment->backend->bells_close(bells);
+	OK(duoshm_segment_remove(segment));
+	end_segment(segment);
+}
+
 /* It opens, but no lifeline can be made in it. */
 static void a_directory_without_room_is_named(void)
 {
@@ -447,6 +482,7 @@ static const struct harness_case cases[] = {
 	{"a forked child withdraws nothing", a_forked_child_withdraws_nothing},
 	{"sized structs grow", sized_structs_grow},
 	{"requests have ends", requests_have_ends},
+	{"an entry is not lent the rights of who removes it", an_entry_is_lent_no_rights},
 	{"a registry directory without room is named", a_directory_without_room_is_named},
 	{"a family that is not built is told", a_family_that_is_not_built_is_told},
 	{"auto finds who lives", auto_finds_who_lives},
