@@ -137,7 +137,9 @@ typedef int duoshm__reap_fn(const struct duoshm__native *native, const struct du
  */
 typedef int duoshm__bells_create_fn(struct duoshm__native *native, unsigned n, unsigned mode,
 	struct duoshm__bells **out, struct duoshm_failure *why);
-/* NOT_FOUND, PERMISSION; UNSUPPORTED: there, but made by a program whose words are of another size. */
+/*
+ * NOT_FOUND, PERMISSION; UNSUPPORTED: there, but made by a program whose words are of another size.
+ */
 typedef int duoshm__bells_open_fn(const struct duoshm__native *native, unsigned n,
 	struct duoshm__bells **out, struct duoshm_failure *why);
 /* In a forked child too: gives back memory and descriptors, changes nothing that others see. */

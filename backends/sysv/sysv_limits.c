@@ -30,13 +30,13 @@ enum limit { SHMMAX, SHMALL, SHMMNI, SHMSEG, SEMMSL, SEMMNS, SEMOPM, SEMMNI, N_L
 #else
 #if defined __APPLE__
 #define SHM_SOURCE(name) "kern.sysv." name
-#define CURE             "set %s=%lld in /etc/sysctl.conf and start the machine again"
+#define CURE             "set %s=%lld in /etc/sysctl.conf and restart the machine"
 #elif defined __OpenBSD__
 #define SHM_SOURCE(name) "kern.shminfo." name /* has no sysctl by name: the values stay unknown */
 #define CURE             "raise it: sysctl %s=%lld"
 #else
 #define SHM_SOURCE(name) "kern.ipc." name
-#define CURE             "set %s=%lld in /boot/loader.conf and start the machine again, or raise it by sysctl"
+#define CURE             "set %s=%lld in /boot/loader.conf and restart the machine, or raise it by sysctl"
 #endif
 #define SEM_SOURCE SHM_SOURCE
 #define SEG_SOURCE SHM_SOURCE("shmseg")

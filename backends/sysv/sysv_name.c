@@ -4,12 +4,12 @@
  * registry entry, a file of ours that lives as long as the object, and written as text into that
  * entry.
  *
- * Traps. ftok keeps 16 bits of the inode (12 on illumos) and 8 of the device: two files can have one
- * key, so a key proves nothing and core compares generations. Only the low 8 bits of the id count, so
- * 0 is as good as 256 and neither is used. A key can come out as 0, which is IPC_PRIVATE, or as -1,
- * which is also the error. key_t has 64 bits on some systems. With IPC_CREAT | IPC_EXCL on a key that
- * is taken, macOS and OpenBSD test the size (EINVAL) and the permission (EACCES) before they would
- * say EEXIST.
+ * Traps. ftok keeps 16 bits of the inode (12 on illumos) and 8 of the device: two files can have
+ * one key, so a key proves nothing and core compares generations. Only the low 8 bits of the id
+ * count, so 0 is as good as 256 and neither is used. A key can come out as 0, which is IPC_PRIVATE,
+ * or as -1, which is also the error. key_t has 64 bits on some systems. With IPC_CREAT | IPC_EXCL on
+ * a key that is taken, macOS and OpenBSD test the size (EINVAL) and the permission (EACCES) before
+ * they would say EEXIST.
  */
 #include "config.h"
 
