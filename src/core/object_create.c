@@ -129,12 +129,14 @@ static int make_native(struct duoshm_segment *object)
 /* What a limit's message adds: the objects of the dead that could make room. */
 static void add_cure(struct making *m)
 {
+	const struct duoshm_failure kept = *duoshm_failure();
 	unsigned orphans = duoshm__count_orphans(m->ctx, m->backend);
-	const char *cure = duoshm_failure()->cure;
 
+	/* The count may have met entries that cannot be read. */
+	duoshm__fail_native(&kept);
 	if (orphans > 0)
 		duoshm__set_cure("`" DUOSHM_DETACH "` would free %u%s%s", orphans,
-			cure[0] ? "; or: " : "", cure);
+			kept.cure[0] ? "; or: " : "", kept.cure);
 }
 
 /* The lock is held by object->creation. On failure nothing is left, not even the entry. */
@@ -212,8 +214,11 @@ static int open_instead(struct making *m, const struct duoshm_segment *outside)
 static int clear_remains(struct making *m, struct duoshm_segment *outside)
 {
 	int result = duoshm__object_lock(outside);
+	/* The lock of another user's entry cannot be tried; he may be building it, or removing it. */
+	bool at_work = result == DUOSHM_ERR_PERMISSION &&
+		       (!outside->entry.ready || outside->entry.removing);
 
-	if (result == DUOSHM_ERR_BUSY && duoshm__pause_before(m->deadline, &m->pause))
+	if ((result == DUOSHM_ERR_BUSY || at_work) && duoshm__pause_before(m->deadline, &m->pause))
 		return 0;
 	/* Under the lock: it may have changed since it was seen without. */
 	if (result == 0 && duoshm__object_is_remains(outside)) {

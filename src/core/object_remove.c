@@ -20,6 +20,8 @@
 
 /* How long a removal waits for another one that is at it. */
 #define REMOVE_PATIENCE 1000000000
+/* How long for one that looks at an entry without text, to tell whether it is abandoned. */
+#define LOOK_PATIENCE 20000000
 
 bool duoshm__object_removed(const struct duoshm_segment *object)
 {
@@ -175,7 +177,9 @@ int duoshm__object_lock(struct duoshm_segment *outside)
 /* Waits for who is removing it already; a builder, perhaps stopped, is not waited for. */
 static int lock_to_remove(struct duoshm_segment *outside)
 {
-	int64_t deadline = duoshm__deadline(outside->entry.ready ? REMOVE_PATIENCE : 0);
+	int64_t deadline = duoshm__deadline(outside->entry.ready        ? REMOVE_PATIENCE
+					    : outside->entry.generation ? 0
+									: LOOK_PATIENCE);
 	int64_t pause = 0;
 	int result;
 

@@ -163,6 +163,25 @@ static int keep(int fd)
 	return 0;
 }
 
+static bool make_room(void)
+{
+	struct kept *grown = duoshm__array_grow(kept, n_kept, sizeof *kept);
+	if (grown)
+		kept = grown;
+	return grown;
+}
+
+int duoshm__fd_keep(int fd)
+{
+	int result = duoshm__process_init();
+	if (result != 0)
+		return result;
+	pthread_mutex_lock(&inner);
+	bool done = make_room() && keep(fd) == 0;
+	pthread_mutex_unlock(&inner);
+	return done ? 0 : duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory to note a descriptor");
+}
+
 int duoshm__fd_open(const char *path, int flags, unsigned mode)
 {
 	if (duoshm__process_init() != 0) {
@@ -170,13 +189,10 @@ int duoshm__fd_open(const char *path, int flags, unsigned mode)
 		return -1;
 	}
 	pthread_mutex_lock(&inner);
-	int fd = -1;
-	struct kept *grown = duoshm__array_grow(kept, n_kept, sizeof *kept);
-	if (grown) {
-		kept = grown;
-		fd = duoshm__file_open(path, flags, mode);
-	}
+	int fd = make_room() ? duoshm__file_open(path, flags, mode) : -1;
 	if (fd >= 0 && keep(fd) != 0) {
+		if (flags & O_CREAT)
+			unlink(path);
 		close(fd);
 		fd = -1;
 	}

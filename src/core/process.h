@@ -62,9 +62,11 @@ void duoshm__process_unlock(void);
  * it is the parent's lock). A descriptor that is to be locked is opened here, as by
  * duoshm__file_open: no fork comes between opening and keeping it. drop unlocks and closes the
  * descriptor; it does nothing in a child that was forked since, nor to a number that names another
- * file by now, nor to -1.
+ * file by now, nor to -1. keep is for a file whose opening may take long, and whose lock proves
+ * nothing of a process: a fork in between leaves the child its copy.
  */
 int duoshm__fd_open(const char *path, int flags, unsigned mode); /* -1 with errno */
+int duoshm__fd_keep(int fd);
 void duoshm__fd_drop(int fd);
 /* Closes it without unlocking: a mapping holds the open file, and the lock with it. */
 void duoshm__fd_close(int fd);

@@ -209,7 +209,8 @@ static int hold(int fd, const char *directory)
 /* 0; 1: it was made, or removed meanwhile: again; or an error. */
 static int open_once(const char *directory, int *out)
 {
-	int fd = duoshm__fd_open(directory, O_RDONLY | O_DIRECTORY, 0);
+	/* It may lie on a dead network file system: no lock is held meanwhile. */
+	int fd = duoshm__file_open(directory, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0 && errno != ENOENT)
 		return explain_open(directory, errno);
 	if (fd < 0) {
@@ -219,7 +220,12 @@ static int open_once(const char *directory, int *out)
 	}
 	int result = check_directory(fd, directory);
 	if (result == 0)
-		result = hold(fd, directory);
+		result = duoshm__fd_keep(fd);
+	if (result != 0) {
+		close(fd);
+		return result;
+	}
+	result = hold(fd, directory);
 	if (result == 0)
 		*out = fd;
 	else

@@ -16,6 +16,7 @@
 #include "device/table.h"
 #include "device/text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,9 +222,14 @@ static int read_status(const struct duoshm_device *device, struct duoshm__status
 	int err = duoshm__table_read(
 		device->table, row_count(device), device->head.registers, 1, &row);
 
-	if (!err)
-		memcpy(out, row.word, sizeof *out);
-	return err;
+	if (err)
+		return err;
+	memcpy(out, row.word, sizeof *out);
+	/* What is made of it are lengths and times. */
+	if (!isfinite(out->rate_hz) || out->rate_hz <= 0)
+		return duoshm__fail(
+			DUOSHM_ERR_CORRUPT, "the device tells a rate of %g Hz", out->rate_hz);
+	return 0;
 }
 
 int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *out)
@@ -414,8 +420,9 @@ int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct 
 			device->live.begun |= lost > 0;
 			result = duoshm__block_take(
 				device, device->block, (size_t)n, &device->live, &block);
-			if (result == 0)
-				continue;
+			if (result == 0) /* the stream has no serials */
+				return duoshm__fail(
+					DUOSHM_ERR_CORRUPT, "a block of a capture in the stream");
 			if (result < 0)
 				return result;
 			/*

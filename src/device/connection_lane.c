@@ -190,9 +190,10 @@ static int await_reply(struct duoshm_device *device, int64_t deadline, struct du
 				'\0';
 			return 0;
 		}
-		if (n >= 0) /* the late answer to a command that was given up */
+		if (n >= 0 && left > 0) /* the late answer to a command that was given up */
 			continue;
-		err = look_again(device, (int)n, left, &gone, "not answered");
+		err = look_again(
+			device, n < 0 ? (int)n : DUOSHM_ERR_TIMEOUT, left, &gone, "not answered");
 		if (err)
 			return err;
 	}
@@ -310,6 +311,10 @@ int duoshm_device_capture_next(
 			device->peeked = 1;
 			result = duoshm__block_take(
 				device, message, (size_t)n, &device->captured, &block);
+			/* What is left of an earlier capture is passed over, but not for ever. */
+			if (result == 0 && left == 0)
+				result = look_again(
+					device, DUOSHM_ERR_TIMEOUT, left, &gone, "sent no sample");
 		}
 		if (result < 0)
 			return result;

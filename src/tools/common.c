@@ -368,7 +368,7 @@ static void end_by(int number)
 int tool_end(int status)
 {
 	if (status == TOOL_STOPPED)
-		end_by(tool_stop);
+		end_by((int)tool_stop);
 	if (!tool_output_failed() && fclose(stdout) == 0)
 		return status;
 	if (!output_errno)

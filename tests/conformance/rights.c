@@ -137,6 +137,44 @@ static void c4_other_users(void)
 	end_segment(closed);
 }
 
+static int create_as_nobody(void *argument)
+{
+	struct helper *helper = argument;
+	struct duoshm_create create = create_with(DUOSHM_OPEN_OR_CREATE, 0);
+	struct duoshm_segment *segment;
+
+	CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+	create.timeout_ns = LONG_TIME;
+	ctx = new_context();
+	harness_gate_open(&helper->ready);
+	EXPECT_FATAL(duoshm_segment_create(ctx, harness_name("ours"), 64, &create, &segment),
+		DUOSHM_OPENED);
+	EXPECT(duoshm_segment_close(segment), 0);
+	return duoshm_free(ctx);
+}
+
+static void c2_other_users(void)
+{
+	if (geteuid() != 0)
+		HARNESS_SKIP("only root can become another user");
+	struct duoshm_create create = create_with(DUOSHM_UNPUBLISHED, 0);
+	struct duoshm_segment *segment;
+	struct helper helper;
+	mode_t old = umask(0);
+
+	create.mode = 0666;
+	EXPECT(chmod(harness_scratch_dir(), 0755), 0);
+	EXPECT(chmod(duoshm_directory(ctx), 01777), 0);
+	OK(duoshm_segment_create(ctx, harness_name("ours"), 64, &create, &segment));
+	umask(old);
+	start_helper(&helper, create_as_nobody, "ours", 0);
+	harness_until_asleep(helper.pid);
+	EXPECT(duoshm_segment_publish(segment), 0);
+	finish_helper(&helper);
+	EXPECT(chmod(duoshm_directory(ctx), 0700), 0);
+	end_segment(segment);
+}
+
 static int read_without_rights(void *argument)
 {
 	struct duoshm_segment *segment;
@@ -202,6 +240,7 @@ const struct harness_case right_cases[] = {
 	{"C4 the kernel protects read-only memory", c4_read_only_is_protected},
 	{"C4 another user reads what he may, and no more; he is counted as present",
 		c4_other_users},
+	{"C2 who opens or creates waits for another user's creation", c2_other_users},
 	{"C4 reading needs no write permission to anything", c4_read_only_registry},
 	{"C4 a registry that others could change is refused", c4_registry_is_checked},
 	{NULL, NULL},
