@@ -396,15 +396,27 @@ static int is_elsewhere(const char *name, const struct duoshm *ctx)
 	return 0;
 }
 
-static void not_found(const char *name)
+/* Of an object of which nothing but its name is known. */
+static struct duoshm_stat unknown(const char *name)
 {
-	struct duoshm_stat none = DUOSHM_STAT_INIT;
+	struct duoshm_stat object = DUOSHM_STAT_INIT;
 
-	tool_error("%s: no such object", name);
+	object.state = DUOSHM_UNKNOWN;
+	object.id = object.bells_id = object.kernel_attached = object.value = object.readers = -1;
+	snprintf(object.name, sizeof object.name, "%s", name);
+	return object;
+}
+
+/* `code`: NOT_FOUND, or OTHER_BACKEND, whose words say where it is. */
+static void not_found(const char *name, int code)
+{
+	struct duoshm_stat none = unknown(name);
+
+	if (code == DUOSHM_ERR_OTHER_BACKEND)
+		tool_failed(name, code);
+	else
+		tool_error("%s: no such object", name);
 	failed(TOOL_NOT_FOUND);
-	none.state = DUOSHM_UNKNOWN;
-	none.id = none.bells_id = none.kernel_attached = none.value = none.readers = -1;
-	snprintf(none.name, sizeof none.name, "%s", name);
 	if (tool.json)
 		add_row(&none, "not found");
 }
@@ -412,11 +424,10 @@ static void not_found(const char *name)
 /* The same name may live in both families; then it is listed or removed in both. */
 static void do_named(const char *name)
 {
-	int found = 0;
+	int found = 0, code = DUOSHM_ERR_NOT_FOUND;
 
 	for (unsigned i = 0; i < detach.n_families; i++) {
 		struct duoshm_stat object = DUOSHM_STAT_INIT;
-		int code;
 
 		if (is_elsewhere(name, detach.family[i]))
 			continue;
@@ -424,7 +435,14 @@ static void do_named(const char *name)
 		if (code == DUOSHM_ERR_NOT_FOUND || code == DUOSHM_ERR_OTHER_BACKEND)
 			continue;
 		found = 1;
-		if (code < 0) {
+		if (code == DUOSHM_ERR_CORRUPT) { /* its entry: it can still be taken away */
+			const char *colon = strchr(name, ':');
+
+			object = unknown(colon ? colon + 1 : name);
+			snprintf(object.backend, sizeof object.backend, "%s",
+				duoshm_backend(detach.family[i]));
+			snprintf(object.why, sizeof object.why, "its registry entry is damaged");
+		} else if (code < 0) {
 			failed(tool_failed(name, code));
 			if (code == DUOSHM_ERR_NAME || code == DUOSHM_ERR_NO_BACKEND)
 				return;
@@ -436,7 +454,7 @@ static void do_named(const char *name)
 			remove_object(detach.family[i], &object);
 	}
 	if (!found)
-		not_found(name);
+		not_found(name, code);
 }
 
 /* ---- list ---- */

@@ -200,6 +200,10 @@ damaged_entry() {
 	run client -n "$unique.broken" -w 0 ping
 	case $status in 3 | 6) ;; *) fault "status $status for a damaged entry" ;; esac
 	[ "$(wc -l < "$err")" -ge 1 ] || fault 'nothing is said'
+	expect 1 detach "$unique.broken"
+	says 'its registry entry is damaged; --force removes it$'
+	expect 0 detach --force "$unique.broken"
+	[ ! -e "$entry" ] || fault 'the damaged entry is still there'
 	cp "$scratch/entry" "$entry"
 	run detach --all --force
 	nothing_left
