@@ -323,7 +323,7 @@ static int create_and_die(void *arg)
 
 static int create_and_exit(void *arg)
 {
-	struct duoshm_segment *segment;
+	static struct duoshm_segment *segment; /* it dies with it: reachable, for valgrind */
 
 	(void)arg;
 	OK(duoshm_segment_create(context_of(FAKE_NAME, NULL), OBJECT "orphan", 64, NULL, &segment));
