@@ -142,6 +142,9 @@ typedef int duoshm__bells_create_fn(struct duoshm__native *native, unsigned n, u
  */
 typedef int duoshm__bells_open_fn(const struct duoshm__native *native, unsigned n,
 	struct duoshm__bells **out, struct duoshm_failure *why);
+/* The user whom all of the bells that are there belong to; NONE, or UNTOLD (they differ, too). */
+typedef int64_t duoshm__bells_uid_fn(const struct duoshm__native *native, unsigned n);
+enum { DUOSHM__UID_NONE = -1, DUOSHM__UID_UNTOLD = -2 };
 /* In a forked child too: gives back memory and descriptors, changes nothing that others see. */
 typedef void duoshm__bells_close_fn(struct duoshm__bells *bells);
 /* One unit. A full bell is success. REMOVED where the kernel tells. */
@@ -172,6 +175,7 @@ struct duoshm__backend {
 	duoshm__reap_fn *reap;
 	duoshm__bells_create_fn *bells_create;
 	duoshm__bells_open_fn *bells_open;
+	duoshm__bells_uid_fn *bells_uid;
 	duoshm__bells_close_fn *bells_close;
 	duoshm__ring_fn *ring;
 	duoshm__wait_fn *wait;

@@ -82,6 +82,7 @@ const struct duoshm__backend duoshm__posix_backend = {
 	.reap = reap,
 	.bells_create = duoshm__posix_bells_create,
 	.bells_open = duoshm__posix_bells_open,
+	.bells_uid = duoshm__posix_bells_uid,
 	.bells_close = duoshm__posix_bells_close,
 	.ring = duoshm__posix_ring,
 	.wait = duoshm__posix_wait,

@@ -63,6 +63,7 @@ int duoshm__posix_judge_segment(const struct duoshm__native *native,
 /* posix_sem.c */
 duoshm__bells_create_fn duoshm__posix_bells_create;
 duoshm__bells_open_fn duoshm__posix_bells_open;
+duoshm__bells_uid_fn duoshm__posix_bells_uid;
 duoshm__bells_close_fn duoshm__posix_bells_close;
 duoshm__ring_fn duoshm__posix_ring;
 duoshm__wait_fn duoshm__posix_wait;

@@ -35,15 +35,10 @@ static const struct duoshm__posix_space semaphores = {
 	.blame = duoshm__posix_blame_bell,
 };
 
-/*
- * 0, or why it must not be opened, as far as that can be seen. EINVAL: it is empty, not built yet,
- * and would be SIGBUS to touch. ENOTSUP: the C library of another word size made it, and keeps
- * other words in it; glibc would take what it finds there for a futex command, and abort.
- */
-static int unfit(const char *name)
+/* Its file, where the C library keeps it in one that we know: 0, ENOENT, or ENOSYS. */
+static int look_at(const char *name, struct stat *out)
 {
 #if defined __linux__
-	struct stat status;
 	char path[DUOSHM__NATIVE_SIZE + 16];
 
 #if defined __GLIBC__
@@ -51,13 +46,26 @@ static int unfit(const char *name)
 #else
 	snprintf(path, sizeof path, DUOSHM__POSIX_DIRECTORY "/%s", name + 1);
 #endif
-	if (stat(path, &status) < 0 || status.st_size == (off_t)sizeof(sem_t))
-		return 0;
-	return status.st_size == 0 ? EINVAL : ENOTSUP;
+	return stat(path, out) == 0 ? 0 : errno;
 #else
 	(void)name;
-	return 0;
+	(void)out;
+	return ENOSYS;
 #endif
+}
+
+/*
+ * 0, or why it must not be opened, as far as that can be seen. EINVAL: it is empty, not built yet,
+ * and would be SIGBUS to touch. ENOTSUP: the C library of another word size made it, and keeps
+ * other words in it; glibc would take what it finds there for a futex command, and abort.
+ */
+static int unfit(const char *name)
+{
+	struct stat status;
+
+	if (look_at(name, &status) != 0 || status.st_size == (off_t)sizeof(sem_t))
+		return 0;
+	return status.st_size == 0 ? EINVAL : ENOTSUP;
 }
 
 static sem_t *open_one(const char *name, int flags, unsigned mode)
@@ -123,6 +131,26 @@ int duoshm__posix_bells_open(const struct duoshm__native *native, unsigned n,
 	struct duoshm__bells **out, struct duoshm_failure *why)
 {
 	return open_all(native, n, 0, 0, out, why);
+}
+
+int64_t duoshm__posix_bells_uid(const struct duoshm__native *native, unsigned n)
+{
+	char name[DUOSHM__NATIVE_SIZE];
+	int64_t uid = DUOSHM__UID_NONE;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct stat status;
+		int system_error;
+
+		duoshm__posix_bell_name(native, i, name);
+		system_error = look_at(name, &status);
+		if (system_error == ENOENT)
+			continue;
+		if (system_error != 0 || (uid >= 0 && uid != (int64_t)status.st_uid))
+			return DUOSHM__UID_UNTOLD;
+		uid = (int64_t)status.st_uid;
+	}
+	return uid;
 }
 
 void duoshm__posix_bells_close(struct duoshm__bells *bells)

@@ -66,6 +66,7 @@ const struct duoshm__backend duoshm__sysv_backend = {
 	.reap = reap,
 	.bells_create = duoshm__sysv_bells_create,
 	.bells_open = duoshm__sysv_bells_open,
+	.bells_uid = duoshm__sysv_bells_uid,
 	.bells_close = duoshm__sysv_bells_close,
 	.ring = duoshm__sysv_ring,
 	.wait = duoshm__sysv_wait,

@@ -60,6 +60,7 @@ int duoshm__sysv_judge_segment(struct duoshm__native *native, const struct duosh
 /* sysv_sem.c */
 duoshm__bells_create_fn duoshm__sysv_bells_create;
 duoshm__bells_open_fn duoshm__sysv_bells_open;
+duoshm__bells_uid_fn duoshm__sysv_bells_uid;
 duoshm__bells_close_fn duoshm__sysv_bells_close;
 duoshm__ring_fn duoshm__sysv_ring;
 duoshm__wait_fn duoshm__sysv_wait;

@@ -120,6 +120,20 @@ int duoshm__sysv_bells_open(const struct duoshm__native *native, unsigned n,
 	return 0;
 }
 
+int64_t duoshm__sysv_bells_uid(const struct duoshm__native *native, unsigned n)
+{
+	struct semid_ds status;
+	union argument argument;
+	int id = n > 0 ? duoshm__sysv_find(&sets, native) : -1;
+
+	argument.status = &status;
+	if (id < 0)
+		return n > 0 && errno == EACCES ? DUOSHM__UID_UNTOLD : DUOSHM__UID_NONE;
+	if (semctl(id, 0, IPC_STAT, argument) < 0)
+		return DUOSHM__UID_UNTOLD;
+	return (int64_t)status.sem_perm.uid;
+}
+
 void duoshm__sysv_bells_close(struct duoshm__bells *bells)
 {
 	free(bells);

@@ -143,7 +143,8 @@ static int absent(struct duoshm *ctx, const char *name, const struct duoshm__bac
 	struct duoshm__entry entry;
 
 	for (unsigned i = 0; (family = duoshm__family_at(i)); i++) {
-		if (strcmp(family, of) == 0 ||
+		/* Of any family: one that is built was asked, and has it since then at the most. */
+		if (strcmp(family, of) == 0 || (!asked && duoshm__backend_find(family)) ||
 			duoshm__entry_read(&ctx->registry, name, family, &entry) != 0)
 			continue;
 		if (!duoshm__backend_find(family))

@@ -90,21 +90,25 @@ static void tell_attached(struct duoshm_segment *object)
 
 /*
  * An entry is text that its owner wrote: it may name anybody's object. Who removes with more rights
- * than the entry's owner (root) must not lend them to it, so what the entry's owner does not own
- * stays; so do bells of which, without their segment, nobody can tell whose they are.
+ * than the entry's owner (root) must not lend them to it: what that user does not own stays.
  */
 static bool is_the_entrys(const struct duoshm_segment *object)
 {
+	const struct duoshm__backend *backend = object->backend;
 	const struct duoshm__entry *entry = &object->entry;
-	struct duoshm__native_stat status = {.uid = -1};
+	const int64_t owner = (int64_t)entry->uid;
+	struct duoshm__native_stat status = {.uid = DUOSHM__UID_NONE};
 	struct duoshm_failure ignored;
+	int result = backend->stat(&entry->native, &status, &ignored);
+	int64_t bells = entry->bells > 0 && entry->uid != (unsigned)geteuid()
+				? backend->bells_uid(&entry->native, entry->bells)
+				: DUOSHM__UID_NONE;
 
-	if (object->backend->stat(&entry->native, &status, &ignored) < 0)
-		return entry->uid == (unsigned)geteuid();
-	if (status.uid < 0 || status.uid == (int64_t)entry->uid)
+	if ((result < 0 || status.uid < 0 || status.uid == owner) &&
+		(bells == DUOSHM__UID_NONE || bells == owner))
 		return true;
 	duoshm__log(object->ctx, DUOSHM_LOG_WARNING,
-		"%s:%s: %s belongs to another user than its entry; removed the entry alone",
+		"%s:%s: %s is not proven to belong to its entry's user; removed the entry alone",
 		entry->backend, entry->name, entry->native.text);
 	return false;
 }
@@ -124,10 +128,13 @@ static int remove_native(struct duoshm_segment *object)
 	struct duoshm_failure why = {0};
 
 	/* Empty: its builder died before it had a name to ask the kernel for. */
-	if (entry->generation == 0 || !is_the_entrys(object))
+	if (entry->generation == 0)
 		return 0;
-	if (entry->ready)
+	bool lawful = is_the_entrys(object);
+	if (object->header || (entry->ready && lawful))
 		tell_attached(object);
+	if (!lawful)
+		return 0;
 	int result = entry->ready ? backend->remove(&entry->native, entry->bells, &why)
 				  : backend->reap(&entry->native, &claim, &why);
 	return result < 0 ? duoshm__fail_native(&why) : 0;
@@ -223,8 +230,9 @@ static void lock_own_entry(struct duoshm_segment *object)
 	named.entry = object->entry;
 	/* Of what is empty or damaged, whose lock is free, nobody can tell what it stood for. */
 	int result = lock_to_remove(&named);
-	if (result == DUOSHM_ERR_CORRUPT || named.entry.generation == 0 ||
-		named.entry.generation == object->entry.generation)
+	if (result == DUOSHM_ERR_CORRUPT ||
+		(result == 0 && (named.entry.generation == 0 ||
+					named.entry.generation == object->entry.generation)))
 		object->creation = named.creation;
 	else
 		duoshm__entry_unlock(&named.creation);

@@ -64,15 +64,21 @@ int duoshm__registry_fail(const char *directory)
 		made.code = DUOSHM_ERR_REGISTRY;
 	duoshm__fail_native(&made);
 	duoshm__set_cause(DIRECTORY "%s", SHOWN(directory), made.cause);
-	return made.cure[0] ? made.code
-			    : duoshm__set_cure("choose another with --dir or DUOSHM_DIR");
+	/* What the process itself is short of, it is short of everywhere. */
+	bool own = made.system_error == EMFILE || made.system_error == ENFILE ||
+		   made.system_error == ENOMEM;
+	return made.cure[0] || own ? made.code
+				   : duoshm__set_cure("choose another with --dir or DUOSHM_DIR");
 }
 
 static int fail_errno(const char *call, const char *directory, int error)
 {
 	duoshm__fail_call(0, error, "%s(\"%s\")", call, directory);
 	if (error == ENOENT)
-		duoshm__set_cause("it cannot be made there: does the directory above it exist?");
+		duoshm__set_cause(
+			strcmp(call, "mkdir") == 0
+				? "it cannot be made there: does the directory above it exist?"
+				: "it was removed");
 	if (error == EACCES)
 		duoshm__set_cause("this user may not use it");
 	return duoshm__registry_fail(directory);

@@ -113,8 +113,12 @@ static int make_lane(struct duoshm_device *device)
 	err = check_users(device, &theirs);
 	if (!err)
 		err = lay_out(device);
-	if (err)
+	if (err) {
+		struct duoshm_failure why = *duoshm_failure();
+
 		duoshm__lane_leave(device);
+		duoshm__fail_native(&why);
+	}
 	return err;
 }
 

@@ -340,6 +340,12 @@ static int fake_bells_open(const struct duoshm__native *native, unsigned n,
 	return open_set(slot, n, out);
 }
 
+static int64_t fake_bells_uid(const struct duoshm__native *native, unsigned n)
+{
+	(void)n;
+	return find(native, true) ? (int64_t)geteuid() : DUOSHM__UID_NONE;
+}
+
 static void fake_bells_close(struct duoshm__bells *bells)
 {
 	open_bells--;
@@ -432,6 +438,7 @@ const struct duoshm__backend fake_backend = {
 	.reap = fake_reap,
 	.bells_create = fake_bells_create,
 	.bells_open = fake_bells_open,
+	.bells_uid = fake_bells_uid,
 	.bells_close = fake_bells_close,
 	.ring = fake_ring,
 	.wait = fake_wait,

@@ -351,6 +351,19 @@ static void remove_thief(bool ready)
 	discard(ctx, "thief");
 }
 
+/* Another user's segment, under the name that ours had. */
+static int squat(void *arg)
+{
+	struct duoshm__native native = segment->entry.native;
+	struct duoshm__map map;
+
+	(void)arg;
+	CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+	native.segment_id = -1;
+	EXPECT(segment->backend->create(&native, 4096, 0600, &map, &(struct duoshm_failure){0}), 0);
+	return 0;
+}
+
 static void an_entry_is_lent_no_rights(void)
 {
 	struct duoshm__bells *bells;
@@ -365,6 +378,11 @@ static void an_entry_is_lent_no_rights(void)
 	OK(segment->backend->remove(&segment->entry.native, 0, &why));
 	remove_thief(true);
 	remove_thief(false);
+	EXPECT(harness_wait(harness_fork(squat, NULL)), 0);
+	segment->entry.native.segment_id = -1;
+	remove_thief(true);
+	remove_thief(false);
+	OK(segment->backend->remove(&segment->entry.native, 0, &why));
 	OK(segment->backend->bells_open(&segment->entry.native, 1, &bells, &why));
 	segment->backend->bells_close(bells);
 	OK(duoshm_segment_remove(segment));
