@@ -133,6 +133,7 @@ static void what_is_absent_is_not_found(void)
 	EXPECT_PART(why.cause, native.text);
 	EXPECT(backend->stat(&native, &status, &why), DUOSHM_ERR_NOT_FOUND);
 	EXPECT(backend->bells_open(&native, 1, &bells, &why), DUOSHM_ERR_NOT_FOUND);
+	CHECK(backend->bells_uid(&native, 1) < 0);
 	EXPECT(backend->remove(&native, 1, &why), 0);
 }
 
@@ -173,12 +174,14 @@ static void an_id_alone_is_a_name_too(void)
 
 static void stat_tells_what_the_kernel_knows(void)
 {
-	struct object object = make_object_mode("stat", SIZE, 0, 0640);
+	struct object object = make_object_mode("stat", SIZE, 1, 0640);
 	struct duoshm__native_stat status;
+	int64_t bells = the_backend()->bells_uid(&object.native, 1);
 
 	OK(the_backend()->stat(&object.native, &status, &why));
 	CHECK(status.size >= SIZE);
 	EXPECT(status.uid, geteuid());
+	EXPECT(bells == DUOSHM__UID_UNTOLD ? (int64_t)geteuid() : bells, geteuid());
 	EXPECT(status.mode, 0640);
 	EXPECT(status.creator_pid, is_sysv() ? getpid() : -1);
 	EXPECT(status.attached, is_sysv() ? 1 : -1);
