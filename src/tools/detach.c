@@ -396,23 +396,48 @@ static int is_elsewhere(const char *name, const struct duoshm *ctx)
 	return 0;
 }
 
-/* Of an object of which nothing but its name is known. */
-static struct duoshm_stat unknown(const char *name)
-{
-	struct duoshm_stat object = DUOSHM_STAT_INIT;
+struct search {
+	const char *name; /* without family */
+	struct duoshm_stat *found;
+};
 
-	object.state = DUOSHM_UNKNOWN;
-	object.id = object.bells_id = object.kernel_attached = object.value = object.readers = -1;
-	snprintf(object.name, sizeof object.name, "%s", name);
-	return object;
+static int is_searched(const struct duoshm_stat *object, void *arg)
+{
+	struct search *search = arg;
+
+	if (strcmp(object->name, search->name) != 0)
+		return 0;
+	*search->found = *object;
+	return 1;
+}
+
+/*
+ * As duoshm_stat; but an entry that is damaged, or whose object is gone, can still be taken away,
+ * and only the list has it.
+ */
+static int look_up(struct duoshm *ctx, const char *name, struct duoshm_stat *out)
+{
+	const char *colon = strchr(name, ':');
+	struct search search = {colon ? colon + 1 : name, out};
+	int code = duoshm_stat(ctx, name, out);
+	int result;
+
+	if (code != DUOSHM_ERR_NOT_FOUND && code != DUOSHM_ERR_CORRUPT)
+		return code;
+	result = duoshm_list(ctx, 0, is_searched, &search);
+	return result == 0 ? code : result;
 }
 
 /* `code`: NOT_FOUND, or OTHER_BACKEND, whose words say where it is. */
 static void not_found(const char *name, int code)
 {
-	struct duoshm_stat none = unknown(name);
+	struct duoshm_stat none = DUOSHM_STAT_INIT;
 
-	if (code == DUOSHM_ERR_OTHER_BACKEND)
+	none.state = DUOSHM_UNKNOWN;
+	none.id = none.bells_id = none.kernel_attached = none.value = none.readers = -1;
+	snprintf(none.name, sizeof none.name, "%s", name);
+	/* With more than one family, the other one was asked too. */
+	if (code == DUOSHM_ERR_OTHER_BACKEND && detach.n_families == 1)
 		tool_failed(name, code);
 	else
 		tool_error("%s: no such object", name);
@@ -431,18 +456,11 @@ static void do_named(const char *name)
 
 		if (is_elsewhere(name, detach.family[i]))
 			continue;
-		code = duoshm_stat(detach.family[i], name, &object);
+		code = look_up(detach.family[i], name, &object);
 		if (code == DUOSHM_ERR_NOT_FOUND || code == DUOSHM_ERR_OTHER_BACKEND)
 			continue;
 		found = 1;
-		if (code == DUOSHM_ERR_CORRUPT) { /* its entry: it can still be taken away */
-			const char *colon = strchr(name, ':');
-
-			object = unknown(colon ? colon + 1 : name);
-			snprintf(object.backend, sizeof object.backend, "%s",
-				duoshm_backend(detach.family[i]));
-			snprintf(object.why, sizeof object.why, "its registry entry is damaged");
-		} else if (code < 0) {
+		if (code < 0) {
 			failed(tool_failed(name, code));
 			if (code == DUOSHM_ERR_NAME || code == DUOSHM_ERR_NO_BACKEND)
 				return;

@@ -105,6 +105,22 @@ native_command() {
 	nothing_left
 }
 
+# By name, too, with and without its family.
+entry_without_object() {
+	[ "$(uname)" = Linux ] && can_look || return 0
+	for name in "$unique.dead" "$backend:$unique.dead"; do
+		orphan "$unique.dead" || return
+		sh -c "$("$top_builddir/detach" --list --noheadings -o COMMAND)" > /dev/null 2>&1
+		expect 0 detach --list --noheadings "$name"
+		has "$out" "^$unique\.dead "
+		expect 0 detach -n "$name"
+		has "$out" "^removed $backend .*$unique\.dead: an entry without object"
+		nothing_left
+		expect 3 detach -n "$name"
+		says "^detach: $name: no such object\$"
+	done
+}
+
 names() {
 	start_device "$unique.lives" || return
 	lives=$device_pid
@@ -210,7 +226,7 @@ damaged_entry() {
 	! can_look || ! in_kernel "$object" || fault "the system still has $object"
 }
 
-each_backend lists orphans native_command names foreign damaged_entry
+each_backend lists orphans native_command entry_without_object names foreign damaged_entry
 
 begin 'both families'
 # shellcheck disable=SC2086
@@ -228,6 +244,8 @@ if [ $# -ge 2 ]; then
 	[ "$(wc -l < "$out")" -eq 1 ] || fault "-b $1 is not kept to: $(cat "$out")"
 	expect 0 detach "$2:$unique.same"
 	[ "$(wc -l < "$out")" -eq 1 ] || fault "not the one that was named: $(cat "$out")"
+	expect 3 detach -b "$2" "$unique.same"
+	says "$1"
 	expect 0 detach "$unique.same"
 	has "$out" "^removed $1 "
 fi
