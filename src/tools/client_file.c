@@ -26,6 +26,8 @@
 
 #include "tools/json.h"
 
+#define LINKS_MAX 40 /* to a name: as many as Linux follows */
+
 struct writer;
 
 struct client_file {
@@ -347,20 +349,58 @@ static mode_t mode_of_new(const struct stat *before)
 	return before ? before->st_mode & 0777 : 0666 & ~mask;
 }
 
-/*
- * The file that the name leads to through all links, or NULL. What is not there yet is made for a
- * moment: a link that leads nowhere is followed by the system only then.
- */
-static char *resolve(int there)
+/* Where a link leads, seen from where `path` is seen from; NULL: it is no link. */
+static char *target_of(const char *path)
 {
-	int fd = there ? -1 : open(client.output, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	char *path = there || fd >= 0 ? realpath(client.output, NULL) : NULL;
+	const char *slash = strrchr(path, '/');
+	size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+	char target[4096];
+	ssize_t length = readlink(path, target, sizeof target - 1);
+	char *result;
 
-	if (fd >= 0) {
-		close(fd);
-		unlink(path ? path : client.output);
+	if (length < 0)
+		return NULL;
+	target[length] = '\0';
+	if (*target == '/')
+		folder = 0;
+	result = tool_allocate(folder + (size_t)length + 1, 1);
+	memcpy(result, path, folder);
+	memcpy(result + folder, target, (size_t)length + 1);
+	return result;
+}
+
+/*
+ * The name that is still missing at the end of all links. Nothing is made to find it: what somebody
+ * else makes there meanwhile could be taken for it, and removed.
+ */
+static char *resolve_missing(void)
+{
+	char *path = tool_copy(client.output);
+	char *target;
+
+	for (int links = 0; (target = target_of(path)); links++) {
+		free(path);
+		path = target;
+		if (links == LINKS_MAX) { /* it has become a circle meanwhile */
+			free(path);
+			errno = ELOOP;
+			return NULL;
+		}
 	}
 	return path;
+}
+
+/*
+ * The file that the name leads to through all links, or NULL. `error`: why there is none yet. Only
+ * where it is just missing has the system followed all links: it refuses those of strangers in a
+ * folder that everybody may write.
+ */
+static char *resolve(int error)
+{
+	if (error == ENOENT)
+		return resolve_missing();
+	errno = error;
+	return error ? NULL : realpath(client.output, NULL);
 }
 
 /*
@@ -370,6 +410,7 @@ static int open_place(struct client_file *file)
 {
 	struct stat before;
 	int there = stat(client.output, &before) == 0;
+	int error = there ? 0 : errno;
 	char *temporary;
 	size_t size;
 	int fd;
@@ -379,7 +420,7 @@ static int open_place(struct client_file *file)
 	if (there && !S_ISREG(before.st_mode))
 		return open(client.output, O_WRONLY | O_CLOEXEC);
 	/* A link stays, and what it points to is replaced. */
-	file->path = resolve(there);
+	file->path = resolve(error);
 	if (!file->path || (there && access(file->path, W_OK) < 0))
 		return -1;
 	size = strlen(file->path) + sizeof ".part-XXXXXX";

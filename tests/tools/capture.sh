@@ -319,6 +319,19 @@ places() {
 	expect 0 client -n "$unique.$backend" capture -o link.csv
 	[ -L link.csv ] || fault 'the dangling link is gone'
 	grep -q '^1,2' target.csv || fault 'the dangling link was not followed'
+	# So is one of several links, each seen from its own folder; and a circle is none.
+	rm -f target.csv
+	mkdir -p links
+	ln -s ../link.csv links/first.csv
+	expect 0 client -n "$unique.$backend" capture -o links/first.csv
+	for link in links/first.csv link.csv; do
+		[ -L "$link" ] || fault "$link of the chain is gone"
+	done
+	grep -q '^1,2' target.csv || fault 'the chain of links was not followed'
+	ln -s circle.csv links/circle.csv
+	expect 1 client -n "$unique.$backend" capture -o links/circle.csv
+	says '^client: links/circle.csv: Too many levels|^client: links/circle.csv: Symbolic link loop'
+	rm -rf links
 	for place in /dev/stdout /dev/fd/7; do
 		[ -e "${place%/*}" ] || continue
 		echo before > appended
