@@ -24,8 +24,11 @@
 #include <editline/readline.h>
 #endif
 
-#define DEPTH     8        /* of scripts that source scripts */
-#define TYPING_NS 20000000 /* between two looks at the clients while there is a prompt */
+#define DEPTH        8        /* of scripts that source scripts */
+#define TYPING_NS    20000000 /* between two looks at the clients while there is a prompt */
+#define LINE_LONGEST (DUOSHM_REPLY_SIZE - 1)
+/* One character more, by which do_line() tells a line that is too long, and the terminator. */
+#define LINE_SIZE (LINE_LONGEST + 2)
 
 static struct {
 	FILE *file;
@@ -33,6 +36,7 @@ static struct {
 	int line;
 } scripts[DEPTH];
 static int depth;
+static int from_pipe; /* the scripts were sourced through the pipe */
 static int64_t resume_at;
 
 static struct duoshm__server *prompted; /* NULL: no prompt */
@@ -66,12 +70,19 @@ static char *after_word(char *line, const char *word)
 static int do_line(struct duoshm__server *server, char *line)
 {
 	char reply[DUOSHM_REPLY_SIZE];
+	size_t length = strcspn(line, "\r\n");
 	char *rest;
 	int code;
 
+	line[length] = '\0';
 	line += strspn(line, " \t");
-	line[strcspn(line, "\r\n")] = '\0';
-	if (!*line || *line == '#')
+	if (*line == '#')
+		return TOOL_DONE;
+	if (length > LINE_LONGEST) {
+		tool_error("the line is longer than %d characters", LINE_LONGEST);
+		return TOOL_USAGE;
+	}
+	if (!*line)
 		return TOOL_DONE;
 	rest = after_word(line, "sleep");
 	if (rest)
@@ -86,6 +97,20 @@ static int do_line(struct duoshm__server *server, char *line)
 	}
 	tool_show_reply(tool_plain_name(duoshm__server_name(server)), line, reply, 1);
 	return tool_output_failed() ? TOOL_FAILED : TOOL_DONE;
+}
+
+/* Of a line that does not fit, the rest is dropped. 0: no more lines, or an error. */
+static int read_line(FILE *file, char line[LINE_SIZE])
+{
+	int c = 0;
+
+	if (!fgets(line, LINE_SIZE, file))
+		return 0;
+	if (strlen(line) > LINE_LONGEST && !strchr(line, '\n')) {
+		while (c != '\n' && c != EOF)
+			c = getc(file);
+	}
+	return 1;
 }
 
 /* ---- scripts ---- */
@@ -116,23 +141,23 @@ int input_script(const char *path)
 	return TOOL_DONE;
 }
 
-/* Of an error: where it was. At a prompt the device goes on. */
+/* Of an error: where it was. At a prompt, and where a pipe asked for it, the device goes on. */
 static int abandon(int at, int status)
 {
 	tool_error("%s:%d: the script ends here", scripts[at].path, scripts[at].line);
 	leave_scripts();
-	return prompted ? TOOL_DONE : status;
+	return prompted || from_pipe ? TOOL_DONE : status;
 }
 
 int input_run(struct duoshm__server *server, int64_t now)
 {
-	char line[DUOSHM_REPLY_SIZE];
+	char line[LINE_SIZE];
 
 	while (depth > 0 && now >= resume_at && !duoshm__server_over(server)) {
 		int at = depth - 1;
 		int status;
 
-		if (!fgets(line, sizeof line, scripts[at].file)) {
+		if (!read_line(scripts[at].file, line)) {
 			if (ferror(scripts[at].file)) { /* a directory, for instance */
 				tool_error("%s: %s", scripts[at].path, strerror(errno));
 				return abandon(at, TOOL_FAILED);
@@ -200,9 +225,9 @@ static void show_prompt(void)
 
 static void read_typing(void)
 {
-	char line[DUOSHM_REPLY_SIZE];
+	char line[LINE_SIZE];
 
-	typed(fgets(line, sizeof line, stdin));
+	typed(read_line(stdin, line) ? line : NULL);
 	if (!duoshm__server_over(prompted))
 		show_prompt();
 }
@@ -213,17 +238,22 @@ static void read_typing(void)
 /* Byte by byte, so that nothing lies in a buffer where poll does not see it. */
 static void read_pipe(void)
 {
-	static char line[DUOSHM_REPLY_SIZE];
+	static char line[LINE_SIZE];
 	static size_t length;
 	struct duoshm__server *server = piped;
 	ssize_t n = read(STDIN_FILENO, line + length, 1);
 
-	if (n == 1 && line[length] != '\n' && ++length < sizeof line - 1)
+	if (n == 1 && line[length] != '\n') {
+		if (length <= LINE_LONGEST) /* the rest is dropped */
+			length++;
 		return;
+	}
 	if (n <= 0)
 		piped = NULL;
 	line[length] = '\0';
 	length = 0;
+	/* No script is open here, and only this line can open the next ones. */
+	from_pipe = 1;
 	do_line(server, line);
 }
 

@@ -108,6 +108,43 @@ piped_commands() {
 	nothing_left
 }
 
+# An error in a script that the pipe asked for is told like any other, also after the pipe's end.
+piped_scripts() {
+	name=$unique.sourced
+	printf 'sleep 20ms\nnonsense\nset PERIOD=9s\n' > "$scratch/inner"
+	printf 'source %s\n' "$scratch/inner" > "$scratch/outer"
+	printf 'source %s\nget PERIOD\nexit\n' "$scratch/outer" > "$scratch/ask"
+	"$top_builddir/device" -q -n "$name" --duration=20s < "$scratch/ask" > "$out" 2> "$err" || fault "status $?"
+	says 'unknown command "nonsense"' && says 'inner:2: the script ends here'
+	has "$out" '^PERIOD 2 s$' && has "$out" '^bye$'
+	printf 'source %s' "$scratch/inner" > "$scratch/ask"
+	"$top_builddir/device" -q -n "$name" --duration=500ms < "$scratch/ask" > "$out" 2> "$err" || fault "at the end: status $?"
+	says 'inner:2: the script ends here'
+	expect 2 device -q -n "$name" --script="$scratch/outer"
+	nothing_left
+}
+
+# Nothing of a line that is too long is done; a comment may be of any length.
+long_lines() {
+	name=$unique.long
+	{
+		printf 'get PERIOD%501s\n' ''
+		printf '#%900s set PERIOD=9s\n' ''
+		printf 'get PERIOD%502s\n' ''
+		printf '%511s set PERIOD=9s\n' ''
+		printf '%2000s set PERIOD=9s\n' ''
+		printf 'get PERIOD\nexit\n'
+	} > "$scratch/long"
+	"$top_builddir/device" -q -n "$name" --duration=20s < "$scratch/long" > "$out" 2> "$err" || fault "status $?"
+	[ "$(grep -c '^device: the line is longer than 511 characters$' "$err")" -eq 3 ] || fault "not three: $(cat "$err")"
+	[ "$(grep -c '^PERIOD 2 s$' "$out")" -eq 2 ] || fault "not two answers: $(cat "$out")"
+	hasnt "$out" 'PERIOD 9'
+	expect 2 device -q -n "$name" --script="$scratch/long"
+	says 'longer than 511 characters' && says 'long:3: the script ends here'
+	has "$out" '^PERIOD 2 s$'
+	nothing_left
+}
+
 description_file() {
 	"$top_builddir/device" -V | grep -q inih || return 0
 	name=$unique.plant
@@ -237,7 +274,7 @@ prompt() {
 }
 
 each_backend first_line second_of_the_name ends remains_are_replaced writes_and_commands json_lines script_file piped_commands \
-	description_file replay_of_csv followers_of_a_killed_device prompt
+	piped_scripts long_lines description_file replay_of_csv followers_of_a_killed_device prompt
 begin 'wrong input'
 wrong_input
 closed_output
