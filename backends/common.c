@@ -151,6 +151,7 @@ void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__
 		backend->detach(&map, &ignored);
 	}
 	facts->works = result == 0;
+	facts->full = result == DUOSHM_ERR_LIMIT || result == DUOSHM_ERR_NO_SPACE;
 	facts->abilities = result == 0 ? abilities : 0;
 	facts->reason[0] = '\0';
 	/* Without better words the cause begins with the call. */

@@ -187,6 +187,7 @@ struct duoshm_facts {
 	char backend[8];
 	int built; /* built in */
 	int works; /* a segment and a bell were really created, attached, touched and removed */
+	int full;  /* it does not work now, for want of room or because a limit is reached */
 	char reason[256]; /* why it does not work */
 	char bell[32];    /* the call that a sleeper sleeps in: "semtimedop" */
 	unsigned abilities;
@@ -299,7 +300,7 @@ int duoshm_segment_close(struct duoshm_segment *segment);
 
 /*
  * Bells: kernel semaphores used as door bells. A ring wakes one sleeper, or is kept for the next;
- * rings may be lost or doubled by a crash, so who waits looks at the shared memory after each
+ * rings may be lost or doubled by a crash, so a waiter looks at the shared memory after each
  * return, and at least every 100 ms. Not with READ_ONLY (READ_ONLY error), nor on POSIX where a
  * program of another word size made the bells (UNSUPPORTED; queue, lock and semaphore poll then).
  */

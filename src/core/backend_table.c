@@ -91,14 +91,17 @@ int duoshm__backend_named(const char *name, const struct duoshm__backend **out)
 	return duoshm__set_cure("name one of: %s auto", names);
 }
 
-/* Both families' answers are kept: relaxed, for two threads that try at once find the same. */
+/*
+ * One that is full works, and says so where it is used: where an object goes must not depend on the
+ * moment. The answers are kept: relaxed, for two threads that try at once find the same.
+ */
 static bool backend_works(unsigned index, struct duoshm_facts *facts)
 {
 	int known = atomic_load_explicit(&works[index], memory_order_relaxed);
 
 	if (known <= 0) {
 		duoshm__backend_at(index)->probe(facts);
-		known = facts->works ? 1 : -1;
+		known = facts->works || facts->full ? 1 : -1;
 		atomic_store_explicit(&works[index], known, memory_order_relaxed);
 	}
 	return known > 0;

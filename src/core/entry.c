@@ -53,7 +53,7 @@ static int fail_open(const char *name, const char *path, int error)
 	duoshm__fail_call(0, error, "open(\"%s\")", path);
 	struct stat file;
 	if (error == EACCES && lstat(path, &file) == 0)
-		return duoshm__set_cause("\"%s\" belongs to user %lu, and is not open to this one",
+		return duoshm__set_cause("\"%s\" belongs to user %lu; this user may not open it",
 			name, (unsigned long)file.st_uid);
 	return duoshm_failure()->code;
 }

@@ -246,7 +246,7 @@ static int settle(struct making *m)
 	if (result == DUOSHM_ERR_NOT_FOUND)
 		return 0;
 	if (result == DUOSHM_ERR_CORRUPT)
-		duoshm__set_cure("remove the damaged entry: " DUOSHM_DETACH " -n %s:%s",
+		duoshm__set_cure("remove the damaged entry: " DUOSHM_DETACH " --force %s:%s",
 			m->backend->name, m->name.text);
 	if (result < 0)
 		return result;

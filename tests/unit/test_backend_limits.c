@@ -313,14 +313,17 @@ static void the_longest_file_is_told(void)
 static const struct trial {
 	const char *shm_options, *limit, *value; /* the limit is System V's */
 	bool works;
-	const char *reason[2]; /* of POSIX, of System V */
+	bool full[2];          /* POSIX, System V */
+	const char *reason[2]; /* the same */
 } trials[] =
 	{
-		{"size=1m", "", "", true, {"", ""}},
-		{"size=1m,ro", "shmmni", "0", false, {"/dev/shm, is read-only", "shmmni is 0"}},
-		{"size=1m,nr_inodes=1", "shmmni", "0", false,
+		{"size=1m", "", "", true, {false, false}, {"", ""}},
+		{"size=1m,ro", "shmmni", "0", false, {false, true},
+			{"/dev/shm, is read-only", "shmmni is 0"}},
+		{"size=1m,nr_inodes=1", "shmmni", "0", false, {true, true},
 			{"shm_open(\"/duoshm.probe.", "shmmni is 0"}},
-		{"size=1m,nr_inodes=2", "sem", "60 60 10 0", false, {"sem_open(", "semget("}},
+		{"size=1m,nr_inodes=2", "sem", "60 60 10 0", false, {true, true},
+			{"sem_open(", "semget("}},
 },
   *trial;
 
@@ -331,6 +334,7 @@ static void probe_in(void)
 	own_world(trial->shm_options, is_sysv() ? trial->limit : "", trial->value);
 	OK(the_backend()->probe(&facts));
 	EXPECT(facts.works, trial->works);
+	EXPECT(facts.full, trial->full[is_sysv()]);
 	CHECK((facts.abilities != 0) == trial->works && facts.n_limits > 0);
 	EXPECT_PART(facts.reason, trial->reason[is_sysv()]);
 	EXPECT(objects_in_this_world(), 0);
