@@ -58,6 +58,9 @@ static int take(struct capture *capture, struct duoshm_block *block)
 			"%s: samples were lost before number %" PRIu64, client.name, block->first);
 		return TOOL_FAILED;
 	}
+	if (!capture->frames && block->first && capture->format.total_frames)
+		tool_note(
+			"the replay has begun: the capture begins at frame %" PRIu64, block->first);
 	capture->next = block->first + block->frames;
 	if (capture->wanted && block->frames > capture->wanted - capture->frames)
 		block->frames = (unsigned)(capture->wanted - capture->frames);

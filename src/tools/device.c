@@ -71,9 +71,10 @@ static const struct tool_program program = {
 	"source FILE; through a pipe the same, without a prompt. It ends, and removes all it made, "
 	"at exit, ^D at\n"
 	"the prompt, SIGINT, SIGTERM, SIGHUP and the end of --duration.\n"
-	"Exit status: 0 done, 1 failed, 2 usage or description, 3 removed by others, 7 "
-	"permission;\n"
-	"of an error in a script 2 wrong, 3 no such register, 5 refused.\n"};
+	"Exit status: 0 done, 1 failed, 2 usage or description, 3 removed by others, 6 damaged "
+	"entry,\n"
+	"7 permission; of an error in a script 2 wrong command or value, 3 no such register, 5 "
+	"refused.\n"};
 
 static void take_operands(char **operand)
 {
