@@ -21,7 +21,8 @@ native() { object "$1" OBJECT; }
 in_kernel() {
 	case $1 in
 	/*) [ -e "/dev/shm$1" ] ;;
-	*) ipcs -m | grep -q -i "^$(echo "$1" | cut -d' ' -f1) " ;;
+	# By the id: the key follows the entry's inode, which another test may have by now.
+	*) ipcs -m | grep -q "^0x[0-9a-f]* *${1##* } " ;;
 	esac
 }
 can_look() { [ -d /dev/shm ] && command -v ipcs > /dev/null 2>&1; }

@@ -351,23 +351,25 @@ static void remove_thief(bool ready)
 	discard(ctx, "thief");
 }
 
-/* Another user's segment, under the name that ours had. */
-static int squat(void *arg)
+/* Another user's segment, under the name that ours had, until it is told to go. */
+static int squat(void *helper)
 {
+	const struct duoshm__backend *backend = segment->backend;
 	struct duoshm__native native = segment->entry.native;
 	struct duoshm__map map;
 
-	(void)arg;
 	CHECK(setgid(65534) == 0 && setuid(65534) == 0);
-	native.segment_id = -1;
-	EXPECT(segment->backend->create(&native, 4096, 0600, &map, &(struct duoshm_failure){0}), 0);
-	return 0;
+	EXPECT(backend->create(&native, 4096, 0600, &map, &(struct duoshm_failure){0}), 0);
+	int result = helper_stays(helper);
+	EXPECT(backend->remove(&native, 0, &(struct duoshm_failure){0}), 0);
+	return result;
 }
 
 static void an_entry_is_lent_no_rights(void)
 {
 	struct duoshm__bells *bells;
 	struct duoshm_failure why;
+	struct helper helper;
 
 	if (geteuid() != 0)
 		HARNESS_SKIP("only root has rights to lend");
@@ -378,11 +380,11 @@ static void an_entry_is_lent_no_rights(void)
 	OK(segment->backend->remove(&segment->entry.native, 0, &why));
 	remove_thief(true);
 	remove_thief(false);
-	EXPECT(harness_wait(harness_fork(squat, NULL)), 0);
 	segment->entry.native.segment_id = -1;
+	start_helper(&helper, squat, "thief", 0);
 	remove_thief(true);
 	remove_thief(false);
-	OK(segment->backend->remove(&segment->entry.native, 0, &why));
+	finish_helper(&helper);
 	OK(segment->backend->bells_open(&segment->entry.native, 1, &bells, &why));
 	segment->backend->bells_close(bells);
 	OK(duoshm_segment_remove(segment));
