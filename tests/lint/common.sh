@@ -34,7 +34,8 @@ project_files() {
 		(cd "$top_srcdir" && find LICENSE NEWS README.md bootstrap configure.ac Makefile.am \
 			duoshm.pc.in .ci include backends src tests m4/duoshm_*.m4 -type f \
 			! -name '*.o' ! -name '*.lo' ! -name '*.la' ! -name '*.a' ! -name '*.log' \
-			! -name '*.trs' ! -name .dirstamp ! -path '*/.deps/*' ! -path '*/.libs/*')
+			! -name '*.trs' ! -name .dirstamp ! -path '*/.deps/*' ! -path '*/.libs/*' \
+			-exec grep -l -I . {} +) # text alone: programs lie there, too, once they are built
 	fi
 }
 
