@@ -35,7 +35,10 @@ project_files() {
 			duoshm.pc.in .ci include backends src tests m4/duoshm_*.m4 -type f \
 			! -name '*.o' ! -name '*.lo' ! -name '*.la' ! -name '*.a' ! -name '*.log' \
 			! -name '*.trs' ! -name .dirstamp ! -path '*/.deps/*' ! -path '*/.libs/*' \
-			-exec grep -l -I . {} +) # text alone: programs lie there, too, once they are built
+			-exec grep -l -I . {} + | while read -r file; do
+			# Text alone; a program lies beside its source, and may be a script of libtool's.
+			[ -f "$file.c" ] || printf '%s\n' "$file"
+		done)
 	fi
 }
 
