@@ -14,7 +14,7 @@
  * The cases run in a child of a supervisor, which ends whatever they left running and removes their
  * objects and the scratch directory, however they end. DUOSHM_DIR is an empty registry of the
  * program's own; a last case that is added to each suite asserts that no entry is left in it. A
- * case that takes over two minutes fails.
+ * case that takes over two minutes fails, in the full tier over ten.
  *
  * CUnit's own assertions are for the case, not for a forked child; those below are for both.
  * Nobody sleeps to be right: gates order processes, harness_until waits for a condition.
@@ -58,6 +58,11 @@ void harness_around(void (*before)(void), void (*after)(void));
 const char *harness_backend(void);
 /* A figure by DUOSHM_TEST_TIER: small, normal (default) or full. */
 long harness_scale(long small, long normal, long full);
+/*
+ * Counts towards a guarantee (README.md): `figure` things (plural: "kills") were done, and after
+ * each of them it held. Told by the case, not by a child, after what it tells has been verified.
+ */
+void harness_proves(unsigned guarantee, long figure, const char *what);
 /* Says that the case cannot be tried here, and returns; in a child, ends it. */
 #define HARNESS_SKIP(...)                                                                          \
 	do {                                                                                       \

@@ -13,7 +13,7 @@
 
 #include <stdarg.h>
 
-enum { CASES_MAX = 400, BACKENDS_MAX = 8, CASE_SECONDS = 120, SLOW_FACTOR = 5 };
+enum { CASES_MAX = 400, BACKENDS_MAX = 8, CASE_SECONDS = 120, SLOW_FACTOR = 5, FULL_FACTOR = 5 };
 
 struct planned {
 	const char *name;
@@ -88,6 +88,15 @@ void harness_skip(const char *format, ...)
 	skips = true;
 }
 
+void harness_proves(unsigned guarantee, long figure, const char *what)
+{
+	const char *backend = current != NULL ? current->backend : NULL;
+
+	/* CUnit is amid a line. */
+	printf("\nPROVES %u %s %ld %s\n", guarantee, backend != NULL ? backend : "-", figure, what);
+	fflush(stdout);
+}
+
 static void say(const char *text)
 {
 	/* Nothing can be done about a closed standard error. */
@@ -114,7 +123,8 @@ static void run_case(void)
 {
 	current = &plan[next_case++];
 	skips = false;
-	alarm(CASE_SECONDS * (harness_instrumented() ? SLOW_FACTOR : 1));
+	alarm((unsigned)harness_scale(1, 1, FULL_FACTOR) * CASE_SECONDS *
+		(harness_instrumented() ? SLOW_FACTOR : 1));
 	if (before_case != NULL)
 		before_case();
 	current->run();
