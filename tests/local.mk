@@ -28,6 +28,7 @@ include tests/lint/local.mk
 include tests/install/local.mk
 include tests/cross/local.mk
 include tests/profiles/local.mk
+include tests/mutants/local.mk
 
 # What is run. All but the last in any order and in parallel; the last one looks for what the others
 # left behind.
@@ -65,7 +66,13 @@ AM_TESTS_ENVIRONMENT = \
 	export CC NM CFLAGS TEST_CFLAGS; \
 	export top_builddir top_srcdir DUOSHM_TEST_TIER DUOSHM_TEST_PREFIX DUOSHM_TEST_BACKENDS;
 
-EXTRA_DIST += $(tool_tests) $(sh_tests) $(check_scripts) tests/lint/nothing_left.sh
+EXTRA_DIST += $(tool_tests) $(sh_tests) $(check_scripts) tests/lint/nothing_left.sh tests/report.sh
+
+# What was proven, once all has run.
+check-local: check-TESTS
+	@$(SHELL) $(srcdir)/tests/report.sh $(TEST_LOGS)
+clean-local:
+	-rm -rf profiles mutants
 
 # The same tests at length, and those written in C under valgrind.
 check-full:

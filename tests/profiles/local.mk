@@ -13,6 +13,4 @@ check-profiles: all
 	CFLAGS='$(CFLAGS)' DUOSHM_TEST_BACKENDS='$(DUOSHM_BACKENDS)' \
 	$(SHELL) $(srcdir)/tests/profiles/run $(PROFILES); \
 	status=$$?; test $$status -eq 77 || exit $$status
-clean-local:
-	-rm -rf profiles
 .PHONY: check-profiles
