@@ -491,7 +491,10 @@ struct duoshm_stat {
 };
 #define DUOSHM_STAT_INIT DUOSHM_SIZED(struct duoshm_stat, struct_size)
 
-/* Any kind. The same fields on both families. NOT_FOUND, OTHER_BACKEND, ... as open. */
+/*
+ * Any kind. The same fields on both families. NOT_FOUND, OTHER_BACKEND, ... as open. A struct_size
+ * that ends before `attached` saves the look at every process that counts them.
+ */
 int duoshm_stat(struct duoshm *ctx, const char *name, struct duoshm_stat *out);
 /*
  * Takes the name away at once; who has it attached keeps the memory until detach, sleepers get

@@ -301,8 +301,9 @@ static void inspect_unreadable(
 int duoshm_stat(struct duoshm *ctx, const char *text, struct duoshm_stat *out)
 {
 	size_t room = duoshm__sized_room(out, offsetof(struct duoshm_stat, id));
+	bool counts = room > offsetof(struct duoshm_stat, attached);
 	struct duoshm_segment outside = DUOSHM__OUTSIDE(ctx, NULL);
-	struct census census;
+	struct census census = {0};
 	struct duoshm__name name;
 	struct duoshm_stat found;
 	int result = duoshm__context_check(ctx);
@@ -314,11 +315,11 @@ int duoshm_stat(struct duoshm *ctx, const char *text, struct duoshm_stat *out)
 		result = duoshm__name_parse(text, &name);
 	if (result == 0)
 		result = duoshm__context_find(ctx, &name, &outside.backend, &outside.entry);
-	if (result == 0)
+	if (result == 0 && counts)
 		result = census_take(ctx, &census);
 	if (result < 0)
 		return result;
-	bool exists = inspect(&outside, &census, &found);
+	bool exists = inspect(&outside, counts ? &census : NULL, &found);
 	census_free(&census);
 	if (!exists) {
 		duoshm__fail(DUOSHM_ERR_NOT_FOUND, "\"%s\" is %s (%s)", found.name, found.why,

@@ -235,7 +235,7 @@ static int read_status(const struct duoshm_device *device, struct duoshm__status
 int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *out)
 {
 	struct duoshm_device_info info = DUOSHM_DEVICE_INFO_INIT;
-	struct duoshm_stat st = DUOSHM_STAT_INIT;
+	struct duoshm_stat st = DUOSHM__STAT_BRIEF;
 	struct duoshm__plain_row row[DUOSHM__EXTRA_ROWS];
 	struct duoshm__status status;
 	int err, alive;

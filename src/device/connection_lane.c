@@ -56,7 +56,7 @@ static void close_lane(struct duoshm_device *device)
 /* The device leaves alone the lane of a user who may not write to it: so that is told here. */
 static int check_users(struct duoshm_device *device, const struct duoshm_stat *theirs)
 {
-	struct duoshm_stat ours = DUOSHM_STAT_INIT;
+	struct duoshm_stat ours = DUOSHM__STAT_BRIEF;
 	const char *trouble;
 	int err = duoshm_stat(device->ctx, device->lane_name, &ours);
 
@@ -88,7 +88,7 @@ static uint32_t make_tag(const struct duoshm_device *device)
 static int make_lane(struct duoshm_device *device)
 {
 	struct duoshm_create options = DUOSHM_CREATE_INIT;
-	struct duoshm_stat theirs = DUOSHM_STAT_INIT;
+	struct duoshm_stat theirs = DUOSHM__STAT_BRIEF;
 	int err;
 
 	if (device->lane)

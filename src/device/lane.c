@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCAN_NS 100000000 /* between scans; longer where a scan takes more than a twentieth of it */
+/* Between scans; longer where a scan takes more than a twentieth of it. */
+#define SCAN_NS       100000000
+#define TAKEN_AT_ONCE 16 /* lanes by a scan */
 
 /* ---- finding ---- */
 
@@ -49,7 +51,7 @@ static void close_lane(struct duoshm__lane *lane)
  */
 static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 {
-	struct duoshm_stat st = DUOSHM_STAT_INIT;
+	struct duoshm_stat st = DUOSHM__STAT_BRIEF;
 	struct duoshm__lane_header head;
 	int err = duoshm_segment_open(lanes->ctx, lane->name, 0, 0, &lane->segment);
 
@@ -76,33 +78,37 @@ static int open_lane(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 }
 
 /*
- * A lane that cannot be opened now is tried again; one that is refused or makes no sense keeps a
- * slot, cut off.
+ * 1: it has its slot. 0: it cannot be opened now, and is tried again; one that is refused or makes
+ * no sense keeps a slot, cut off.
  */
-static void take_up(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
+static int take_up(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 {
-	struct duoshm__lane *grown;
 	int err = open_lane(lanes, lane);
 
+	lane->fresh = 0;
 	if (err)
 		close_lane(lane);
-	if (err && err != DUOSHM_ERR_CORRUPT && err != DUOSHM_ERR_INCOMPATIBLE &&
-		err != DUOSHM_ERR_REFUSED)
+	return !err || err == DUOSHM_ERR_CORRUPT || err == DUOSHM_ERR_INCOMPATIBLE ||
+	       err == DUOSHM_ERR_REFUSED;
+}
+
+/* No memory: the next scan finds it again. */
+static void note_fresh(struct duoshm__lanes *lanes, const struct duoshm_stat *object)
+{
+	struct duoshm__lane fresh = {.generation = object->generation, .seen = 1, .fresh = 1};
+	struct duoshm__lane *grown = realloc(lanes->lane, (lanes->count + 1) * sizeof *grown);
+
+	if (!grown)
 		return;
-	grown = realloc(lanes->lane, (lanes->count + 1) * sizeof *grown);
-	if (!grown) {
-		close_lane(lane);
-		return;
-	}
+	snprintf(fresh.name, sizeof fresh.name, "%s:%s", object->backend, object->name);
 	lanes->lane = grown;
-	grown[lanes->count++] = *lane;
+	grown[lanes->count++] = fresh;
 }
 
 /* Remains of dead clients are removed, and are not seen. */
 static int look_at(const struct duoshm_stat *object, void *arg)
 {
 	struct duoshm__lanes *lanes = arg;
-	struct duoshm__lane fresh = {.generation = object->generation, .seen = 1};
 
 	if (!is_ours(lanes, object))
 		return 0;
@@ -117,28 +123,60 @@ static int look_at(const struct duoshm_stat *object, void *arg)
 			lane->seen = 1;
 		return 0;
 	}
-	snprintf(fresh.name, sizeof fresh.name, "%s:%s", object->backend, object->name);
-	take_up(lanes, &fresh);
+	note_fresh(lanes, object);
 	return 0;
+}
+
+static void close_unseen(struct duoshm__lanes *lanes)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < lanes->count; i++)
+		if (lanes->lane[i].seen)
+			lanes->lane[kept++] = lanes->lane[i];
+		else
+			close_lane(&lanes->lane[i]);
+	lanes->count = kept;
+}
+
+/* 1: there are more than are taken up at once. */
+static int take_up_fresh(struct duoshm__lanes *lanes)
+{
+	unsigned kept = 0, taken = 0;
+	int more = 0;
+
+	for (unsigned i = 0; i < lanes->count; i++) {
+		struct duoshm__lane *lane = &lanes->lane[i];
+
+		if (lane->fresh) {
+			more |= taken == TAKEN_AT_ONCE;
+			if (more || !take_up(lanes, lane))
+				continue;
+			taken++;
+		}
+		lanes->lane[kept++] = *lane;
+	}
+	lanes->count = kept;
+	return more;
 }
 
 void duoshm__lanes_scan(struct duoshm__lanes *lanes, int64_t now)
 {
 	int64_t began = duoshm__now(), took;
-	unsigned kept = 0;
-	int unknown; /* the registry cannot be read now */
+	int more;
 
 	for (unsigned i = 0; i < lanes->count; i++)
 		lanes->lane[i].seen = 0;
-	unknown = duoshm_list(lanes->ctx, 0, look_at, lanes) < 0;
-	for (unsigned i = 0; i < lanes->count; i++)
-		if (lanes->lane[i].seen || unknown)
-			lanes->lane[kept++] = lanes->lane[i];
-		else
-			close_lane(&lanes->lane[i]);
-	lanes->count = kept;
+	if (duoshm_list(lanes->ctx, 0, look_at, lanes) < 0) /* the registry cannot be read now */
+		for (unsigned i = 0; i < lanes->count; i++)
+			lanes->lane[i].seen = 1;
+	/* First: where a process may attach but few objects, the new ones wait for their place. */
+	close_unseen(lanes);
+	more = take_up_fresh(lanes);
 	took = duoshm__now() - began;
 	lanes->next_scan = now + (20 * took > SCAN_NS ? 20 * took : SCAN_NS);
+	if (more)
+		lanes->next_scan = now;
 }
 
 unsigned duoshm__lanes_served(const struct duoshm__lanes *lanes)

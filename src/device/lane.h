@@ -20,6 +20,7 @@ struct duoshm__lane {
 	int owed;                /* the block at hand is not in its queue yet */
 	int ending;              /* nor is the end of its capture */
 	int seen;                /* by the scan that is going on */
+	int fresh;               /* found by it, and not taken up yet */
 };
 
 struct duoshm__lanes {
@@ -32,7 +33,10 @@ struct duoshm__lanes {
 	int64_t next_scan;
 };
 
-/* Takes up new lanes, gives up those that are gone, removes those of the dead. */
+/*
+ * Gives up lanes that are gone, takes up new ones, removes those of the dead. A crowd of new ones
+ * takes several scans: the samples do not wait for it.
+ */
 void duoshm__lanes_scan(struct duoshm__lanes *lanes, int64_t now);
 /* How many are served. */
 unsigned duoshm__lanes_served(const struct duoshm__lanes *lanes);

@@ -42,6 +42,12 @@ int duoshm__lane_attach(struct duoshm_segment *lane, enum duoshm_role role,
 	struct duoshm_queue *queue[DUOSHM__LANE_QUEUES]);
 /* Those that are attached. */
 void duoshm__lane_detach(struct duoshm_queue *queue[DUOSHM__LANE_QUEUES]);
+/* What is asked of a lane does not take the count of those who have it attached. */
+#define DUOSHM__STAT_BRIEF                                                                         \
+	(struct duoshm_stat)                                                                       \
+	{                                                                                          \
+		.struct_size = offsetof(struct duoshm_stat, attached)                              \
+	}
 /*
  * May the user that made `by` write to `object`? Told by owner, group and mode of the registry's
  * entries, which the kernel keeps: nothing that a user can write down counts.

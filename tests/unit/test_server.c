@@ -617,6 +617,24 @@ static void bad_lanes_are_cut_off(void)
 	end();
 }
 
+/* The samples do not wait for them. */
+static void a_crowd_of_lanes_is_taken_up_bit_by_bit(void)
+{
+	begin("counter", "10Hz");
+	for (unsigned i = 0; i < 40; i++)
+		bad_lane(i, 64, NOTHING, 0);
+	step(10 * SECOND);
+	CHECK(server->lanes.count > 0 && server->lanes.count < 40);
+	for (int i = 0; i < 3; i++)
+		step(MS);
+	EXPECT(server->lanes.count, 40);
+	for (unsigned i = 0; i < 40; i++)
+		EXPECT(duoshm_remove(ctx, lane_name(i)), 0);
+	step(10 * SECOND);
+	EXPECT(server->lanes.count, 0);
+	end();
+}
+
 /* ---- other users ---- */
 
 #define NOBODY 65534
@@ -827,6 +845,7 @@ static const struct harness_case cases[] = {
 	{"commands are acknowledged", commands_are_acknowledged},
 	{"lanes of the dead are removed", lanes_of_the_dead_are_removed},
 	{"bad lanes are cut off", bad_lanes_are_cut_off},
+	{"a crowd of lanes is taken up bit by bit", a_crowd_of_lanes_is_taken_up_bit_by_bit},
 	{"commands and captures take write permission", commands_take_write_permission},
 	{"lanes of strangers are left alone", lanes_of_strangers_are_left_alone},
 	{"removal from outside is noticed", removal_from_outside_is_noticed},
