@@ -339,7 +339,9 @@ int duoshm__endpoint_failed(const struct duoshm__endpoint *e, int code, const ch
 	switch (code) {
 	case DUOSHM_ERR_TIMEOUT: return duoshm__fail(code, "%s", timeout);
 	case DUOSHM_ERR_PEER_DEAD: return duoshm__fail(code, "the %s died", role_names[peer]);
-	case DUOSHM_ERR_REMOVED: return duoshm__fail(code, "the %s was removed", e->type->name);
+	case DUOSHM_ERR_REMOVED:
+		return duoshm__fail(code, "the %s \"%s\" was removed",
+			duoshm_kind_name(e->segment->entry.kind), e->segment->entry.name);
 	case DUOSHM_ERR_CORRUPT: return duoshm__fail(code, "the ring does not make sense");
 	case DUOSHM_ERR_END: return duoshm__fail(code, "the producer finished");
 	default: return code; /* recorded where it arose */
