@@ -13,7 +13,7 @@ for file in $(project_files); do
 	[ -f "$path" ] || continue
 	count=$((count + 1))
 	case $file in
-	LICENSE | NEWS | *.md | .gitignore | .clang-format | tests/*.csv | tests/*.ini | tests/*.txt) ;;
+	LICENSE | NEWS | *.md | .gitignore | .clang-format | *.patch | tests/*.csv | tests/*.ini | tests/*.txt) ;;
 	*)
 		head -n 3 "$path" | grep -q 'SPDX-License-Identifier: MIT' ||
 			fault "$file" 'has no SPDX line at its head'
