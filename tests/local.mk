@@ -20,6 +20,7 @@ check_scripts =
 test_libs = libduoshm-harness.la libduoshm-core.la $(CUNIT_LIBS)
 
 include tests/harness/local.mk
+include tests/instrument/local.mk
 include tests/unit/local.mk
 include tests/conformance/local.mk
 include tests/process/local.mk

@@ -4,6 +4,8 @@
  * word is loaded once into a local, the local is checked, and the local is used. Every access has
  * an explicit memory order in its name; the caller's comment says which two accesses it orders. No
  * system call here.
+ *
+ * A test build looks in at each access: before each write, and at each value that was read.
  */
 #ifndef DUOSHM_CORE_WORD_H
 #define DUOSHM_CORE_WORD_H
@@ -24,41 +26,58 @@ _Static_assert(sizeof(struct duoshm__word64) == 8, "a shared word has the size o
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "32-bit atomics must be lock-free");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must be lock-free");
 
+#ifndef DUOSHM__WRITES
+#define DUOSHM__WRITES(word)            ((void)0)
+#define DUOSHM__READ(bits, word, value) (value)
+#endif
+
 #define DUOSHM__WORD(bits)                                                                         \
 	static inline uint##bits##_t duoshm__load##bits(const struct duoshm__word##bits *w)        \
 	{                                                                                          \
-		return atomic_load_explicit(&w->value, memory_order_relaxed);                      \
+		return DUOSHM__READ(                                                               \
+			bits, w, atomic_load_explicit(&w->value, memory_order_relaxed));           \
 	}                                                                                          \
 	static inline uint##bits##_t duoshm__load##bits##_acquire(                                 \
 		const struct duoshm__word##bits *w)                                                \
 	{                                                                                          \
-		return atomic_load_explicit(&w->value, memory_order_acquire);                      \
+		return DUOSHM__READ(                                                               \
+			bits, w, atomic_load_explicit(&w->value, memory_order_acquire));           \
 	}                                                                                          \
 	static inline void duoshm__store##bits(struct duoshm__word##bits *w, uint##bits##_t v)     \
 	{                                                                                          \
+		DUOSHM__WRITES(w);                                                                 \
 		atomic_store_explicit(&w->value, v, memory_order_relaxed);                         \
 	}                                                                                          \
 	static inline void duoshm__store##bits##_release(                                          \
 		struct duoshm__word##bits *w, uint##bits##_t v)                                    \
 	{                                                                                          \
+		DUOSHM__WRITES(w);                                                                 \
 		atomic_store_explicit(&w->value, v, memory_order_release);                         \
 	}                                                                                          \
 	/* acquires on success and on failure, releases on success; *expected as in C11 */         \
 	static inline bool duoshm__cas##bits(                                                      \
 		struct duoshm__word##bits *w, uint##bits##_t *expected, uint##bits##_t desired)    \
 	{                                                                                          \
-		return atomic_compare_exchange_strong_explicit(                                    \
-			&w->value, expected, desired, memory_order_acq_rel, memory_order_acquire); \
+		DUOSHM__WRITES(w);                                                                 \
+		if (atomic_compare_exchange_strong_explicit(&w->value, expected, desired,          \
+			    memory_order_acq_rel, memory_order_acquire))                           \
+			return true;                                                               \
+		*expected = DUOSHM__READ(bits, w, *expected);                                      \
+		return false;                                                                      \
 	}                                                                                          \
 	static inline uint##bits##_t duoshm__exchange##bits(                                       \
 		struct duoshm__word##bits *w, uint##bits##_t v)                                    \
 	{                                                                                          \
-		return atomic_exchange_explicit(&w->value, v, memory_order_acq_rel);               \
+		DUOSHM__WRITES(w);                                                                 \
+		return DUOSHM__READ(                                                               \
+			bits, w, atomic_exchange_explicit(&w->value, v, memory_order_acq_rel));    \
 	}                                                                                          \
 	static inline uint##bits##_t duoshm__or##bits(                                             \
 		struct duoshm__word##bits *w, uint##bits##_t v)                                    \
 	{                                                                                          \
-		return atomic_fetch_or_explicit(&w->value, v, memory_order_acq_rel);               \
+		DUOSHM__WRITES(w);                                                                 \
+		return DUOSHM__READ(                                                               \
+			bits, w, atomic_fetch_or_explicit(&w->value, v, memory_order_acq_rel));    \
 	}
 
 DUOSHM__WORD(32)

@@ -131,6 +131,9 @@ pid_t harness_spawn(int out, const char *path, ...);
  * -1000.
  */
 int harness_wait(pid_t pid);
+/* The same, but HARNESS_STOPPED once it stands still. */
+int harness_wait_stopped(pid_t pid);
+#define HARNESS_STOPPED (-1001)
 /* "BUILD/path": a program of the build tree; kept until the next call. */
 const char *harness_program(const char *path);
 /*
