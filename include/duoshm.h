@@ -409,7 +409,10 @@ int duoshm_queue_reserve(
 int duoshm_queue_stage(struct duoshm_queue *queue, size_t length);
 /* Ends the reservation; publishes it and all that was staged before. */
 int duoshm_queue_commit(struct duoshm_queue *queue, size_t length);
-/* The next message in place: its length, `*message` valid until release. END. */
+/*
+ * The next message in place: its length, `*message` valid until release. END. Not released by a
+ * consumer that dies, it is the first of its successor's: so may be seen twice.
+ */
 ssize_t duoshm_queue_peek(struct duoshm_queue *queue, const void **message, int64_t timeout_ns);
 int duoshm_queue_release(struct duoshm_queue *queue);
 /*
