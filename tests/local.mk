@@ -24,6 +24,7 @@ include tests/instrument/local.mk
 include tests/unit/local.mk
 include tests/conformance/local.mk
 include tests/process/local.mk
+include tests/stress/local.mk
 include tests/tools/local.mk
 include tests/lint/local.mk
 include tests/install/local.mk

@@ -162,14 +162,17 @@ bool harness_in_child(void (*fn)(void))
 	return harness_in_children(1, fn);
 }
 
-void harness_kill(pid_t pid)
+int harness_kill(pid_t pid)
 {
+	int status = 0;
+
 	if (pid <= 0)
-		return;
+		return -1000;
 	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	note(pid, 0);
+	return result_of(status);
 }
 
 void harness_end_children(void)

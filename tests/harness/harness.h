@@ -63,6 +63,8 @@ long harness_scale(long small, long normal, long full);
  * each of them it held. Told by the case, not by a child, after what it tells has been verified.
  */
 void harness_proves(unsigned guarantee, long figure, const char *what);
+/* A case that takes long on purpose got on: its time limit begins anew. */
+void harness_goes_on(void);
 /* Says that the case cannot be tried here, and returns; in a child, ends it. */
 #define HARNESS_SKIP(...)                                                                          \
 	do {                                                                                       \
@@ -143,8 +145,8 @@ const char *harness_program(const char *path);
 bool harness_in_child(void (*fn)(void));
 /* In `n` children at once, 64 at most. */
 bool harness_in_children(unsigned n, void (*fn)(void));
-/* SIGKILL and wait. */
-void harness_kill(pid_t pid);
+/* SIGKILL and wait: -SIGKILL, or what had ended it before, as harness_wait tells it. */
+int harness_kill(pid_t pid);
 /* SIGSTOP, and wait until it stands still. */
 void harness_stop(pid_t pid);
 void harness_continue(pid_t pid);

@@ -119,12 +119,17 @@ void harness_around(void (*before)(void), void (*after)(void))
 	after_case = after;
 }
 
+void harness_goes_on(void)
+{
+	alarm((unsigned)harness_scale(1, 1, FULL_FACTOR) * CASE_SECONDS *
+		(harness_instrumented() ? SLOW_FACTOR : 1));
+}
+
 static void run_case(void)
 {
 	current = &plan[next_case++];
 	skips = false;
-	alarm((unsigned)harness_scale(1, 1, FULL_FACTOR) * CASE_SECONDS *
-		(harness_instrumented() ? SLOW_FACTOR : 1));
+	harness_goes_on();
 	if (before_case != NULL)
 		before_case();
 	current->run();

@@ -5,7 +5,6 @@ c_tests += \
 	tests/process/calls \
 	tests/process/namespaces \
 	tests/process/peers \
-	tests/process/test_killed \
-	tests/process/test_queue_storm
+	tests/process/test_killed
 test_helpers += tests/process/peer
 tests_process_peer_LDADD = libduoshm-core.la
