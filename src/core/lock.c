@@ -21,6 +21,7 @@
 
 #define BELL        0
 #define SPIN_TURNS  200
+#define LATE_TURNS  100 /* after the deadline, while the word changes all the time */
 #define HANDLES_MAX (1u << DUOSHM__LOCK_HANDLE_BITS)
 #define SLEEPERS    DUOSHM__LOCK_SLEEPERS
 #define DEAD        DUOSHM__LOCK_DEAD
@@ -277,6 +278,7 @@ static bool spin(struct duoshm_lock *lock)
 static int acquire_slowly(struct duoshm_lock *lock, int64_t timeout_ns)
 {
 	int64_t deadline = duoshm__deadline(timeout_ns);
+	unsigned late = 0;
 	bool slept = false;
 
 	if (timeout_ns > 0 && (duoshm__load64(&lock->shared->word) & OWNER) != lock->self &&
@@ -285,6 +287,9 @@ static int acquire_slowly(struct duoshm_lock *lock, int64_t timeout_ns)
 	for (;;) {
 		int result = look(lock, deadline, slept);
 
+		/* A hostile process could see to it that the word is never the one looked at. */
+		if (result == AGAIN && duoshm__remaining(deadline, 1) == 0 && ++late > LATE_TURNS)
+			return fail_timeout(lock, duoshm__load64(&lock->shared->word));
 		if (result == AGAIN)
 			continue;
 		if (result != SLEEP)
