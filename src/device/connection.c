@@ -258,7 +258,8 @@ int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *
 	info.pid = device->head.pid;
 	info.running = status.running != 0;
 	info.started_ns = device->head.started_ns;
-	info.heartbeat_age_ns = duoshm__now() - status.heartbeat_ns;
+	/* By unsigned numbers: what the device says may be no time at all. */
+	info.heartbeat_age_ns = (int64_t)((uint64_t)duoshm__now() - (uint64_t)status.heartbeat_ns);
 	info.heartbeat_period_ns = device->head.heartbeat_period_ns;
 	info.rate_hz = status.rate_hz;
 	info.channels = device->head.format.channels;
@@ -406,13 +407,13 @@ int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct 
 	int64_t deadline = duoshm__deadline(timeout_ns);
 	struct duoshm_block block;
 	uint64_t lost = 0; /* in messages; what is told is in frames */
-	int silent = 0;
+	struct duoshm_failure silent = {0};
 
 	if (!device->stream)
 		return duoshm__invalid("next: this connection does not follow");
 	for (;;) {
 		ssize_t n = duoshm_broadcast_next(device->stream, device->block, device->block_size,
-			&lost, silent ? 0 : duoshm__remaining(deadline, DUOSHM__SLICE_NS));
+			&lost, silent.code ? 0 : duoshm__remaining(deadline, DUOSHM__SLICE_NS));
 
 		if (n >= 0) {
 			int result;
@@ -436,10 +437,11 @@ int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct 
 		}
 		if (n != DUOSHM_ERR_TIMEOUT)
 			return duoshm_device_check(device) < 0 ? duoshm_failure()->code : (int)n;
-		if (silent) /* and after the second look still nothing */
-			return silent;
-		silent = why_silent(device);
-		if (!silent && duoshm__remaining(deadline, DUOSHM__SLICE_NS) == 0)
+		if (silent.code) /* and after the second look still nothing */
+			return duoshm__fail_native(&silent);
+		if (why_silent(device) < 0)
+			silent = *duoshm_failure();
+		if (!silent.code && duoshm__remaining(deadline, DUOSHM__SLICE_NS) == 0)
 			return duoshm__fail(DUOSHM_ERR_TIMEOUT, "no sample came in time");
 	}
 }

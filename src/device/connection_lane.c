@@ -163,15 +163,16 @@ static int queue_error(struct duoshm_device *device, int err)
  * A wait of `left` for a queue of the lane has failed. 0: look again. A device that is gone (*gone)
  * may have committed something before: there is one more look, without waiting.
  */
-static int look_again(
-	struct duoshm_device *device, int err, int64_t left, int *gone, const char *awaited)
+static int look_again(struct duoshm_device *device, int err, int64_t left,
+	struct duoshm_failure *gone, const char *awaited)
 {
 	if (err != DUOSHM_ERR_TIMEOUT)
 		return queue_error(device, err);
-	if (*gone < 0)
-		return *gone;
-	*gone = duoshm_device_check(device);
-	if (*gone < 0 || left > 0)
+	if (gone->code)
+		return duoshm__fail_native(gone);
+	if (duoshm_device_check(device) < 0)
+		*gone = *duoshm_failure();
+	if (gone->code || left > 0)
 		return 0;
 	return duoshm__fail(DUOSHM_ERR_TIMEOUT, "the device %s has %s in time",
 		duoshm_segment_name(device->segment), awaited);
@@ -181,12 +182,12 @@ static int look_again(
 static int await_reply(struct duoshm_device *device, int64_t deadline, struct duoshm__reply *out)
 {
 	const ssize_t head = (ssize_t)offsetof(struct duoshm__reply, text);
-	int gone = 0;
+	struct duoshm_failure gone = {0};
 
 	for (;;) {
 		int64_t left = duoshm__remaining(deadline, DUOSHM__SLICE_NS);
 		ssize_t n = duoshm_queue_receive(
-			device->queue[DUOSHM__REPLIES], out, sizeof *out, gone ? 0 : left);
+			device->queue[DUOSHM__REPLIES], out, sizeof *out, gone.code ? 0 : left);
 		int err;
 
 		if (n >= head && out->serial == device->serial) {
@@ -297,7 +298,7 @@ int duoshm_device_capture_next(
 {
 	int64_t deadline = duoshm__deadline(timeout_ns);
 	struct duoshm_block block;
-	int gone = 0;
+	struct duoshm_failure gone = {0};
 
 	if (!device->captured.serial)
 		return duoshm__invalid("capture_next: this connection does not capture");
@@ -308,7 +309,8 @@ int duoshm_device_capture_next(
 		int result;
 
 		release_block(device);
-		n = duoshm_queue_peek(device->queue[DUOSHM__CAPTURE], &message, gone ? 0 : left);
+		n = duoshm_queue_peek(
+			device->queue[DUOSHM__CAPTURE], &message, gone.code ? 0 : left);
 		if (n < 0) {
 			result = look_again(device, (int)n, left, &gone, "sent no sample");
 		} else {

@@ -257,6 +257,7 @@ static void the_end_is_told(void)
 	server = NULL;
 	EXPECT(duoshm_device_check(device), DUOSHM_ERR_REMOVED);
 	EXPECT(duoshm_device_next(device, SECOND, &block), DUOSHM_ERR_REMOVED);
+	EXPECT_PART(duoshm_failure()->cause, "has ended");
 	EXPECT(duoshm_device_read(device, 0, &value), 0); /* its last values stay */
 	end();
 }
