@@ -9,6 +9,8 @@
 #include "core/object.h"
 #include "harness/fixture.h"
 
+#include <arpa/inet.h>
+
 #define SIZE 3000
 
 static struct duoshm *ctx;
@@ -88,6 +90,11 @@ static void damage_is_found(void)
 		header[damages[i].offset] ^= damages[i].flip;
 	}
 	EXPECT(try_open(0), 0);
+	/* By a machine of the other byte order. */
+	for (int i = 0; i < 8; i++)
+		header[i] = (uint8_t)(DUOSHM__MAGIC >> (htonl(1) == 1 ? 8 * i : 56 - 8 * i));
+	EXPECT(try_open(0), DUOSHM_ERR_INCOMPATIBLE);
+	harness_proves(22, sizeof damages / sizeof *damages, "wrong headers");
 	close_and_remove(segment);
 }
 
