@@ -22,6 +22,7 @@ test_libs = libduoshm-harness.la libduoshm-core.la $(CUNIT_LIBS)
 include tests/harness/local.mk
 include tests/instrument/local.mk
 include tests/unit/local.mk
+include tests/fuzz/local.mk
 include tests/conformance/local.mk
 include tests/process/local.mk
 include tests/stress/local.mk
@@ -74,11 +75,12 @@ EXTRA_DIST += $(tool_tests) $(sh_tests) $(check_scripts) tests/lint/nothing_left
 check-local: check-TESTS
 	@$(SHELL) $(srcdir)/tests/report.sh $(TEST_LOGS)
 clean-local:
-	-rm -rf profiles mutants
+	-rm -rf profiles mutants fuzz
 
 # The same tests at length, and those written in C under valgrind.
 check-full:
 	DUOSHM_TEST_TIER=full $(MAKE) $(AM_MAKEFLAGS) check
+	$(MAKE) $(AM_MAKEFLAGS) fuzz SECONDS_EACH=5
 check-valgrind:
 	DUOSHM_TEST_TIER=small $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)' \
 	LOG_COMPILER='valgrind --quiet --error-exitcode=1 --leak-check=full --trace-children=no'

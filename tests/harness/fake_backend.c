@@ -18,7 +18,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SLOTS = 512, ROOM = 8192 };
+/* The room of a slot begins with the page that nobody may touch, of whatever size. */
+enum { SLOTS = 512, ROOM = 393216, PAGE_MAX = 65536, LINE = 64 };
+
+#ifndef MAP_NORESERVE /* some systems have no such flag */
+#define MAP_NORESERVE 0
+#endif
 
 /* A place is never used twice: who is still attached to what was removed keeps it. */
 struct slot {
@@ -33,13 +38,14 @@ struct slot {
 
 /* Shared by the processes; one at a time changes the slots. */
 static struct world {
+	_Alignas(
+		4096) char memory[SLOTS + 1][ROOM]; /* first: a page, of whatever size, begins it */
 	unsigned calls, fail_at, kill_at;
 	int fail_code;
 	enum fake_moment kill_moment;
 	char failed[24];
 	unsigned used;
 	struct slot slots[SLOTS];
-	_Alignas(4096) char memory[SLOTS][ROOM];
 } * world;
 
 struct duoshm__bells {
@@ -53,10 +59,13 @@ static int attachments, open_bells;
 
 void fake_begin(void)
 {
-	world = mmap(
-		NULL, sizeof *world, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* Large, and hardly touched. */
+	world = mmap(NULL, sizeof *world, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (world == MAP_FAILED)
 		abort();
+	for (unsigned i = 0; i <= SLOTS; i++)
+		(void)mprotect(world->memory[i], (size_t)sysconf(_SC_PAGESIZE), PROT_NONE);
 	attachments = open_bells = 0;
 	duoshm__backend_replace(&fake_backend);
 }
@@ -149,7 +158,9 @@ static struct slot *find(const struct duoshm__native *native, bool set)
 
 static char *memory_of(const struct slot *slot)
 {
-	return world->memory[slot - world->slots];
+	size_t lines = (slot->size + LINE - 1) / LINE * LINE;
+
+	return &world->memory[slot - world->slots][ROOM - lines];
 }
 
 static int missing(
@@ -205,7 +216,7 @@ static int fake_create(struct duoshm__native *native, size_t size, unsigned mode
 {
 	if (enter("create", why) < 0)
 		return why->code;
-	if (size > ROOM)
+	if (size > ROOM - PAGE_MAX)
 		return fail(why, DUOSHM_ERR_LIMIT, "create");
 	struct slot *slot = add(native, false, "create", why);
 	if (slot == NULL)

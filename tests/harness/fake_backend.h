@@ -3,7 +3,8 @@
  * A family of kernel objects that is a table in shared, anonymous memory: the third backend, and
  * the one that does what it is told. It counts the native calls, fails the nth with a chosen error,
  * or kills the process at the nth; and it knows what is left. Processes forked after fake_begin
- * share it.
+ * share it. A segment lies between pages that nobody may touch, up to the line before the second:
+ * one line too far is a fault in any build.
  */
 #ifndef DUOSHM_TESTS_FAKE_BACKEND_H
 #define DUOSHM_TESTS_FAKE_BACKEND_H
