@@ -3,13 +3,17 @@
 c_tests += tests/stress/test_storms
 tests_stress_test_storms_SOURCES = \
 	tests/stress/device.c \
+	tests/stress/steps.c \
+	tests/stress/steps.h \
 	tests/stress/storm.c \
 	tests/stress/storm.h \
+	tests/stress/stress.c \
+	tests/stress/stress.h \
 	tests/stress/test_storms.c \
 	tests/stress/traffic.c \
 	tests/stress/words.c
 
-# Which ever comes first ends it: kills, or hours (empty: no limit). BACKEND: one family only. SEED
+# Whichever comes first ends it: kills, or hours (empty: no limit). BACKEND: one family only. SEED
 # repeats a run's random numbers.
 KILLS = 100000
 HOURS =

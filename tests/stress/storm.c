@@ -130,7 +130,7 @@ static const char *own_name(unsigned index)
 static struct duoshm_segment *make_own(struct life *life)
 {
 	struct duoshm_segment *own = NULL;
-	bool remains = get(&life->slot->owns) != 0;
+	bool remains = get(&life->slot->owns) > get(&life->slot->gone);
 	bool swept;
 	/* From here on it may be gone, should this life be short. */
 	put(&life->slot->owns, 0);
@@ -192,6 +192,7 @@ static void end_by_kill(struct conductor *c, unsigned index)
 			result);
 	EXPECT(result, -SIGKILL);
 	c->total->kills++;
+	c->total->kills_of[index]++;
 }
 
 static bool is_dead(unsigned index)
@@ -323,10 +324,12 @@ static void reclaim(struct conductor *c)
 	c->total->reclaimed += (uint64_t)(count > 0 ? count : 0);
 	for (unsigned i = 0; i < c->slots; i++) {
 		struct slot *slot = &ledger->slot[i];
-		if (is_dead(i) && get(&slot->owns) == get(&slot->lives))
+		uint64_t owns = get(&slot->owns);
+		if (is_dead(i) && owns == get(&slot->lives) && owns > get(&slot->gone))
 			CHECK(c->found[i]);
-		if (is_dead(i))
-			put(&slot->owns, 0);
+		/* A new one may be about to find it gone. */
+		if (c->found[i])
+			put(&slot->gone, is_dead(i) ? get(&slot->lives) : get(&slot->lives) - 1);
 	}
 }
 
@@ -504,6 +507,8 @@ void storm_run(const struct storm *storm, long kills, struct total *total)
 	reclaim(&c);
 	storm->discard(c.ctx);
 	end_context(c.ctx);
-	EXPECT(storm_left(), 0);
+	unsigned left = storm_left();
+	EXPECT(left, 0);
+	total->left += left;
 	(void)munmap(ledger, sizeof(*ledger));
 }

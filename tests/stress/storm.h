@@ -53,6 +53,7 @@ struct slot {
 	word dead;      /* lives up to this one are dead, or about to be */
 	word killed_ns; /* when the last was */
 	word leaving;   /* this life is asked to end by itself */
+	word gone;      /* what lives up to this one owned was reclaimed */
 	pid_t pid;
 	/* the process */
 	word progress; /* grows as it works */
@@ -156,7 +157,8 @@ uint64_t storm_random(uint64_t below);
  * to `total`.
  */
 struct total {
-	uint64_t kills, stops, reclaimed;
+	uint64_t kills, stops, reclaimed, left;
+	uint64_t kills_of[SLOTS_MAX];
 	uint64_t tally[TALLIES];
 };
 void storm_run(const struct storm *storm, long kills, struct total *total);
