@@ -14,6 +14,8 @@ libduoshm_harness_la_SOURCES = \
 	tests/harness/fixture.h \
 	tests/harness/harness.h \
 	tests/harness/internal.h \
+	tests/harness/message.c \
+	tests/harness/message.h \
 	tests/harness/run.c \
 	tests/harness/scratch.c
 libduoshm_harness_la_CPPFLAGS = $(AM_CPPFLAGS) -DHARNESS_BACKENDS='"$(DUOSHM_BACKENDS)"'

@@ -241,7 +241,7 @@ void instrument_here(void)
 	instrument_arm(planned, planned_nth);
 }
 
-static pid_t start(int (*fn)(void *arg), void *arg, enum instrument_deed deed, unsigned nth)
+pid_t instrument_start(int (*fn)(void *arg), void *arg, enum instrument_deed deed, unsigned nth)
 {
 	planned = deed;
 	planned_nth = nth;
@@ -250,7 +250,7 @@ static pid_t start(int (*fn)(void *arg), void *arg, enum instrument_deed deed, u
 
 bool instrument_kills(int (*fn)(void *arg), void *arg, unsigned nth)
 {
-	int status_of_child = harness_wait(start(fn, arg, INSTRUMENT_DIE, nth));
+	int status_of_child = harness_wait(instrument_start(fn, arg, INSTRUMENT_DIE, nth));
 
 	if (status_of_child == -SIGKILL)
 		return true;
@@ -260,7 +260,7 @@ bool instrument_kills(int (*fn)(void *arg), void *arg, unsigned nth)
 
 pid_t instrument_stops(int (*fn)(void *arg), void *arg, unsigned nth)
 {
-	pid_t pid = start(fn, arg, INSTRUMENT_STOP, nth);
+	pid_t pid = instrument_start(fn, arg, INSTRUMENT_STOP, nth);
 	int status_of_child = harness_wait_stopped(pid);
 
 	if (status_of_child == HARNESS_STOPPED)

@@ -60,5 +60,7 @@ bool instrument_kills(int (*fn)(void *arg), void *arg, unsigned nth);
 /* The same, but it stands still there until harness_continue; 0 instead of false. */
 pid_t instrument_stops(int (*fn)(void *arg), void *arg, unsigned nth);
 void instrument_here(void);
+/* A child with that before it, for what goes on beside; it is waited for by the case. */
+pid_t instrument_start(int (*fn)(void *arg), void *arg, enum instrument_deed deed, unsigned nth);
 
 #endif

@@ -5,6 +5,12 @@ c_tests += \
 	tests/process/calls \
 	tests/process/namespaces \
 	tests/process/peers \
-	tests/process/test_killed
+	tests/process/test_killed \
+	tests/process/test_points_queue
 test_helpers += tests/process/peer
 tests_process_peer_LDADD = libduoshm-core.la
+
+# Both sides live on through the deaths of the other one.
+plays = tests/process/plays.c tests/process/plays.h
+tests_process_test_points_queue_SOURCES = tests/process/test_points_queue.c $(plays)
+tests_process_test_points_queue_LDADD = $(instrument_libs)

@@ -10,6 +10,7 @@
 
 #include "core/word.h"
 #include "harness/fixture.h"
+#include "harness/message.h"
 
 enum { SLOTS_MAX = 24, CHANNELS_MAX = 4 };
 #define WITHOUT_END (UINT64_MAX / 2)
@@ -134,16 +135,6 @@ struct before before_call(const struct life *life);
 /* The call said PEER_DEAD: counts, and tells whether it can only be the peer's present life. */
 bool heard_of_death(struct life *life, const struct before *before);
 int64_t storm_now(void);
-
-/* ---- messages ---- */
-
-struct message {
-	uint64_t number, life, sum;
-	unsigned char body[600];
-};
-/* Its length follows from the number: at most `longest`. */
-size_t message_make(struct message *m, uint64_t number, uint64_t life, size_t longest);
-bool message_whole(const struct message *m, ssize_t length);
 
 /* ---- the conductor ---- */
 
