@@ -101,7 +101,9 @@ static int trial_bell(const struct duoshm__backend *backend, struct duoshm__nati
 		return result;
 	result = backend->ring(bells, 0, why);
 	if (result == 0)
-		result = backend->wait(bells, 0, TRIAL_WAIT_NS, why);
+		do
+			result = backend->wait(bells, 0, TRIAL_WAIT_NS, why);
+		while (result == DUOSHM_ERR_INTERRUPTED);
 	backend->bells_close(bells);
 	return result;
 }

@@ -75,25 +75,34 @@ static bool describe(int directory, const char *file, const struct place *place,
 	return true;
 }
 
+static int unreadable(const struct place *place, const char *call, struct duoshm_failure *why)
+{
+	duoshm__native_failure(
+		why, DUOSHM_ERR_UNSUPPORTED, errno, "%s(\"%s\")", call, place->directory);
+	return duoshm__native_cause(why, "%s, where shared memory is kept, cannot be read: %s",
+		place->directory, strerror(why->system_error));
+}
+
 static int walk(
 	const struct place *place, duoshm__native_fn *fn, void *arg, struct duoshm_failure *why)
 {
 	struct duoshm__native_item item;
-	struct dirent *entry;
 	int result = 0;
 	DIR *directory = opendir(place->directory);
 
-	if (directory == NULL) {
-		duoshm__native_failure(
-			why, DUOSHM_ERR_UNSUPPORTED, errno, "opendir(\"%s\")", place->directory);
-		return duoshm__native_cause(why,
-			"%s, where shared memory is kept, cannot be read: %s", place->directory,
-			strerror(why->system_error));
-	}
-	while (result == 0 && (entry = readdir(directory)) != NULL)
+	if (directory == NULL)
+		return unreadable(place, "opendir", why);
+	while (result == 0) {
+		errno = 0;
+		const struct dirent *entry = readdir(directory);
+		if (entry == NULL && errno != 0)
+			result = unreadable(place, "readdir", why);
+		if (entry == NULL)
+			break;
 		if (belongs(entry->d_name, place) &&
 			describe(dirfd(directory), entry->d_name, place, &item))
 			result = fn(&item, arg);
+	}
 	closedir(directory);
 	return result;
 }

@@ -115,8 +115,10 @@ static int open_all(const struct duoshm__native *native, unsigned n, int flags, 
 		fail_foreign(name, why);
 	else
 		duoshm__posix_fail_call(&semaphores, errno, name, "sem_open", ", 0", why);
+	/* Where the C library is out of memory, it has made the one that it could not open. */
 	if (flags != 0)
-		duoshm__posix_remove_bells(native, bells->n, &(struct duoshm_failure){0});
+		duoshm__posix_remove_bells(native, bells->n + (why->system_error != EEXIST),
+			&(struct duoshm_failure){0});
 	duoshm__posix_bells_close(bells);
 	return why->code;
 }
@@ -186,6 +188,8 @@ int duoshm__posix_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm
 
 #ifdef HAVE_SEM_CLOCKWAIT_NP
 
+#define WAIT_CALL "sem_clockwait_np"
+
 /* FreeBSD: the one that takes what is left, not a time of day. */
 static int take(sem_t *semaphore, int64_t timeout_ns)
 {
@@ -197,10 +201,12 @@ static int take(sem_t *semaphore, int64_t timeout_ns)
 #elif defined HAVE_SEM_CLOCKWAIT || defined HAVE_SEM_TIMEDWAIT
 
 #ifdef HAVE_SEM_CLOCKWAIT
+#define WAIT_CALL                 "sem_clockwait"
 #define WAIT_CLOCK                CLOCK_MONOTONIC
 #define wait_until(semaphore, at) sem_clockwait(semaphore, WAIT_CLOCK, at)
 #else
 /* A clock that is set back lengthens the wait on a system that keeps the absolute time. */
+#define WAIT_CALL                 "sem_timedwait"
 #define WAIT_CLOCK                CLOCK_REALTIME
 #define wait_until(semaphore, at) sem_timedwait(semaphore, at)
 #endif
@@ -216,6 +222,8 @@ static int take(sem_t *semaphore, int64_t timeout_ns)
 }
 
 #else
+
+#define WAIT_CALL "sem_trywait"
 
 static int attempt(void *semaphore)
 {
@@ -235,9 +243,9 @@ int duoshm__posix_wait(
 	int system_error;
 
 	if (bell >= bells->n)
-		return duoshm__no_such_bell(why, "sem_wait", bell, bells->n);
+		return duoshm__no_such_bell(why, WAIT_CALL, bell, bells->n);
 	system_error = take(bells->semaphore[bell], timeout_ns);
-	return system_error == 0 ? 0 : fail_operation(system_error, "sem_wait", bell, why);
+	return system_error == 0 ? 0 : fail_operation(system_error, WAIT_CALL, bell, why);
 }
 
 int duoshm__posix_remove_bells(

@@ -24,6 +24,8 @@ bool duoshm__sysv_number(const char *digits, int base, unsigned long long *out);
 bool duoshm__sysv_key(const struct duoshm__native *native, key_t *key);
 /* PERMISSION, UNAVAILABLE, LIMIT, EXISTS, NOT_FOUND or SYSTEM. */
 int duoshm__sysv_code(int system_error);
+/* An error that says so: of what was there, or of what never was. */
+bool duoshm__sysv_is_gone(int system_error);
 /* Segments and sets have name spaces of their own: which of the two, for the calls below. */
 struct duoshm__sysv_space {
 	const char *get_name, *one, *all; /* "shmget", "segment", "shared memory" */

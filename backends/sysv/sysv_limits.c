@@ -177,6 +177,7 @@ static bool exceeds(struct duoshm_failure *why, enum limit which, int64_t more)
 	used = all_used[which];
 	if (value < 0 || value == INT64_MAX || (used < 0 ? more <= value : more <= value - used))
 		return false;
+	why->code = DUOSHM_ERR_LIMIT;
 	if (used < 0)
 		duoshm__native_cause(why, "%s is %lld %s and %lld are asked for", source,
 			(long long)value, unit, (long long)more);
@@ -191,10 +192,14 @@ static bool exceeds(struct duoshm_failure *why, enum limit which, int64_t more)
 	return true;
 }
 
+static bool may_be_limit(const struct duoshm_failure *why)
+{
+	return why->code == DUOSHM_ERR_LIMIT || why->code == DUOSHM_ERR_NO_SPACE;
+}
+
 static int no_limit_found(struct duoshm_failure *why)
 {
 	if (why->system_error == ENOMEM) {
-		why->code = DUOSHM_ERR_NO_SPACE;
 		duoshm__native_cause(why, "the kernel has no memory for it");
 		return duoshm__native_cure(why, "free memory, or ask for less");
 	}
@@ -209,16 +214,16 @@ int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size)
 {
 	int64_t bytes = (uint64_t)size > INT64_MAX ? INT64_MAX : (int64_t)size;
 
-	if (why->code != DUOSHM_ERR_LIMIT || exceeds(why, SHMMAX, bytes) ||
-		exceeds(why, SHMMNI, 1) || exceeds(why, SHMALL, pages(bytes)))
+	if (!may_be_limit(why) || exceeds(why, SHMMAX, bytes) || exceeds(why, SHMMNI, 1) ||
+		exceeds(why, SHMALL, pages(bytes)))
 		return why->code;
 	return no_limit_found(why);
 }
 
 int duoshm__sysv_blame_set(struct duoshm_failure *why, size_t n)
 {
-	if (why->code != DUOSHM_ERR_LIMIT || exceeds(why, SEMMSL, (int64_t)n) ||
-		exceeds(why, SEMMNI, 1) || exceeds(why, SEMMNS, (int64_t)n))
+	if (!may_be_limit(why) || exceeds(why, SEMMSL, (int64_t)n) || exceeds(why, SEMMNI, 1) ||
+		exceeds(why, SEMMNS, (int64_t)n))
 		return why->code;
 	return no_limit_found(why);
 }
@@ -227,7 +232,7 @@ int duoshm__sysv_blame_attach(struct duoshm_failure *why)
 {
 	int64_t value = limit_value(SHMSEG);
 
-	if (why->code != DUOSHM_ERR_LIMIT)
+	if (!may_be_limit(why))
 		return why->code;
 	if (why->system_error != EMFILE || value < 0 || value == INT64_MAX)
 		return no_limit_found(why);

@@ -92,8 +92,8 @@ int duoshm__sysv_code(int system_error)
 	 */
 	case ENOSPC:
 	case EINVAL:
-	case EMFILE:
-	case ENOMEM: return DUOSHM_ERR_LIMIT;
+	case EMFILE: return DUOSHM_ERR_LIMIT;
+	case ENOMEM: return DUOSHM_ERR_NO_SPACE;
 	default: return DUOSHM_ERR_SYSTEM;
 	}
 }
@@ -112,6 +112,11 @@ int duoshm__sysv_find(const struct duoshm__sysv_space *space, const struct duosh
 	return -1;
 }
 
+bool duoshm__sysv_is_gone(int system_error)
+{
+	return system_error == EINVAL || system_error == EIDRM || system_error == ENOENT;
+}
+
 int duoshm__sysv_gone(const struct duoshm__sysv_space *space, int system_error,
 	const struct duoshm__native *native, struct duoshm_failure *why)
 {
@@ -123,10 +128,13 @@ int duoshm__sysv_gone(const struct duoshm__sysv_space *space, int system_error,
 int duoshm__sysv_fail_call(const struct duoshm__sysv_space *space, int system_error,
 	const struct duoshm__native *native, const char *call, int id, struct duoshm_failure *why)
 {
-	if (system_error == EINVAL || system_error == EIDRM || system_error == ENOENT)
-		return duoshm__sysv_gone(space, system_error, native, why);
-	return duoshm__native_failure(
-		why, duoshm__sysv_code(system_error), system_error, "%s(%d)", call, id);
+	if (!duoshm__sysv_is_gone(system_error))
+		return duoshm__native_failure(
+			why, duoshm__sysv_code(system_error), system_error, "%s(%d)", call, id);
+	duoshm__sysv_gone(space, system_error, native, why);
+	if (id >= 0) /* it was there a moment ago */
+		snprintf(why->call, sizeof why->call, "%s(%d)", call, id);
+	return why->code;
 }
 
 int duoshm__sysv_fail_create(const struct duoshm__sysv_space *space, int system_error,

@@ -58,19 +58,24 @@ static const struct duoshm__sysv_space sets = {
 	.blame = duoshm__sysv_blame_set,
 };
 
-/* All 0, and sem_otime set. */
-static int initialise(int id)
+/* All 0, and sem_otime set. 0, or an errno and the call that it is of. */
+static int initialise(int id, const char **call)
 {
 	unsigned short zeros[DUOSHM_BELLS_MAX] = {0};
 	union argument argument;
 	struct sembuf up_and_down[2];
 
 	argument.values = zeros;
+	*call = "semctl SETALL";
 	if (semctl(id, 0, SETALL, argument) < 0)
-		return -1;
+		return errno;
 	up_and_down[0] = operation(0, 1, IPC_NOWAIT);
 	up_and_down[1] = operation(0, -1, IPC_NOWAIT);
-	return semop(id, up_and_down, 2);
+	*call = "semop";
+	while (semop(id, up_and_down, 2) < 0)
+		if (errno != EINTR)
+			return errno;
+	return 0;
 }
 
 int duoshm__sysv_bells_create(struct duoshm__native *native, unsigned n, unsigned mode,
@@ -78,14 +83,17 @@ int duoshm__sysv_bells_create(struct duoshm__native *native, unsigned n, unsigne
 {
 	unsigned set_mode = duoshm__bell_mode(mode);
 	struct duoshm__bells *bells = malloc(sizeof *bells);
+	const char *call;
 	key_t key;
-	int id;
+	int id, result = 0;
 
 	if (bells == NULL)
 		return duoshm__native_failure(why, DUOSHM_ERR_NO_SPACE, ENOMEM, "malloc");
 	duoshm__sysv_key(native, &key);
 	id = semget(key, (int)n, IPC_CREAT | IPC_EXCL | (int)set_mode);
-	if (id >= 0 && initialise(id) == 0) {
+	if (id >= 0)
+		result = initialise(id, &call);
+	if (id >= 0 && result == 0) {
 		*bells = (struct duoshm__bells){.id = id, .n = n};
 		native->bells_id = id;
 		*out = bells;
@@ -94,8 +102,7 @@ int duoshm__sysv_bells_create(struct duoshm__native *native, unsigned n, unsigne
 	if (id < 0) {
 		duoshm__sysv_fail_create(&sets, errno, native, n, set_mode, why);
 	} else {
-		duoshm__native_failure(
-			why, duoshm__sysv_code(errno), errno, "semctl(%d, SETALL)", id);
+		duoshm__native_failure(why, duoshm__sysv_code(result), result, "%s(%d)", call, id);
 		semctl(id, 0, IPC_RMID);
 	}
 	free(bells);
@@ -154,10 +161,10 @@ static int outcome(int system_error)
 	}
 }
 
-static int fail_operation(int system_error, const struct duoshm__bells *bells, unsigned bell,
-	int change, struct duoshm_failure *why)
+static int fail_operation(int system_error, const char *call, const struct duoshm__bells *bells,
+	unsigned bell, int change, struct duoshm_failure *why)
 {
-	duoshm__native_failure(why, outcome(system_error), system_error, "semop(%d, {%u, %+d})",
+	duoshm__native_failure(why, outcome(system_error), system_error, "%s(%d, {%u, %+d})", call,
 		bells->id, bell, change);
 	if (why->code == DUOSHM_ERR_REMOVED)
 		duoshm__native_cause(why, "the set of semaphores %d was removed", bells->id);
@@ -175,12 +182,14 @@ int duoshm__sysv_ring(struct duoshm__bells *bells, unsigned bell, struct duoshm_
 		if (errno == ERANGE)
 			return 0;
 		if (errno != EINTR)
-			return fail_operation(errno, bells, bell, 1, why);
+			return fail_operation(errno, "semop", bells, bell, 1, why);
 	}
 	return 0;
 }
 
 #ifdef HAVE_SEMTIMEDOP
+
+#define WAIT_CALL "semtimedop"
 
 /* 0 or an errno, as the other one. */
 static int take(const struct duoshm__bells *bells, unsigned bell, int64_t timeout_ns)
@@ -192,6 +201,8 @@ static int take(const struct duoshm__bells *bells, unsigned bell, int64_t timeou
 }
 
 #else
+
+#define WAIT_CALL "semop"
 
 struct attempt {
 	int id;
@@ -220,14 +231,15 @@ int duoshm__sysv_wait(
 	int system_error;
 
 	if (bell >= bells->n)
-		return duoshm__no_such_bell(why, "semop", bell, bells->n);
+		return duoshm__no_such_bell(why, WAIT_CALL, bell, bells->n);
 	system_error = take(bells, bell, timeout_ns);
-	return system_error == 0 ? 0 : fail_operation(system_error, bells, bell, -1, why);
+	return system_error == 0 ? 0
+				 : fail_operation(system_error, WAIT_CALL, bells, bell, -1, why);
 }
 
 static int remove_set(int id, const struct duoshm__native *native, struct duoshm_failure *why)
 {
-	if (semctl(id, 0, IPC_RMID) == 0 || errno == EINVAL || errno == EIDRM)
+	if (semctl(id, 0, IPC_RMID) == 0 || duoshm__sysv_is_gone(errno))
 		return 0;
 	return duoshm__sysv_fail_call(&sets, errno, native, "semctl IPC_RMID", id, why);
 }
@@ -237,9 +249,11 @@ int duoshm__sysv_remove_bells(const struct duoshm__native *native, struct duoshm
 	int id = native->bells_id < 0 ? -1 : duoshm__sysv_find(&sets, native);
 
 	/* No id was recorded, or the key is another's by now: there is nothing of ours. */
-	if (id < 0 || id != native->bells_id)
+	if (native->bells_id < 0 || (id >= 0 && id != native->bells_id))
 		return 0;
-	return remove_set(id, native, why);
+	if (id < 0 && !duoshm__sysv_is_gone(errno))
+		return duoshm__sysv_fail_call(&sets, errno, native, "semget", -1, why);
+	return id < 0 ? 0 : remove_set(id, native, why);
 }
 
 /*
@@ -257,8 +271,13 @@ int duoshm__sysv_reap_bells(const struct duoshm__native *native, unsigned n, int
 	bool ours;
 
 	argument.status = &status;
-	if (id < 0 || n == 0 || semctl(id, 0, IPC_STAT, argument) < 0)
+	if (n == 0)
 		return 0;
+	if (id < 0 || semctl(id, 0, IPC_STAT, argument) < 0)
+		return errno == EACCES || duoshm__sysv_is_gone(errno)
+			       ? 0
+			       : duoshm__sysv_fail_call(
+					 &sets, errno, native, "semctl IPC_STAT", id, why);
 	ours = whose == DUOSHM__OURS || id == native->bells_id ||
 	       (whose == DUOSHM__ABSENT && status.sem_otime == 0);
 	if (!ours || status.sem_nsems != n || (int64_t)status.sem_perm.uid != maker)

@@ -127,9 +127,11 @@ int duoshm__sysv_remove_segment(const struct duoshm__native *native, struct duos
 	int id = native->segment_id < 0 ? -1 : duoshm__sysv_find(&segments, native);
 
 	/* No id was recorded, or the key is another's by now: there is nothing of ours. */
-	if (id < 0 || id != native->segment_id)
+	if (native->segment_id < 0 || (id >= 0 && id != native->segment_id))
 		return 0;
-	if (shmctl(id, IPC_RMID, NULL) == 0 || errno == EINVAL || errno == EIDRM)
+	if (id < 0 && !duoshm__sysv_is_gone(errno))
+		return duoshm__sysv_fail_call(&segments, errno, native, "shmget", -1, why);
+	if (id < 0 || shmctl(id, IPC_RMID, NULL) == 0 || duoshm__sysv_is_gone(errno))
 		return 0;
 	return duoshm__sysv_fail_call(&segments, errno, native, "shmctl IPC_RMID", id, why);
 }
@@ -152,8 +154,13 @@ int duoshm__sysv_judge_segment(struct duoshm__native *native, const struct duosh
 	struct shmid_ds status;
 	int result, id = duoshm__sysv_find(&segments, native);
 
-	if (id < 0 || shmctl(id, IPC_STAT, &status) < 0)
-		return errno == EACCES ? DUOSHM__OTHERS : DUOSHM__ABSENT;
+	if (id < 0 || shmctl(id, IPC_STAT, &status) < 0) {
+		if (errno == EACCES)
+			return DUOSHM__OTHERS;
+		return duoshm__sysv_is_gone(errno) ? (int)DUOSHM__ABSENT
+						   : duoshm__sysv_fail_call(&segments, errno,
+							     native, "shmctl IPC_STAT", id, why);
+	}
 	native->segment_id = id;
 	duoshm__sysv_fill_stat(&status, out);
 	result = map_segment(id, native, (size_t)status.shm_segsz, true, &map, why);
