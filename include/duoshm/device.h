@@ -110,6 +110,7 @@ struct duoshm_value {
  */
 int duoshm_device_connect(
 	struct duoshm *ctx, const char *name, int64_t timeout_ns, struct duoshm_device **out);
+/* In any case. The result is that of the removal of this client's lane, where it has one. */
 int duoshm_device_disconnect(struct duoshm_device *device);
 int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *out);
 /* 0 while the device lives; PEER_DEAD or REMOVED. Cheap. */

@@ -231,8 +231,11 @@ int duoshm__entry_lock(const struct duoshm__registry *registry, const char *name
 /* The lock may be lost: closefrom() by the program, or somebody removed the file. */
 static int check_held(const struct duoshm__entry_lock *lock)
 {
+	errno = 0;
 	if (lock->fd >= 0 && duoshm__file_is(lock->fd, lock->path))
 		return 0;
+	if (errno != 0 && errno != ENOENT && errno != EBADF)
+		return duoshm__fail_call(0, errno, "stat(\"%s\")", lock->path);
 	return duoshm__fail(DUOSHM_ERR_REMOVED,
 		"%s was removed from outside, or the program closed the library's descriptor",
 		lock->path);

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define FIRST_REAL 16384u /* bytes: a page of any system that we know */
@@ -66,11 +67,17 @@ static bool is_ours(const struct duoshm__lifeline *lifeline)
 
 /* ---- making the file ------------------------------------------------------------------------- */
 
-static int fail_write(const char *path)
+static int fail_write(const char *call, const char *path)
 {
-	duoshm__fail_call(0, errno, "pwrite(\"%s\")", path);
-	return duoshm__set_cure(
-		"make room in the registry directory, or choose another with --dir");
+	struct rlimit limit;
+
+	duoshm__fail_call(0, errno, "%s(\"%s\")", call, path);
+	if (duoshm_failure()->system_error != EFBIG || getrlimit(RLIMIT_FSIZE, &limit) != 0)
+		return duoshm__set_cure(
+			"make room in the registry directory, or choose another with --dir");
+	duoshm__set_cause("RLIMIT_FSIZE is %llu bytes and the lifeline %s takes %u",
+		(unsigned long long)limit.rlim_cur, path, DUOSHM__LIFE_FILE_SIZE);
+	return duoshm__set_cure("raise it: ulimit -f");
 }
 
 static int write_zeros(int fd, const char *path, uint32_t from, uint32_t to)
@@ -78,7 +85,7 @@ static int write_zeros(int fd, const char *path, uint32_t from, uint32_t to)
 	static const char zeros[FIRST_REAL];
 	for (; from < to; from += FIRST_REAL) {
 		if (duoshm__file_write(fd, zeros, sizeof zeros, (off_t)from) < 0)
-			return fail_write(path);
+			return fail_write("pwrite", path);
 	}
 	return 0;
 }
@@ -87,12 +94,14 @@ static int write_zeros(int fd, const char *path, uint32_t from, uint32_t to)
  * The rights: in a directory that other users may enter they must see who is alive, else nobody
  * must.
  */
-static int set_mode(int fd, const char *directory)
+static int set_mode(const struct duoshm__new_file *file, const char *directory)
 {
 	struct stat found;
 	if (lstat(directory, &found) != 0)
-		return -1;
-	return fchmod(fd, (found.st_mode & 077) != 0 ? 0644 : 0600);
+		return duoshm__fail_call(0, errno, "lstat(\"%s\")", directory);
+	if (fchmod(file->fd, (found.st_mode & 077) != 0 ? 0644 : 0600) != 0)
+		return duoshm__fail_call(0, errno, "fchmod(\"%s\")", file->path);
+	return 0;
 }
 
 static int fill_file(const struct duoshm__new_file *file, const char *directory)
@@ -104,11 +113,14 @@ static int fill_file(const struct duoshm__new_file *file, const char *directory)
 		.pid = self.pid,
 		.start = self.start,
 		.boot = self.boot};
-	if (set_mode(file->fd, directory) != 0 || ftruncate(file->fd, DUOSHM__LIFE_FILE_SIZE) != 0)
-		return fail_write(file->path);
-	int result = write_zeros(file->fd, file->path, 0, FIRST_REAL);
+	int result = set_mode(file, directory);
+	while (result == 0 && ftruncate(file->fd, DUOSHM__LIFE_FILE_SIZE) != 0)
+		if (errno != EINTR)
+			result = fail_write("ftruncate", file->path);
+	if (result == 0)
+		result = write_zeros(file->fd, file->path, 0, FIRST_REAL);
 	if (result == 0 && duoshm__file_write(file->fd, &head, sizeof head, 0) < 0)
-		result = fail_write(file->path);
+		result = fail_write("pwrite", file->path);
 	return result;
 }
 

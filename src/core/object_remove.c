@@ -222,8 +222,11 @@ int duoshm_remove(struct duoshm *ctx, const char *text)
 	return result;
 }
 
-/* Takes the lock of the entry that the object's name has, if it is the object's, or nobody's. */
-static void lock_own_entry(struct duoshm_segment *object)
+/*
+ * Takes the lock of the entry that the object's name has, if it is the object's, or nobody's. Or
+ * why that could not be tried: then the entry is left behind.
+ */
+static int lock_own_entry(struct duoshm_segment *object)
 {
 	struct duoshm_segment named = DUOSHM__OUTSIDE(object->ctx, object->backend);
 
@@ -236,6 +239,10 @@ static void lock_own_entry(struct duoshm_segment *object)
 		object->creation = named.creation;
 	else
 		duoshm__entry_unlock(&named.creation);
+	return object->creation.fd >= 0 || result == 0 || result == DUOSHM_ERR_NOT_FOUND ||
+			       result == DUOSHM_ERR_BUSY
+		       ? 0
+		       : result;
 }
 
 int duoshm_segment_remove(struct duoshm_segment *segment)
@@ -256,8 +263,11 @@ int duoshm_segment_remove(struct duoshm_segment *segment)
 	/* The lock of what is not published yet is held already; it is complete for the kernel. */
 	segment->entry.ready = true;
 	if (segment->creation.fd < 0)
-		lock_own_entry(segment);
-	result = duoshm__object_destroy(segment);
+		result = lock_own_entry(segment);
+	struct duoshm_failure kept = *duoshm_failure();
+	int destroyed = duoshm__object_destroy(segment);
 	duoshm__entry_unlock(&segment->creation);
-	return result;
+	if (destroyed < 0)
+		return destroyed;
+	return result < 0 ? duoshm__fail_native(&kept) : 0;
 }

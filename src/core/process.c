@@ -46,11 +46,13 @@ static _Atomic unsigned forks;      /* written by the at-fork handler, alone in 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_result;
 
+/* Where the system does not tell: a descriptor that is never closed would keep its lock. */
 static bool is_still(const struct kept *entry)
 {
 	struct stat now;
-	return fstat(entry->fd, &now) == 0 && now.st_dev == entry->device &&
-	       now.st_ino == entry->inode;
+	if (fstat(entry->fd, &now) != 0)
+		return errno != EBADF;
+	return now.st_dev == entry->device && now.st_ino == entry->inode;
 }
 
 static void before_fork(void)
@@ -178,9 +180,12 @@ int duoshm__fd_keep(int fd)
 	if (result != 0)
 		return result;
 	pthread_mutex_lock(&inner);
-	bool done = make_room() && keep(fd) == 0;
+	if (!make_room())
+		result = duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory to note a descriptor");
+	else if (keep(fd) != 0)
+		result = duoshm__fail_call(0, errno, "fstat(%d)", fd);
 	pthread_mutex_unlock(&inner);
-	return done ? 0 : duoshm__fail(DUOSHM_ERR_NO_SPACE, "no memory to note a descriptor");
+	return result;
 }
 
 int duoshm__fd_open(const char *path, int flags, unsigned mode)

@@ -271,9 +271,15 @@ int duoshm__registry_walk(const char *directory, duoshm__file_fn *fn, void *arg)
 	if (!dir)
 		return fail_errno("opendir", directory, errno);
 	int result = 0;
-	const struct dirent *file;
-	while (result == 0 && (file = readdir(dir)))
+	while (result == 0) {
+		errno = 0;
+		const struct dirent *file = readdir(dir);
+		if (!file && errno != 0)
+			result = fail_errno("readdir", directory, errno);
+		if (!file)
+			break;
 		result = fn(file->d_name, arg);
+	}
 	closedir(dir);
 	return result;
 }

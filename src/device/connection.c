@@ -182,9 +182,11 @@ int duoshm_device_connect(
 
 int duoshm_device_disconnect(struct duoshm_device *device)
 {
+	int err;
+
 	if (!device)
 		return 0;
-	duoshm__lane_leave(device);
+	err = duoshm__lane_leave(device);
 	if (device->stream)
 		duoshm_broadcast_close(device->stream);
 	duoshm_segment_close(device->segment);
@@ -192,7 +194,7 @@ int duoshm_device_disconnect(struct duoshm_device *device)
 	free(device->about);
 	free(device->rows);
 	free(device);
-	return 0;
+	return err;
 }
 
 int duoshm_device_check(struct duoshm_device *device)

@@ -48,6 +48,6 @@ struct duoshm_device {
 int duoshm__block_take(const struct duoshm_device *device, const void *message, size_t length,
 	struct duoshm__cursor *cursor, struct duoshm_block *out);
 /* Gives the lane up, if there is one. */
-void duoshm__lane_leave(struct duoshm_device *device);
+int duoshm__lane_leave(struct duoshm_device *device);
 
 #endif
