@@ -5,10 +5,16 @@ c_tests += \
 	tests/process/calls \
 	tests/process/namespaces \
 	tests/process/peers \
+	tests/process/test_faults \
 	tests/process/test_killed \
 	tests/process/test_points_queue
 test_helpers += tests/process/peer
 tests_process_peer_LDADD = libduoshm-core.la
+
+# These have the system's calls for their own.
+native = tests/harness/native.c tests/harness/native.h
+tests_process_test_faults_SOURCES = tests/process/test_faults.c $(native)
+tests_process_test_faults_LDADD = $(device_test_libs)
 
 # Both sides live on through the deaths of the other one.
 plays = tests/process/plays.c tests/process/plays.h

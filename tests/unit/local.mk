@@ -33,6 +33,3 @@ unit_tests += tests/unit/test_backend tests/unit/test_backend_limits
 backend_object = tests/unit/backend_object.c tests/unit/backend_object.h
 tests_unit_test_backend_SOURCES = tests/unit/test_backend.c $(backend_object)
 tests_unit_test_backend_limits_SOURCES = tests/unit/test_backend_limits.c $(backend_object)
-
-# The library over a backend that fails, kills and waits as it is told.
-unit_tests += tests/unit/test_native_failures
