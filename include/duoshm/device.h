@@ -10,7 +10,8 @@
  *
  * Results, time and ownership are as in <duoshm.h>. A connection is used by one thread at a time.
  * When the device dies or ends, calls that need it return DUOSHM_ERR_PEER_DEAD or
- * DUOSHM_ERR_REMOVED within a second.
+ * DUOSHM_ERR_REMOVED within a second; what was read last can still be read. duoshm_device_check
+ * then takes the connection over to the next device of the name.
  */
 #ifndef DUOSHM_DEVICE_H
 #define DUOSHM_DEVICE_H
@@ -113,7 +114,14 @@ int duoshm_device_connect(
 /* In any case. The result is that of the removal of this client's lane, where it has one. */
 int duoshm_device_disconnect(struct duoshm_device *device);
 int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *out);
-/* 0 while the device lives; PEER_DEAD or REMOVED. Cheap. */
+/*
+ * 0 while the device lives, and cheap then; PEER_DEAD or REMOVED while it is gone. DUOSHM_REPLACED,
+ * once: another one has come in its place, and the connection is with that one now. No other call
+ * changes that. The format, the registers and their indices are then to be asked for anew; who
+ * followed follows from here on; a capture does not go on (capture_next: INVALID), for its samples
+ * would not be of one recording. Also what connect gives, where what bears the name now is no
+ * device that this program can talk to.
+ */
 int duoshm_device_check(struct duoshm_device *device);
 
 /* ---- registers: reading takes no lock and no system call, and never sees half a value ---- */

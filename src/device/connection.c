@@ -169,6 +169,7 @@ int duoshm_device_connect(
 	if (!device)
 		return duoshm__no_memory("a connection");
 	device->ctx = ctx;
+	DUOSHM__SET(device->asked, name);
 	err = open_living(ctx, name, timeout_ns, &device->segment);
 	if (!err)
 		err = read_object(device);
@@ -197,7 +198,7 @@ int duoshm_device_disconnect(struct duoshm_device *device)
 	return err;
 }
 
-int duoshm_device_check(struct duoshm_device *device)
+int duoshm__device_look(struct duoshm_device *device)
 {
 	const char *name = duoshm_segment_name(device->segment);
 	int alive = duoshm_segment_owner_alive(device->segment);
@@ -209,6 +210,41 @@ int duoshm_device_check(struct duoshm_device *device)
 	if (duoshm_segment_removed(device->segment))
 		return duoshm__fail(DUOSHM_ERR_REMOVED, "the device %s has ended", name);
 	return 0;
+}
+
+/* The new connection takes the old one's place, and the old one is given up. */
+static int go_over(struct duoshm_device *device)
+{
+	struct duoshm_device *fresh, old = *device;
+	int err = duoshm_device_connect(device->ctx, device->asked, 0, &fresh);
+
+	if (!err && device->stream) {
+		err = duoshm_device_follow(fresh);
+		if (err)
+			duoshm_device_disconnect(fresh);
+	}
+	if (err)
+		return err;
+	*device = *fresh;
+	*fresh = old;
+	return duoshm_device_disconnect(fresh);
+}
+
+int duoshm_device_check(struct duoshm_device *device)
+{
+	int gone = duoshm__device_look(device);
+	struct duoshm_failure why = *duoshm_failure();
+	int err;
+
+	if (gone != DUOSHM_ERR_PEER_DEAD && gone != DUOSHM_ERR_REMOVED)
+		return gone;
+	err = go_over(device);
+	if (!err)
+		return DUOSHM_REPLACED;
+	/* None is there yet; what is there and will not do is told as it is. */
+	if (err == DUOSHM_ERR_NOT_FOUND || err == DUOSHM_ERR_TIMEOUT || err == DUOSHM_ERR_PEER_DEAD)
+		return duoshm__fail_native(&why);
+	return err;
 }
 
 /* ---- what it says of itself ---- */
@@ -395,7 +431,7 @@ int duoshm_device_follow(struct duoshm_device *device)
 static int why_silent(struct duoshm_device *device)
 {
 	struct duoshm__status status;
-	int err = duoshm_device_check(device);
+	int err = duoshm__device_look(device);
 
 	if (!err)
 		err = read_status(device, &status);
@@ -438,7 +474,7 @@ int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct 
 			return 0;
 		}
 		if (n != DUOSHM_ERR_TIMEOUT)
-			return duoshm_device_check(device) < 0 ? duoshm_failure()->code : (int)n;
+			return duoshm__device_look(device) < 0 ? duoshm_failure()->code : (int)n;
 		if (silent.code) /* and after the second look still nothing */
 			return duoshm__fail_native(&silent);
 		if (why_silent(device) < 0)

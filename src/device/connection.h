@@ -21,6 +21,7 @@ struct duoshm__cursor {
 
 struct duoshm_device {
 	struct duoshm *ctx;
+	char asked[DUOSHM_NAME_SIZE + 8];     /* the name as it was given */
 	struct duoshm_segment *segment;       /* the device's, read-only */
 	char full_name[DUOSHM_NAME_SIZE + 8]; /* with its family */
 	const struct duoshm__table *table;
@@ -47,6 +48,8 @@ struct duoshm_device {
  */
 int duoshm__block_take(const struct duoshm_device *device, const void *message, size_t length,
 	struct duoshm__cursor *cursor, struct duoshm_block *out);
+/* 0 while this very device lives; PEER_DEAD, REMOVED. */
+int duoshm__device_look(struct duoshm_device *device);
 /* Gives the lane up, if there is one. */
 int duoshm__lane_leave(struct duoshm_device *device);
 

@@ -151,7 +151,7 @@ static void ring(struct duoshm_device *device)
 static int queue_error(struct duoshm_device *device, int err)
 {
 	if (err == DUOSHM_ERR_PEER_DEAD || err == DUOSHM_ERR_END || err == DUOSHM_ERR_REMOVED) {
-		int gone = duoshm_device_check(device);
+		int gone = duoshm__device_look(device);
 
 		return gone ? gone
 			    : duoshm__fail(DUOSHM_ERR_REMOVED, "the device has left the lane");
@@ -170,7 +170,7 @@ static int look_again(struct duoshm_device *device, int err, int64_t left,
 		return queue_error(device, err);
 	if (gone->code)
 		return duoshm__fail_native(gone);
-	if (duoshm_device_check(device) < 0)
+	if (duoshm__device_look(device) < 0)
 		*gone = *duoshm_failure();
 	if (gone->code || left > 0)
 		return 0;
@@ -213,7 +213,7 @@ static int call(struct duoshm_device *device, struct duoshm__command *command, s
 
 	if (timeout_ns < 0)
 		return duoshm__invalid("the timeout is negative");
-	err = duoshm_device_check(device);
+	err = duoshm__device_look(device);
 	if (!err)
 		err = make_lane(device);
 	if (err)

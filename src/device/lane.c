@@ -28,7 +28,7 @@ static int is_ours(const struct duoshm__lanes *lanes, const struct duoshm_stat *
 	const char *device = duoshm_segment_name(lanes->device);
 	size_t length = strlen(device);
 
-	return object->kind == DUOSHM_KIND_LANE &&
+	return (object->kind == DUOSHM_KIND_LANE || !object->kind) &&
 	       strcmp(object->backend, duoshm_segment_backend(lanes->device)) == 0 &&
 	       strncmp(object->name, device, length) == 0 && object->name[length] == '.' &&
 	       strlen(object->name + length + 1) == DUOSHM__LANE_TAG &&
@@ -93,37 +93,42 @@ static int take_up(struct duoshm__lanes *lanes, struct duoshm__lane *lane)
 }
 
 /* No memory: the next scan finds it again. */
-static void note_fresh(struct duoshm__lanes *lanes, const struct duoshm_stat *object)
+static void note_fresh(struct duoshm__lanes *lanes, const char *name, uint64_t generation)
 {
-	struct duoshm__lane fresh = {.generation = object->generation, .seen = 1, .fresh = 1};
+	struct duoshm__lane fresh = {.generation = generation, .seen = 1, .fresh = 1};
 	struct duoshm__lane *grown = realloc(lanes->lane, (lanes->count + 1) * sizeof *grown);
 
 	if (!grown)
 		return;
-	snprintf(fresh.name, sizeof fresh.name, "%s:%s", object->backend, object->name);
+	DUOSHM__SET(fresh.name, name);
 	lanes->lane = grown;
 	grown[lanes->count++] = fresh;
 }
 
-/* Remains of dead clients are removed, and are not seen. */
+/*
+ * Remains of dead clients are removed, and are not seen: also what one of them had only begun, and
+ * whose entry does not tell yet what it was to be.
+ */
 static int look_at(const struct duoshm_stat *object, void *arg)
 {
 	struct duoshm__lanes *lanes = arg;
+	char name[sizeof lanes->lane->name];
 
 	if (!is_ours(lanes, object))
 		return 0;
-	for (unsigned i = 0; i < lanes->count; i++) {
-		struct duoshm__lane *lane = &lanes->lane[i];
-
-		if (lane->generation != object->generation)
-			continue;
-		if (object->state == DUOSHM_ORPHAN)
-			duoshm_remove(lanes->ctx, lane->name);
-		else
-			lane->seen = 1;
+	snprintf(name, sizeof name, "%s:%s", object->backend, object->name);
+	if (object->state == DUOSHM_ORPHAN) {
+		duoshm_remove(lanes->ctx, name);
 		return 0;
 	}
-	note_fresh(lanes, object);
+	for (unsigned i = 0; i < lanes->count; i++) {
+		if (lanes->lane[i].generation == object->generation) {
+			lanes->lane[i].seen = 1;
+			return 0;
+		}
+	}
+	if (object->kind)
+		note_fresh(lanes, name, object->generation);
 	return 0;
 }
 

@@ -14,11 +14,18 @@
 
 #include "tools/table.h"
 
+#define AWAIT_NS 20000000LL
+
 struct client_options client = {.name = "device0", .digits = -1};
+
+static int is_gone(int code)
+{
+	return code == DUOSHM_ERR_PEER_DEAD || code == DUOSHM_ERR_REMOVED;
+}
 
 int client_failed(int code)
 {
-	if (code == DUOSHM_ERR_PEER_DEAD || code == DUOSHM_ERR_REMOVED) {
+	if (is_gone(code)) {
 		tool_error("%s: the device is gone", client.name);
 		if (tool.verbose)
 			tool_failed(client.name, code);
@@ -44,7 +51,11 @@ int client_check(struct duoshm_device *device)
 	int code = duoshm_device_check(device);
 	char age[TOOL_TEXT_SIZE];
 
-	if (code < 0 || tool_now() < due || duoshm_device_info(device, &info) < 0)
+	if (code == DUOSHM_REPLACED && duoshm_device_info(device, &info) >= 0) {
+		tool_note("%s: connected again, pid %" PRId64, client.name, info.pid);
+		told = "running";
+	}
+	if (code != 0 || tool_now() < due || duoshm_device_info(device, &info) < 0)
 		return code;
 	due = tool_now() + TOOL_SECOND;
 	if (strcmp(told, state_of(&info)) == 0)
@@ -58,6 +69,24 @@ int client_check(struct duoshm_device *device)
 			info.total_frames && !info.frames ? "waits for its first capture"
 							  : "is stopped");
 	return code;
+}
+
+int client_await(struct duoshm_device *device, int code, int64_t end)
+{
+	int64_t now = tool_now();
+
+	if (tool.wait_given && tool.wait_ns < end - now)
+		end = now + tool.wait_ns;
+	if (!is_gone(code) || tool_stop || now >= end)
+		return client_failed(code);
+	tool_error("%s: the device is gone; waiting for it to come back", client.name);
+	while (is_gone(code) && !tool_stop && tool_now() < end) {
+		tool_pause(AWAIT_NS);
+		code = client_check(device);
+	}
+	if (is_gone(code))
+		return TOOL_NOT_FOUND;
+	return code < 0 ? client_failed(code) : TOOL_DONE;
 }
 
 /* ---- options ---- */

@@ -69,8 +69,16 @@ int client_capture(struct duoshm_device *device, char **none);
 
 /* Reports that the device failed; what it is called is client.name. */
 int client_failed(int code);
-/* duoshm_device_check(), for those who wait; it notes once when no more is to be expected. */
+/*
+ * duoshm_device_check(), for those who wait. It notes once when no more is to be expected, and when
+ * another device has taken the place of the one that was there (DUOSHM_REPLACED).
+ */
 int client_check(struct duoshm_device *device);
+/*
+ * `code` has ended what was done with the device. If that is because it is gone: waits for another
+ * one, as long as -w says, and at most until `end`. TOOL_DONE: it is there; else all is said.
+ */
+int client_await(struct duoshm_device *device, int code, int64_t end);
 /* The first failure of several is the one that counts. */
 int client_worse(int status, int next);
 

@@ -85,6 +85,9 @@ static int take_all(struct capture *capture)
 		if (code == DUOSHM_ERR_TIMEOUT || code == DUOSHM_ERR_INTERRUPTED) {
 			show_progress(capture);
 			code = client_check(capture->device);
+			/* What another device sends is not of this recording. */
+			if (code == DUOSHM_REPLACED)
+				code = DUOSHM_ERR_PEER_DEAD;
 			if (code < 0)
 				return client_failed(code);
 			continue;

@@ -33,18 +33,28 @@ struct monitor {
 	struct watched *watched;
 	size_t count;
 	int streams; /* some are channels */
+	int follows;
 	uint64_t events;
 	int64_t begun, last_event; /* monotonic */
 	int status;
 };
 
+/* When it ends if nothing more comes. */
+static int64_t end_of(const struct monitor *monitor)
+{
+	int64_t end = INT64_MAX;
+
+	if (client.duration_ns)
+		end = monitor->begun + client.duration_ns;
+	if (client.idle_ns && monitor->last_event + client.idle_ns < end)
+		end = monitor->last_event + client.idle_ns;
+	return end;
+}
+
 static int enough(const struct monitor *monitor)
 {
-	int64_t now = tool_now();
-
 	return tool_stop || (client.events && monitor->events >= client.events) ||
-	       (client.duration_ns && now - monitor->begun >= client.duration_ns) ||
-	       (client.idle_ns && now - monitor->last_event >= client.idle_ns);
+	       tool_now() >= end_of(monitor);
 }
 
 static void show(
@@ -214,46 +224,71 @@ static void tell_missed(const struct monitor *monitor)
 	}
 }
 
-static int run(struct monitor *monitor)
+/*
+ * Begins with the device that is there now, the first or one that took its place: its registers and
+ * their order may be others. The exit status.
+ */
+static int take_up(struct monitor *monitor, char **names)
 {
-	int code = monitor->streams ? duoshm_device_follow(monitor->device) : 0;
+	int again = monitor->begun != 0;
+	int code = duoshm_device_format(monitor->device, &monitor->format);
 
+	tell_missed(monitor);
+	free(monitor->watched);
+	monitor->watched = NULL;
+	monitor->count = 0;
+	monitor->streams = 0;
+	if (code >= 0)
+		watch_all(monitor, names);
+	if (monitor->streams && !monitor->follows)
+		code = duoshm_device_follow(monitor->device);
 	if (code < 0)
 		return client_failed(code);
-	monitor->begun = monitor->last_event = tool_now();
-	if (client.banner)
+	monitor->follows |= monitor->streams;
+	if (!again)
+		monitor->begun = monitor->last_event = tool_now();
+	if (client.banner && !again)
 		show_banner(monitor);
-	for (size_t i = 0; client.initial_state && i < monitor->count; i++)
-		show(monitor, &monitor->watched[i], &monitor->watched[i].first);
-	while (!tool_output_failed() && !enough(monitor)) {
-		code = take_stream(monitor);
-		if (code >= 0)
+	/* What is looked at now and then may have changed unseen. */
+	for (size_t i = 0; i < monitor->count; i++)
+		if (client.initial_state || (again && monitor->watched[i].channel < 0))
+			show(monitor, &monitor->watched[i], &monitor->watched[i].first);
+	if (!monitor->count && monitor->status == TOOL_DONE)
+		tool_note("%s: has no channels; name the registers to watch", client.name);
+	return TOOL_DONE;
+}
+
+static int run(struct monitor *monitor, char **names)
+{
+	int status = take_up(monitor, names);
+
+	while (status == TOOL_DONE && monitor->count && !tool_output_failed() && !enough(monitor)) {
+		int code = take_stream(monitor);
+
+		if (code == 0)
 			code = take_registers(monitor);
 		if (code == DUOSHM_ERR_END) {
 			tool_note("%s: the replay is over", client.name);
-			return TOOL_DONE;
+			break;
 		}
-		if (code < 0)
-			return client_failed(code);
+		if (code < 0) {
+			status = client_await(monitor->device, code, end_of(monitor));
+			code = DUOSHM_REPLACED;
+		}
+		if (code == DUOSHM_REPLACED && status == TOOL_DONE)
+			status = take_up(monitor, names);
 	}
-	return TOOL_DONE;
+	return status;
 }
 
 int client_monitor(struct duoshm_device *device, char **names)
 {
 	struct monitor monitor = {.device = device};
-	int code = duoshm_device_format(device, &monitor.format);
+	int status = run(&monitor, names);
 
-	if (code < 0)
-		return client_failed(code);
-	watch_all(&monitor, names);
-	if (monitor.count)
-		monitor.status = client_worse(run(&monitor), monitor.status);
-	else if (monitor.status == TOOL_DONE)
-		tool_note("%s: has no channels; name the registers to watch", client.name);
 	tell_missed(&monitor);
 	free(monitor.watched);
-	return monitor.status;
+	return client_worse(status, monitor.status);
 }
 
 /* ---- one line a second ---- */
@@ -273,36 +308,53 @@ static int wait_until(struct duoshm_device *device, int64_t when)
 {
 	int code = 0;
 
-	for (int64_t rest; code >= 0 && !tool_stop && (rest = when - tool_now()) > 0;) {
+	for (int64_t rest; code == 0 && !tool_stop && (rest = when - tool_now()) > 0;) {
 		tool_pause(rest < SLICE_NS ? rest : SLICE_NS);
 		code = client_check(device);
 	}
 	return code;
 }
 
+/* Which register that is, of the device that is there now, and what it is. */
+static int find_main(struct duoshm_device *device, unsigned *index, struct duoshm_register *reg)
+{
+	int code = main_register(device);
+
+	if (code < 0)
+		return code;
+	*index = (unsigned)code;
+	return duoshm_device_describe(device, *index, reg);
+}
+
 int client_watch(struct duoshm_device *device, char **none)
 {
 	struct duoshm_register reg;
 	struct duoshm_value value;
-	int64_t begun = tool_now();
+	int64_t next = tool_now();
+	int64_t end = client.duration_ns ? next + client.duration_ns : INT64_MAX;
 	uint64_t lines = 0;
-	int index = main_register(device);
-	int code = index;
+	unsigned index = 0;
+	int status = TOOL_DONE, code = find_main(device, &index, &reg);
 
 	(void)none;
-	if (code >= 0)
-		code = duoshm_device_describe(device, (unsigned)index, &reg);
-	while (code >= 0 && !tool_stop) {
-		code = duoshm_device_read(device, (unsigned)index, &value);
-		if (code < 0)
-			break;
-		client_show(&reg, &value, 1);
-		lines++;
-		if (tool_output_failed() || lines == client.events ||
-			(client.duration_ns &&
-				tool_now() - begun + TOOL_SECOND > client.duration_ns))
-			break;
-		code = wait_until(device, begun + (int64_t)lines * TOOL_SECOND);
+	while (status == TOOL_DONE && !tool_stop) {
+		if (code >= 0)
+			code = duoshm_device_read(device, index, &value);
+		if (code >= 0) {
+			client_show(&reg, &value, 1);
+			if (tool_output_failed() || ++lines == client.events ||
+				end - tool_now() < TOOL_SECOND)
+				break;
+			next += TOOL_SECOND;
+			code = wait_until(device, next);
+		}
+		if (code < 0) {
+			status = client_await(device, code, end);
+			next = tool_now();
+			code = DUOSHM_REPLACED;
+		}
+		if (code == DUOSHM_REPLACED && status == TOOL_DONE)
+			code = find_main(device, &index, &reg);
 	}
-	return code < 0 ? client_failed(code) : TOOL_DONE;
+	return status;
 }

@@ -174,6 +174,7 @@ static void set_wait(const char *argument)
 {
 	if (tool_time(argument, &tool.wait_ns) < 0)
 		tool_usage("--wait: not a time of 0 to 285 years: \"%s\"", argument);
+	tool.wait_given = 1;
 }
 
 _Noreturn static void help(const char *argument);

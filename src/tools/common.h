@@ -66,6 +66,7 @@ struct tool {
 	const char *backend;   /* -b, or NULL */
 	const char *directory; /* --dir, or NULL */
 	int64_t wait_ns;       /* -w; default 1 s */
+	int wait_given;        /* it was given */
 	int json;              /* -J */
 	int quiet;             /* -q: errors only */
 	int verbose;           /* -v, counted */

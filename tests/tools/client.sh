@@ -140,35 +140,64 @@ monitors() {
 	nothing_left
 }
 
-# Who waits when the device goes is told, whatever it waits in.
+# told N TIMES PATTERN: in what the Nth client of device_goes printed.
+told() { [ "$(grep -c -E -e "$3" "$scratch/wait.$1")" -ge "$2" ]; }
+# Who waits when the device goes is told, whatever it waits in, and goes over to the next one. A capture does not: it ends,
+# and what it has does not look whole.
 device_goes() {
 	name=$unique.$backend
-	for end in TERM KILL; do
-		start_device "$name" SINE --rate=50Hz || return
-		waiting=
-		for verb in 'monitor --banner VOLT' 'monitor --banner PERIOD' '' 'capture -o -'; do
-			number=$((${number:-0} + 1))
-			# shellcheck disable=SC2086
-			spawn "$top_builddir/client" -n "$name" $verb > "$scratch/wait.$number" 2>&1
-			waiting="$waiting $!:$number"
-		done
-		for each in $waiting; do
-			until_true 10 test -s "$scratch/wait.${each#*:}" || fault "nothing comes from $each"
+	start_device "$name" SINE --rate=50Hz || return
+	pids=
+	number=0
+	for verb in 'monitor --banner VOLT' 'monitor --banner PERIOD' '' 'monitor -w 0'; do
+		number=$((number + 1))
+		# shellcheck disable=SC2086
+		spawn "$top_builddir/client" -n "$name" $verb > "$scratch/wait.$number" 2>&1
+		pids="$pids $!"
+	done
+	returns=0
+	for end in KILL TERM; do
+		spawn "$top_builddir/client" -n "$name" capture -o "$scratch/part.csv" > "$scratch/capture" 2>&1
+		capture=$!
+		until_true 10 lane_is_there || fault 'no lane is listed'
+		for number in 1 2 3; do
+			until_true 10 test -s "$scratch/wait.$number" || fault "nothing comes from $number"
 		done
 		stop_process "$device_pid" "$end"
-		for each in $waiting; do
-			wait_process "${each%:*}"
-			[ "$status" -eq 3 ] || fault "SIG$end: status $status of ${each#*:}"
-			has "$scratch/wait.${each#*:}" "^client: $name: the device is gone"
+		wait_process "$capture"
+		[ "$status" -eq 3 ] || fault "SIG$end: status $status of a capture"
+		has "$scratch/capture" "^client: $name: the device is gone$"
+		[ ! -e "$scratch/part.csv" ] || fault 'the capture looks whole'
+		[ "$end" = TERM ] || { expect 0 client list && has "$out" "^$name +$backend .*dead"; }
+		returns=$((returns + 1))
+		for number in 1 2 3; do
+			until_true 10 told "$number" "$returns" "^client: $name: the device is gone; waiting" ||
+				{ fault "SIG$end: $number is not told: $(tail -n 3 "$scratch/wait.$number")" && return; }
 		done
+		dead=$device_pid
+		start_device "$name" SINE --rate=50Hz || return
+		[ "$end" = TERM ] || has "$scratch/device.log" "^device: $name: replaced the remains of pid $dead$"
+		for number in 1 2 3; do
+			until_true 10 told "$number" 1 "^client: $name: connected again, pid $device_pid$" ||
+				{ fault "SIG$end: $number is not back: $(tail -n 3 "$scratch/wait.$number")" && return; }
+			# What comes from the new device.
+			until_true 10 shows_after "$number" || { fault "SIG$end: nothing comes from $number any more" && return; }
+		done
+		echo "PROVES 5 $backend 3 reconnections"
 	done
-	expect 3 client -n "$name" -w 0 ping
-	says 'dead|not running'
-	expect 0 client list
-	has "$out" "^$name +$backend .*dead"
-	expect 0 detach
+	# shellcheck disable=SC2086
+	set -- $pids
+	wait_process "$4"
+	[ "$status" -eq 3 ] || fault "status $status of who was told not to wait"
+	has "$scratch/wait.4" "^client: $name: the device is gone$"
+	stop_process "$device_pid"
+	stop_process "$3"
+	[ "$status" -eq 3 ] || fault "status $status of who was ended while it waited"
+	stop_process "$1" KILL
+	stop_process "$2" KILL
 	nothing_left
 }
+shows_after() { sed '1,/connected again, pid '"$device_pid"'/d' "$scratch/wait.$1" | grep -q -E "^$time_of "; }
 
 is_stuck() {
 	client -n "$name" -w 0 ping

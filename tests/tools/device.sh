@@ -183,19 +183,6 @@ replay_of_csv() {
 	nothing_left
 }
 
-followers_of_a_killed_device() {
-	name=$unique.killed
-	start_device "$name" --rate=100Hz || return
-	spawn "$top_builddir/client" -n "$name" monitor VOLT > "$scratch/monitor" 2> "$scratch/monitor.err"
-	monitor_pid=${background##* }
-	until_true 10 test -s "$scratch/monitor" || fault 'the monitor shows nothing'
-	stop_process "$device_pid" KILL
-	wait_process "$monitor_pid"
-	[ "$status" -eq 3 ] || fault "the monitor ends with $status"
-	detach -q > /dev/null 2>&1
-	nothing_left
-}
-
 # wrong STATUS MESSAGE ARGUMENT...
 wrong() {
 	wanted_status=$1
@@ -274,7 +261,7 @@ prompt() {
 }
 
 each_backend first_line second_of_the_name ends remains_are_replaced writes_and_commands json_lines script_file piped_commands \
-	piped_scripts long_lines description_file replay_of_csv followers_of_a_killed_device prompt
+	piped_scripts long_lines description_file replay_of_csv prompt
 begin 'wrong input'
 wrong_input
 closed_output

@@ -525,6 +525,14 @@ static int lanes(void)
 	return count;
 }
 
+static const char *lane_name(unsigned tag)
+{
+	static char name[DUOSHM_NAME_SIZE];
+
+	snprintf(name, sizeof name, "%s.%08x", harness_name("device"), tag);
+	return name;
+}
+
 static int hold_a_lane(void *helper)
 {
 	begin_client();
@@ -552,6 +560,112 @@ static void lanes_of_the_dead_are_removed(void)
 	end();
 }
 
+/* In a child: begins a lane, and gets as far as `flags` says. */
+enum { NAMED, HALF_BUILT, PUBLISHED };
+static int begin_a_lane(void *arg)
+{
+	struct helper *helper = arg;
+	struct duoshm_create options = create_with(DUOSHM_UNPUBLISHED, DUOSHM__LANE_BELLS);
+	struct duoshm_segment *lane = NULL;
+	const char *name = lane_name(helper->flags);
+	char path[600];
+
+	begin_client();
+	options.kind = DUOSHM_KIND_LANE;
+	snprintf(path, sizeof path, "%s/%s@%s", duoshm_directory(ctx), name, harness_backend());
+	if (helper->flags == NAMED)
+		CHECK(close(open(path, O_WRONLY | O_CREAT | O_EXCL, 0600)) == 0);
+	else
+		OK(duoshm_segment_create(ctx, name, duoshm__lane_bytes(), &options, &lane));
+	if (helper->flags == PUBLISHED)
+		OK(duoshm_segment_publish(lane));
+	return helper_stays(helper);
+}
+
+static void lanes_are_removed_wherever_their_clients_died(void)
+{
+	struct helper helper;
+
+	if (is_cramped())
+		return;
+	begin("counter", "10Hz");
+	for (unsigned how = NAMED; how <= PUBLISHED; how++) {
+		start_helper(&helper, begin_a_lane, NULL, how);
+		kill_helper(&helper);
+		EXPECT(harness_entries(duoshm_directory(ctx)), 2);
+		for (int i = 0; i < 3; i++)
+			step(SECOND);
+		EXPECT(harness_entries(duoshm_directory(ctx)), 1);
+	}
+	end();
+}
+
+/* ---- another device in its place ---- */
+
+static int serve_until_killed(void *helper)
+{
+	prepare("counter", "100Hz");
+	CHECK_FATAL(duoshm__server_new(ctx, &setup, now, &server) >= 0);
+	harness_gate_open(&((struct helper *)helper)->ready);
+	while (!duoshm__server_over(server)) {
+		duoshm__server_step(server, duoshm__now());
+		duoshm__server_wait(server, MS);
+	}
+	return 0;
+}
+
+/* The connection leads to nobody, and none of its calls changes that. */
+static void is_gone(int how)
+{
+	struct duoshm_block block;
+
+	for (int i = 0; i < 2; i++)
+		EXPECT(duoshm_device_next(device, LONG_TIME, &block), how);
+	EXPECT(duoshm_device_command(device, "status", NULL, 0, LONG_TIME), how);
+	EXPECT(duoshm_device_check(device), how);
+}
+
+static void is_connected_again(void)
+{
+	struct duoshm_block block = {0};
+
+	EXPECT(duoshm_device_next(device, 0, &block), DUOSHM_ERR_PEER_DEAD);
+	EXPECT(duoshm_device_check(device), DUOSHM_REPLACED);
+	EXPECT(duoshm_device_check(device), 0);
+	EXPECT(duoshm_device_capture_next(device, 0, &block), DUOSHM_ERR_INVALID);
+	step(SECOND);
+	EXPECT(duoshm_device_next(device, LONG_TIME, &block), 0);
+	CHECK(block.frames > 0 && block.missed == 0);
+	EXPECT(lanes(), 0);
+}
+
+static void connections_go_over_to_the_next_device(void)
+{
+	struct helper first;
+	struct duoshm_block block;
+
+	if (is_cramped())
+		return;
+	start_helper(&first, serve_until_killed, NULL, 0);
+	prepare("counter", "10Hz");
+	connect_to_it();
+	OK(duoshm_device_follow(device));
+	OK(duoshm_device_capture(device, 0, LONG_TIME));
+	OK(duoshm_device_next(device, LONG_TIME, &block));
+	kill_helper(&first);
+	while (duoshm_device_capture_next(device, LONG_TIME, &block) == 0)
+		continue;
+	EXPECT(duoshm_failure()->code, DUOSHM_ERR_PEER_DEAD);
+	is_gone(DUOSHM_ERR_PEER_DEAD);
+	EXPECT_FATAL(duoshm__server_new(ctx, &setup, now, &server), DUOSHM_REPLACED);
+	is_connected_again();
+	EXPECT(duoshm__server_free(server), 0);
+	is_gone(DUOSHM_ERR_REMOVED);
+	EXPECT_FATAL(duoshm__server_new(ctx, &setup, now, &server), DUOSHM_CREATED);
+	EXPECT(duoshm_device_check(device), DUOSHM_REPLACED);
+	end();
+}
+
 /* Queues as they should be, in a lane that is for another run of the device. */
 static void format_queues(struct duoshm_segment *lane)
 {
@@ -560,14 +674,6 @@ static void format_queues(struct duoshm_segment *lane)
 }
 
 enum { NOTHING, HEADER, ALL_BUT_THE_ID };
-
-static const char *lane_name(unsigned tag)
-{
-	static char name[DUOSHM_NAME_SIZE];
-
-	snprintf(name, sizeof name, "%s.%08x", harness_name("device"), tag);
-	return name;
-}
 
 /* A lane by hand; `fill` is what all bytes behind the header are. */
 static void bad_lane(unsigned tag, size_t size, int header, int fill)
@@ -845,6 +951,9 @@ static const struct harness_case cases[] = {
 	{"a slow capture holds up and loses nothing", a_slow_capture_holds_up_and_loses_nothing},
 	{"commands are acknowledged", commands_are_acknowledged},
 	{"lanes of the dead are removed", lanes_of_the_dead_are_removed},
+	{"lanes are removed wherever their clients died",
+		lanes_are_removed_wherever_their_clients_died},
+	{"connections go over to the next device", connections_go_over_to_the_next_device},
 	{"bad lanes are cut off", bad_lanes_are_cut_off},
 	{"a crowd of lanes is taken up bit by bit", a_crowd_of_lanes_is_taken_up_bit_by_bit},
 	{"commands and captures take write permission", commands_take_write_permission},
