@@ -122,13 +122,15 @@ static int make_lane(struct duoshm_device *device)
 	return err;
 }
 
-void duoshm__lane_leave(struct duoshm_device *device)
+int duoshm__lane_leave(struct duoshm_device *device)
 {
 	if (!device->lane)
-		return;
+		return 0;
 	/* Removed first: a device that waits for room in it then knows that nobody will read. */
-	duoshm_remove(device->ctx, device->lane_name);
+	int err = duoshm_remove(device->ctx, device->lane_name);
+
 	close_lane(device);
+	return err == DUOSHM_ERR_NOT_FOUND ? 0 : err;
 }
 
 /*
