@@ -7,6 +7,7 @@ c_tests += \
 	tests/process/peers \
 	tests/process/test_faults \
 	tests/process/test_killed \
+	tests/process/test_points_device \
 	tests/process/test_points_queue
 test_helpers += tests/process/peer
 tests_process_peer_LDADD = libduoshm-core.la
@@ -20,3 +21,5 @@ tests_process_test_faults_LDADD = $(device_test_libs)
 plays = tests/process/plays.c tests/process/plays.h
 tests_process_test_points_queue_SOURCES = tests/process/test_points_queue.c $(plays)
 tests_process_test_points_queue_LDADD = $(instrument_libs)
+tests_process_test_points_device_SOURCES = tests/process/test_points_device.c $(plays)
+tests_process_test_points_device_LDADD = $(instrument_libs)

@@ -582,7 +582,7 @@ static long each_scene(enum instrument_deed deed, unsigned stride)
 
 static void death_is_told_and_nothing_is_lost(void)
 {
-	long deaths = each_scene(INSTRUMENT_DIE, (unsigned)harness_scale(5, 3, 1));
+	long deaths = each_scene(INSTRUMENT_DIE, (unsigned)harness_scale(5, 5, 1));
 
 	harness_proves(1, deaths, "deaths");
 	harness_proves(2, messages, "messages");
@@ -592,13 +592,13 @@ static void death_is_told_and_nothing_is_lost(void)
 
 static void slow_is_not_dead(void)
 {
-	harness_proves(6, each_scene(INSTRUMENT_STOP, (unsigned)harness_scale(13, 7, 1)), "stops");
+	harness_proves(6, each_scene(INSTRUMENT_STOP, (unsigned)harness_scale(13, 11, 1)), "stops");
 }
 
 /* A reader has no successor. */
 static void successors_may_die_too(void)
 {
-	unsigned stride = (unsigned)harness_scale(37, 29, 7);
+	unsigned stride = (unsigned)harness_scale(37, 31, 7);
 	long pairs = 0;
 
 	for (unsigned i = 0; i < SCENES - 1; i++) {

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device and its clients, one of whom dies, or stands still, at each of its points. The device
+ * runs in real time; its two signals count frames alike, so that a sample tells which one it is,
+ * and what was read at one moment is equal. A client does all that can be done with a device, in
+ * sessions: each ends well, or with the device's death, and the next one is with its successor.
+ */
+#include "config.h"
+
+#include "device/server_state.h"
+#include "duoshm/device.h"
+#include "harness/fixture.h"
+#include "process/plays.h"
+
+#include "core/clock.h"
+
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#define BITS 24
+#define MASK ((1 << BITS) - 1)
+enum { A, B, OWN }; /* in the description; A and B are the first registers, too */
+
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+
+enum outcome { GOES_ON, DIED, ENDED };
+
+/* Of a device. */
+struct life {
+	_Atomic pid_t pid; /* itself, and its last sign, and whether it has been published */
+	_Atomic int64_t clock;
+	_Atomic bool open;
+	_Atomic int outcome; /* the conductor */
+};
+struct ledger {
+	struct life life[PLAYS_LIVES];
+	_Atomic int64_t learnt; /* the client: the longest time until it learnt of a death */
+	/* The client: commands that were begun, and done; samples that were right. */
+	_Atomic uint64_t begun, done, samples;
+};
+
+static struct ledger *ledger;
+static struct duoshm__setup setup;
+static struct duoshm *ctx;
+static long samples;
+
+/* ---- the device ------------------------------------------------------------------------------ */
+
+static void describe(unsigned index, const char *name, const char *wave)
+{
+	struct duoshm__register_setup *reg = &setup.reg[index];
+
+	reg->about = duoshm__register_plain;
+	snprintf(reg->about.name, sizeof(reg->about.name), "%s", name);
+	snprintf(reg->wave, sizeof(reg->wave), "%s", wave);
+	if (*wave == '\0') {
+		reg->about.type = DUOSHM_TYPE_INTEGER;
+		reg->about.writable = 1;
+	}
+	setup.registers = index + 1;
+}
+
+static void prepare(void)
+{
+	duoshm__setup_init(&setup);
+	OK(duoshm__setup_set(&setup, "name", harness_name("device")));
+	OK(duoshm__setup_set(&setup, "rate", "2kHz"));
+	setup.bits = BITS;
+	describe(A, "A", "counter");
+	describe(B, "B", "counter");
+	describe(OWN, "OWN", "");
+}
+
+static int be_device(void *arg)
+{
+	struct duoshm *own = new_context();
+	struct duoshm__server *server = NULL;
+	struct life *life = arg;
+
+	life->pid = getpid();
+	life->clock = duoshm__now();
+	instrument_here();
+	CHECK_FATAL(duoshm__server_new(own, &setup, duoshm__now(), &server) >= 0);
+	life->open = true;
+	while (duoshm__server_over(server) == 0) {
+		int64_t now = duoshm__now();
+
+		life->clock = now;
+		duoshm__server_wait(server, duoshm__server_step(server, now));
+	}
+	life->open = false;
+	EXPECT(duoshm__server_over(server), 1);
+	OK(duoshm__server_free(server));
+	return duoshm_free(own);
+}
+
+/* ---- a client -------------------------------------------------------------------------------- */
+
+static int64_t integer_of(struct duoshm_device *device, const char *name)
+{
+	struct duoshm_value value = {0};
+	int index = duoshm_device_find(device, name);
+
+	CHECK_FATAL(index >= 0);
+	OK(duoshm_device_read(device, (unsigned)index, &value));
+	return value.integer;
+}
+
+/* No wait, and no death of the device, can harm it. */
+static void look(struct duoshm_device *device)
+{
+	struct duoshm_value two[2];
+
+	OK(duoshm_device_snapshot(device, A, 2, two));
+	EXPECT(two[A].integer, two[B].integer);
+	EXPECT(two[A].t_sample_ns, two[B].t_sample_ns);
+	CHECK((int64_t)two[A].real == two[A].integer);
+	ledger->samples++;
+}
+
+static void check_block(const struct duoshm_block *block, uint64_t *next)
+{
+	const int32_t *sample = block->samples;
+
+	CHECK(*next == 0 || block->first == *next);
+	EXPECT(block->missed, 0);
+	for (unsigned i = 0; i < block->frames; i++) {
+		EXPECT(sample[2 * i], (block->first + i) & MASK);
+		EXPECT(sample[2 * i + 1], (block->first + i) & MASK);
+	}
+	ledger->samples += block->frames;
+	*next = block->first + block->frames;
+}
+
+/* 0, or why it was not acknowledged. */
+static int say(struct duoshm_device *device, const char *line)
+{
+	char reply[DUOSHM_REPLY_SIZE];
+
+	ledger->begun++;
+	int result = duoshm_device_command(device, line, reply, sizeof(reply), DUOSHM_FOREVER);
+	ledger->done += result == 0;
+	return result;
+}
+
+static int write_own(struct duoshm_device *device, int value)
+{
+	int own = duoshm_device_find(device, "OWN");
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", value);
+	ledger->begun++;
+	int result = duoshm_device_write(device, (unsigned)own, text, DUOSHM_FOREVER);
+	if (result != 0)
+		return result;
+	ledger->done++;
+	EXPECT(integer_of(device, "OWN"), value);
+	return 0;
+}
+
+static int take_capture(struct duoshm_device *device)
+{
+	struct duoshm_block block;
+	uint64_t next = 0, frames = 0;
+
+	ledger->begun++;
+	int result = duoshm_device_capture(device, 20, DUOSHM_FOREVER);
+	if (result != 0)
+		return result;
+	ledger->done++;
+	while ((result = duoshm_device_capture_next(device, DUOSHM_FOREVER, &block)) == 0) {
+		check_block(&block, &next);
+		frames += block.frames;
+	}
+	if (result != DUOSHM_ERR_END)
+		return result;
+	EXPECT(frames, 20);
+	return 0;
+}
+
+/* All but the end: 0, or what the device's death makes of it. */
+static int use(struct duoshm_device *device)
+{
+	struct duoshm_block block;
+	uint64_t next = 0;
+	int result;
+
+	OK(duoshm_device_follow(device));
+	for (int i = 1; i <= 2; i++) {
+		look(device);
+		if ((result = write_own(device, i)) != 0)
+			return result;
+		if ((result = duoshm_device_next(device, DUOSHM_FOREVER, &block)) != 0)
+			return result;
+		/* Who stood still may be lapped. */
+		if (block.missed == 0)
+			check_block(&block, &next);
+		else
+			next = block.first + block.frames;
+	}
+	if ((result = take_capture(device)) != 0)
+		return result;
+	/* The answer to a line comes after the registers are shown. */
+	return say(device, "status");
+}
+
+/* Ends the device; how it ended. */
+static int end_device(struct duoshm_device *device)
+{
+	struct duoshm_block block;
+	int result = say(device, "exit");
+
+	while (result == 0)
+		result = duoshm_device_next(device, DUOSHM_FOREVER, &block);
+	return result;
+}
+
+static struct life *life_of(struct duoshm_device *device)
+{
+	struct duoshm_device_info info = DUOSHM_DEVICE_INFO_INIT;
+	unsigned i = 0;
+
+	OK(duoshm_device_info(device, &info));
+	EXPECT_TEXT(info.name, harness_name("device"));
+	while (i < PLAYS_LIVES - 1 && ledger->life[i].pid != info.pid)
+		i++;
+	EXPECT(ledger->life[i].pid, info.pid);
+	return &ledger->life[i];
+}
+
+static bool is_decided(void *life)
+{
+	return ((struct life *)life)->outcome != GOES_ON;
+}
+
+/* Told that the device is gone: that is true, and stays so; what it showed can still be read. */
+static void learn(struct duoshm_device *device, struct life *life, int result)
+{
+	int64_t took = duoshm__now() - life->clock;
+
+	/* Of one that has ended, either is told: REMOVED while its process is there. */
+	CHECK(result == DUOSHM_ERR_PEER_DEAD || result == DUOSHM_ERR_REMOVED);
+	CHECK(harness_until(is_decided, life));
+	look(device);
+	if (life->outcome != DIED || result != DUOSHM_ERR_PEER_DEAD)
+		return;
+	ledger->learnt = took > ledger->learnt ? took : ledger->learnt;
+	EXPECT(say(device, "status"), DUOSHM_ERR_PEER_DEAD);
+}
+
+/*
+ * Until a device has ended well. A lane of the last connection stays while its successor works:
+ * what was not taken from it is not done by another device.
+ */
+static int outlive(void *arg)
+{
+	struct duoshm *own = new_context();
+	struct duoshm_device *device, *old = NULL;
+
+	(void)arg;
+	for (bool ends = false; !ends; old = device) {
+		OK(duoshm_device_connect(own, harness_name("device"), LONG_TIME, &device));
+		struct life *life = life_of(device);
+		uint64_t done = ledger->done;
+		int result = use(device);
+		if (result == 0) {
+			EXPECT(integer_of(device, "COMMANDS"), ledger->done - done);
+			result = end_device(device);
+		}
+		learn(device, life, result);
+		ends = life->outcome == ENDED;
+		OK(duoshm_device_disconnect(old));
+	}
+	OK(duoshm_device_disconnect(old));
+	return duoshm_free(own);
+}
+
+/* The one that is tried: it leaves the device running. */
+static int visit(void *arg)
+{
+	struct duoshm *own = new_context();
+	struct duoshm_device *device = NULL;
+
+	(void)arg;
+	instrument_here();
+	OK(duoshm_device_connect(own, harness_name("device"), LONG_TIME, &device));
+	OK(use(device));
+	OK(duoshm_device_disconnect(device));
+	return duoshm_free(own);
+}
+
+static int count_lane(const struct duoshm_stat *object, void *count)
+{
+	*(int *)count += object->kind == DUOSHM_KIND_LANE;
+	return 0;
+}
+
+static bool is_alone(void *device)
+{
+	int lanes = 0;
+
+	OK(duoshm_list(ctx, 0, count_lane, &lanes));
+	return lanes == 0 && integer_of(device, "CLIENTS") == 0;
+}
+
+/* The last client, in a child: no lane of the dead is left, no command was done twice. */
+static void close_down(void)
+{
+	struct duoshm_device *device = NULL;
+
+	ctx = new_context();
+	OK(duoshm_device_connect(ctx, harness_name("device"), LONG_TIME, &device));
+	CHECK(harness_until(is_alone, device));
+	uint64_t done = (uint64_t)integer_of(device, "COMMANDS");
+	CHECK(done >= ledger->done && done <= ledger->begun);
+	OK(use(device));
+	int result = end_device(device);
+	CHECK(result == DUOSHM_ERR_REMOVED || result == DUOSHM_ERR_PEER_DEAD);
+	OK(duoshm_device_disconnect(device));
+	end_context(ctx);
+}
+
+/* ---- plays ----------------------------------------------------------------------------------- */
+
+/* A device that stands still is not dead: nobody takes its name, and what it showed is whole. */
+static void device_stands_still(void *life)
+{
+	struct duoshm__server *other = NULL;
+	struct duoshm_device *device = NULL;
+
+	if (!((struct life *)life)->open)
+		return;
+	EXPECT(duoshm__server_new(ctx, &setup, duoshm__now(), &other), DUOSHM_ERR_EXISTS);
+	OK(duoshm_device_connect(ctx, harness_name("device"), 0, &device));
+	look(device);
+	EXPECT(duoshm_device_command(device, "status", NULL, 0, MS), DUOSHM_ERR_TIMEOUT);
+	OK(duoshm_device_disconnect(device));
+}
+
+static bool stands_or_ended(void *pid)
+{
+	return plays_look(*(pid_t *)pid) != PLAYS_RUNS;
+}
+
+/* One life. True: it came to its point. */
+static bool live(int (*fn)(void *), struct life *life, enum instrument_deed deed, unsigned nth)
+{
+	pid_t pid = instrument_start(fn, life, nth == 0 ? INSTRUMENT_COUNT : deed, nth);
+	bool stood;
+
+	CHECK(harness_until(stands_or_ended, &pid));
+	stood = plays_look(pid) == PLAYS_STOPPED;
+	if (stood && life != NULL)
+		device_stands_still(life);
+	return plays_end_of(pid, deed, stood);
+}
+
+static void begin_play(void)
+{
+	memset(ledger, 0, sizeof(*ledger));
+}
+
+static void end_play(void)
+{
+	samples += (long)ledger->samples;
+	plays_learnt(ledger->learnt);
+}
+
+static unsigned play_device(const struct plays_plan *plan)
+{
+	unsigned came = 0;
+	bool dies;
+
+	begin_play();
+	pid_t client = instrument_start(outlive, NULL, INSTRUMENT_COUNT, 0);
+	do {
+		struct life *life = &ledger->life[came];
+		bool comes = live(be_device, life, plan->deed, plan->nth[came]);
+
+		came += comes;
+		dies = comes && plan->deed == INSTRUMENT_DIE;
+		life->outcome = dies ? DIED : ENDED;
+	} while (dies);
+	EXPECT(harness_wait(client), 0);
+	end_play();
+	return came;
+}
+
+static unsigned play_client(const struct plays_plan *plan)
+{
+	begin_play();
+	pid_t device = instrument_start(be_device, &ledger->life[0], INSTRUMENT_COUNT, 0);
+	bool came = live(visit, NULL, plan->deed, plan->nth[0]);
+	(void)harness_in_child(close_down);
+	EXPECT(harness_wait(device), 0);
+	end_play();
+	return came;
+}
+
+/* ---- cases ----------------------------------------------------------------------------------- */
+
+static void begin(void)
+{
+	plays_begin();
+	ctx = new_context();
+	prepare();
+	ledger = mmap(
+		NULL, sizeof(*ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK_FATAL(ledger != MAP_FAILED);
+	samples = 0;
+}
+
+static void end(void)
+{
+	(void)munmap(ledger, sizeof(*ledger));
+	end_context(ctx);
+	plays_end();
+}
+
+/* A client's lane does not fit beside a device in 64 KiB. */
+static bool is_cramped(void)
+{
+	bool cramped = harness_profile("tiny-shm") && strcmp(harness_backend(), "posix") == 0;
+
+	if (cramped)
+		harness_skip("no room for lanes");
+	return cramped;
+}
+
+static void try_each(plays_fn *play, const char *title, unsigned stride)
+{
+	if (is_cramped())
+		return;
+	long deaths = plays_each(title, play, INSTRUMENT_DIE, (unsigned)getpid(), stride);
+
+	harness_proves(1, deaths, "deaths");
+	harness_proves(2, samples, "samples");
+	harness_proves(3, samples, "samples");
+	harness_proves(4, deaths, "deaths");
+	long stops = plays_each(title, play, INSTRUMENT_STOP, (unsigned)getpid(), 2 * stride - 1);
+	harness_proves(6, stops, "stops");
+}
+
+static void device(void)
+{
+	try_each(play_device, "device", (unsigned)harness_scale(101, 71, 11));
+}
+
+static void client(void)
+{
+	try_each(play_client, "client", (unsigned)harness_scale(11, 7, 1));
+}
+
+static void successor(void)
+{
+	unsigned stride = (unsigned)harness_scale(701, 503, 101);
+
+	if (is_cramped())
+		return;
+	harness_proves(5, plays_pairs("devices", play_device, (unsigned)getpid(), stride, stride),
+		"deaths of successors");
+}
+
+static const struct harness_case cases[] = {
+	{"wherever a device dies or stands still, its clients know", device},
+	{"wherever a client dies or stands still, the device goes on", client},
+	{"wherever a device dies, its successor may die too", successor},
+	{NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	harness_around(begin, end);
+	return harness_run_each(argc, argv, "points of devices", cases);
+}
