@@ -208,6 +208,11 @@ int duoshm__no_such_bell(struct duoshm_failure *why, const char *call, unsigned 
  * both bits.
  */
 unsigned duoshm__bell_mode(unsigned segment_mode);
+/*
+ * Where memory could not be attached: is it the address space that the process may have? Then cause
+ * and cure say so.
+ */
+bool duoshm__native_blame_address_space(struct duoshm_failure *why, size_t size);
 /* Adds a limit to the facts; what does not fit is dropped. */
 void duoshm__limit(struct duoshm_facts *facts, const struct duoshm_limit *limit);
 /*

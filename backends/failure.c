@@ -7,9 +7,13 @@
 
 #include "backends/backend.h"
 
+#include <sys/resource.h>
+
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int duoshm__native_failure(
 	struct duoshm_failure *why, int code, int system_error, const char *call, ...)
@@ -63,6 +67,35 @@ unsigned duoshm__bell_mode(unsigned segment_mode)
 	unsigned both = segment_mode & 0222 & (segment_mode >> 1);
 
 	return both | both << 1;
+}
+
+/* In use; 0: not known. */
+static unsigned long long address_space(void)
+{
+	unsigned long long pages = 0;
+	FILE *table = fopen("/proc/self/statm", "re");
+
+	if (table == NULL)
+		return 0;
+	if (fscanf(table, "%llu", &pages) != 1)
+		pages = 0;
+	fclose(table);
+	return pages * (unsigned long long)sysconf(_SC_PAGESIZE);
+}
+
+bool duoshm__native_blame_address_space(struct duoshm_failure *why, size_t size)
+{
+	unsigned long long used = address_space();
+	struct rlimit limit;
+
+	if (why->system_error != ENOMEM || getrlimit(RLIMIT_AS, &limit) != 0 ||
+		limit.rlim_cur == RLIM_INFINITY || used + size <= limit.rlim_cur)
+		return false;
+	duoshm__native_cause(why,
+		"RLIMIT_AS is %llu bytes, %llu are in use and %zu more are asked for",
+		(unsigned long long)limit.rlim_cur, used, size);
+	duoshm__native_cure(why, "raise it: ulimit -v, or ask for less");
+	return true;
 }
 
 void duoshm__limit(struct duoshm_facts *facts, const struct duoshm_limit *limit)

@@ -169,6 +169,8 @@ int duoshm__posix_blame_segment(struct duoshm_failure *why, size_t size)
 			(long long)duoshm__posix_resource(RLIMIT_FSIZE), size);
 		return duoshm__native_cure(why, "raise it: ulimit -f");
 	}
+	if (duoshm__native_blame_address_space(why, size))
+		return why->code;
 	if (why->system_error == ENOSPC && get_room(&room))
 		return no_room(why, &room, bytes);
 	duoshm__native_cause(why, "the system has no memory for %zu bytes more: %s", size,

@@ -80,7 +80,7 @@ void duoshm__sysv_limits(struct duoshm_facts *facts);
  */
 int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size);
 int duoshm__sysv_blame_set(struct duoshm_failure *why, size_t n);
-int duoshm__sysv_blame_attach(struct duoshm_failure *why);
+int duoshm__sysv_blame_attach(struct duoshm_failure *why, size_t size);
 
 /* sysv_list.c */
 duoshm__list_fn duoshm__sysv_list;

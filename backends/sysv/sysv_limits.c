@@ -222,17 +222,20 @@ int duoshm__sysv_blame_segment(struct duoshm_failure *why, size_t size)
 
 int duoshm__sysv_blame_set(struct duoshm_failure *why, size_t n)
 {
+	/* Two operations at once make a set whole. */
+	if (why->system_error == E2BIG && exceeds(why, SEMOPM, 2))
+		return why->code;
 	if (!may_be_limit(why) || exceeds(why, SEMMSL, (int64_t)n) || exceeds(why, SEMMNI, 1) ||
 		exceeds(why, SEMMNS, (int64_t)n))
 		return why->code;
 	return no_limit_found(why);
 }
 
-int duoshm__sysv_blame_attach(struct duoshm_failure *why)
+int duoshm__sysv_blame_attach(struct duoshm_failure *why, size_t size)
 {
 	int64_t value = limit_value(SHMSEG);
 
-	if (!may_be_limit(why))
+	if (!may_be_limit(why) || duoshm__native_blame_address_space(why, size))
 		return why->code;
 	if (why->system_error != EMFILE || value < 0 || value == INT64_MAX)
 		return no_limit_found(why);

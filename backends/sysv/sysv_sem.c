@@ -103,6 +103,8 @@ int duoshm__sysv_bells_create(struct duoshm__native *native, unsigned n, unsigne
 		duoshm__sysv_fail_create(&sets, errno, native, n, set_mode, why);
 	} else {
 		duoshm__native_failure(why, duoshm__sysv_code(result), result, "%s(%d)", call, id);
+		if (result == E2BIG)
+			duoshm__sysv_blame_set(why, n);
 		semctl(id, 0, IPC_RMID);
 	}
 	free(bells);

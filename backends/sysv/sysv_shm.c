@@ -49,7 +49,7 @@ static int map_segment(int id, const struct duoshm__native *native, size_t size,
 	if (address == (void *)-1) {
 		duoshm__sysv_fail_call(&segments, errno, native,
 			read_only ? "shmat SHM_RDONLY" : "shmat", id, why);
-		return duoshm__sysv_blame_attach(why);
+		return duoshm__sysv_blame_attach(why, size);
 	}
 	out->address = address;
 	out->length = size;

@@ -13,8 +13,10 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static _Thread_local struct duoshm_failure last;
 
@@ -69,6 +71,24 @@ int duoshm__fail(int code, const char *cause, ...)
 	return code;
 }
 
+/* What the process itself may have, of which some calls say that it is used up. */
+static void name_limit(struct duoshm_failure *made)
+{
+	bool descriptors = made->system_error == EMFILE;
+	struct rlimit limit;
+	int result =
+		descriptors ? getrlimit(RLIMIT_NOFILE, &limit) : getrlimit(RLIMIT_FSIZE, &limit);
+
+	if (result != 0 || (!descriptors && made->system_error != EFBIG))
+		return;
+	snprintf(made->cause, sizeof made->cause,
+		descriptors ? "%.*s: RLIMIT_NOFILE is %llu and all descriptors are in use"
+			    : "%.*s: RLIMIT_FSIZE is %llu bytes and more are asked for",
+		(int)strlen(made->call), made->call, (unsigned long long)limit.rlim_cur);
+	snprintf(made->cure, sizeof made->cure, "raise it: %s",
+		descriptors ? "ulimit -n, or close what is not needed" : "ulimit -f");
+}
+
 int duoshm__fail_call(int code, int system_error, const char *call, ...)
 {
 	int saved = errno;
@@ -81,6 +101,7 @@ int duoshm__fail_call(int code, int system_error, const char *call, ...)
 	/* Until the caller knows better: the call says on what. */
 	snprintf(made.cause, sizeof made.cause, "%s: %.90s", made.call,
 		words_of_errno(system_error));
+	name_limit(&made);
 	last = made;
 	errno = saved;
 	return made.code;

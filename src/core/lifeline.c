@@ -69,15 +69,12 @@ static bool is_ours(const struct duoshm__lifeline *lifeline)
 
 static int fail_write(const char *call, const char *path)
 {
-	struct rlimit limit;
+	int result = duoshm__fail_call(0, errno, "%s(\"%s\")", call, path);
 
-	duoshm__fail_call(0, errno, "%s(\"%s\")", call, path);
-	if (duoshm_failure()->system_error != EFBIG || getrlimit(RLIMIT_FSIZE, &limit) != 0)
-		return duoshm__set_cure(
-			"make room in the registry directory, or choose another with --dir");
-	duoshm__set_cause("RLIMIT_FSIZE is %llu bytes and the lifeline %s takes %u",
-		(unsigned long long)limit.rlim_cur, path, DUOSHM__LIFE_FILE_SIZE);
-	return duoshm__set_cure("raise it: ulimit -f");
+	return result == DUOSHM_ERR_LIMIT
+		       ? result
+		       : duoshm__set_cure("make room in the registry directory, or choose another "
+					  "with --dir");
 }
 
 static int write_zeros(int fd, const char *path, uint32_t from, uint32_t to)
@@ -104,6 +101,14 @@ static int set_mode(const struct duoshm__new_file *file, const char *directory)
 	return 0;
 }
 
+/* Beyond this limit ftruncate would raise SIGXFSZ. */
+static bool is_too_long(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < DUOSHM__LIFE_FILE_SIZE;
+}
+
 static int fill_file(const struct duoshm__new_file *file, const char *directory)
 {
 	struct duoshm__process self;
@@ -114,6 +119,10 @@ static int fill_file(const struct duoshm__new_file *file, const char *directory)
 		.start = self.start,
 		.boot = self.boot};
 	int result = set_mode(file, directory);
+	if (result == 0 && is_too_long()) {
+		errno = EFBIG;
+		result = fail_write("ftruncate", file->path);
+	}
 	while (result == 0 && ftruncate(file->fd, DUOSHM__LIFE_FILE_SIZE) != 0)
 		if (errno != EINTR)
 			result = fail_write("ftruncate", file->path);

@@ -17,6 +17,7 @@
 #include "core/random.h"
 #include "core/sized.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define CREATE_FLAGS                                                                               \
@@ -164,7 +165,9 @@ static int build(struct making *m)
 		object->backend->remove(&object->entry.native, object->entry.bells, &ignored);
 	duoshm__entry_remove(&object->creation);
 	duoshm__fail_native(&kept);
-	if (result == DUOSHM_ERR_LIMIT || result == DUOSHM_ERR_NO_SPACE)
+	/* Of what orphans occupy: not of descriptors, nor of what is too large at all. */
+	if (kept.system_error == ENOSPC ||
+		(result == DUOSHM_ERR_LIMIT && kept.system_error == ENOMEM))
 		add_cure(m);
 	return result;
 }

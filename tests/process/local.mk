@@ -3,6 +3,7 @@
 c_tests += \
 	tests/process/adopt \
 	tests/process/calls \
+	tests/process/limits \
 	tests/process/namespaces \
 	tests/process/peers \
 	tests/process/test_faults \
