@@ -5,6 +5,7 @@ c_tests += \
 	tests/process/calls \
 	tests/process/limits \
 	tests/process/namespaces \
+	tests/process/outside \
 	tests/process/peers \
 	tests/process/test_faults \
 	tests/process/test_killed \
@@ -17,6 +18,7 @@ tests_process_peer_LDADD = libduoshm-core.la
 native = tests/harness/native.c tests/harness/native.h
 tests_process_test_faults_SOURCES = tests/process/test_faults.c $(native)
 tests_process_test_faults_LDADD = $(device_test_libs)
+tests_process_outside_LDADD = $(device_test_libs)
 
 # Both sides live on through the deaths of the other one.
 plays = tests/process/plays.c tests/process/plays.h

@@ -84,68 +84,9 @@ static void other_word_size(void)
 	with_peer(program, strcmp(harness_backend(), "posix") == 0 ? DUOSHM_ERR_TIMEOUT : 0);
 }
 
-/* ---- removal from outside -------------------------------------------------------------------- */
-
-static int wait_for_end(void *argument)
-{
-	struct helper *helper = argument;
-	struct duoshm_semaphore *waited;
-
-	OK(duoshm_semaphore_open(new_context(), harness_name("outside"), 0, 0, &waited));
-	harness_gate_open(&helper->ready);
-	EXPECT(duoshm_semaphore_wait(waited, DUOSHM_FOREVER, 0), DUOSHM_ERR_REMOVED);
-	return 0;
-}
-
-static void ipcrm(const char *option, int64_t id)
-{
-	char text[40];
-
-	snprintf(text, sizeof(text), "%s%ld", option, (long)id);
-	EXPECT(harness_wait(harness_spawn(-1, "ipcrm", text, (char *)NULL)), 0);
-}
-
-static void remove_natively(const struct duoshm_stat *stat)
-{
-	char text[120];
-
-	if (strcmp(stat->backend, "sysv") == 0) {
-		ipcrm("-m", stat->id);
-		ipcrm("-s", stat->bells_id);
-		return;
-	}
-	snprintf(text, sizeof(text), "%s.0", stat->native);
-	EXPECT(shm_unlink(stat->native), 0);
-	EXPECT(sem_unlink(text), 0);
-}
-
-static void removed_from_outside(void)
-{
-	const char *name = harness_name("outside");
-	struct helper helper;
-
-	if (access("/dev/shm", F_OK) != 0)
-		HARNESS_SKIP("native names are known on Linux alone");
-	ctx = new_context();
-	OK(duoshm_semaphore_create(ctx, name, 0, NULL, &semaphore));
-	struct duoshm_stat stat = stat_of(ctx, "outside");
-	start_helper(&helper, wait_for_end, "outside", 0);
-	harness_until_asleep(helper.pid);
-	remove_natively(&stat);
-	finish_helper(&helper);
-	EXPECT(duoshm_stat(ctx, name, &stat), DUOSHM_ERR_NOT_FOUND);
-	EXPECT(duoshm_semaphore_close(semaphore), 0);
-	EXPECT_FATAL(duoshm_semaphore_create(ctx, name, 0, NULL, &semaphore), DUOSHM_REPLACED);
-	EXPECT(duoshm_semaphore_close(semaphore), 0);
-	discard(ctx, "outside");
-	end_context(ctx);
-}
-
 static const struct harness_case cases[] = {
 	{"two programs share each kind of object", same_word_size},
 	{"C12 word size does not matter", other_word_size},
-	{"C8 removal from outside wakes who sleeps; the object can be made anew",
-		removed_from_outside},
 	{NULL, NULL},
 };
 
