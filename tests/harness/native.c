@@ -267,6 +267,8 @@ static void note(int kind, int id, const char *name)
 {
 	unsigned i = 0;
 
+	if (!on)
+		return;
 	while (objects[i].kind != NOTHING)
 		if (++i == OBJECTS_MAX)
 			abort();

@@ -3,6 +3,7 @@
 c_tests += \
 	tests/process/adopt \
 	tests/process/calls \
+	tests/process/disturbed \
 	tests/process/limits \
 	tests/process/namespaces \
 	tests/process/outside \
@@ -18,6 +19,7 @@ tests_process_peer_LDADD = libduoshm-core.la
 native = tests/harness/native.c tests/harness/native.h
 tests_process_test_faults_SOURCES = tests/process/test_faults.c $(native)
 tests_process_test_faults_LDADD = $(device_test_libs)
+tests_process_disturbed_SOURCES = tests/process/disturbed.c $(native)
 tests_process_outside_LDADD = $(device_test_libs)
 
 # Both sides live on through the deaths of the other one.

@@ -197,6 +197,42 @@ static void bells_are_for_who_may_read_and_write(void)
 		EXPECT(duoshm__bell_mode(modes[i][0]), modes[i][1]);
 }
 
+struct found {
+	const struct object *object;
+	unsigned n, wrong;
+};
+
+static int look_at_bell(const struct duoshm__native_item *item, void *arg)
+{
+	struct found *found = arg;
+	const struct duoshm__native *native = &found->object->native;
+	bool ours = is_sysv() ? item->native.bells_id == native->bells_id
+			      : strncmp(item->native.text, native->text, strlen(native->text)) == 0;
+
+	if (!ours || !item->semaphore)
+		return 0;
+	found->n++;
+	found->wrong += item->stat.mode != 0600;
+	return 0;
+}
+
+/* A class that may only read the segment, or only write it, gets nothing of the bells. */
+static void bells_have_no_mode_of_their_own(void)
+{
+	static const unsigned modes[] = {0600, 0640, 0620, 0644, 0622};
+
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+		struct object object = make_object_mode("bellmode", SIZE, 2, modes[i]);
+		struct found found = {.object = &object};
+
+		if (the_backend()->list(look_at_bell, &found, &why) == 0) {
+			EXPECT(found.n, is_sysv() ? 1 : 2);
+			EXPECT(found.wrong, 0);
+		}
+		end_object(&object);
+	}
+}
+
 /* ---- removal --------------------------------------------------------------------------------- */
 
 static void removed_memory_stays_until_detached(void)
@@ -635,6 +671,7 @@ static const struct harness_case cases[] = {
 	{"an id alone is a name too", an_id_alone_is_a_name_too},
 	{"stat tells what the kernel knows", stat_tells_what_the_kernel_knows},
 	{"bells are for who may read and write", bells_are_for_who_may_read_and_write},
+	{"bells have no mode of their own", bells_have_no_mode_of_their_own},
 	{"removed memory stays until detached", removed_memory_stays_until_detached},
 	{"strangers are kept out", strangers_are_kept_out},
 	{"reap takes what is claimed and nothing else",

@@ -401,6 +401,25 @@ static void fills_the_file(void)
 	duoshm__lifeline_close(lifeline);
 }
 
+/* Whoever may write the file makes it longer, and says that all of it is used. */
+static void what_is_beyond_its_end_does_not_count(void)
+{
+	struct duoshm__lifeline *lifeline = open_lifeline();
+	char path[DUOSHM__PATH_SIZE];
+	uint64_t beyond = 77;
+	uint32_t all = UINT32_MAX;
+
+	attach(lifeline, 5);
+	duoshm__life_path(directory, duoshm__lifeline_id(lifeline), path);
+	int fd = open(path, O_RDWR);
+	EXPECT(pwrite(fd, &beyond, sizeof beyond, DUOSHM__LIFE_FILE_SIZE), sizeof beyond);
+	EXPECT(pwrite(fd, &all, sizeof all, offsetof(struct duoshm__life_head, used)), sizeof all);
+	OK(close(fd));
+	EXPECT(scan(77).times, 0);
+	EXPECT(scan(5).times, 1);
+	duoshm__lifeline_close(lifeline);
+}
+
 static void limit_file_size(rlim_t size)
 {
 	struct rlimit limit;
@@ -614,6 +633,8 @@ static const struct harness_case cases[] = {
 	{"life and death: a child gets its own", a_child_gets_its_own},
 	{"life and death: free locks need a second proof", free_locks_need_a_second_proof},
 	{"attachments: as many as the file holds", fills_the_file},
+	{"attachments: what is beyond its end does not count",
+		what_is_beyond_its_end_does_not_count},
 	{"attachments: no room on the disk", no_room_is_an_error},
 	{"attachments: by several threads", threads_share_it},
 	{"files of others: damaged", damaged_files_prove_nothing},
