@@ -558,7 +558,7 @@ static struct operation operations[] = {
 	{"acquire", make_lock, open_lock, cross, NULL, after_cross, 0, STEPS, 0},
 	{"send", make_in, NULL, send, NULL, after_send, 16, 0, 0},
 	{"receive", make_out, NULL, receive, NULL, after_receive, 16, 0, 0},
-	{"last words", make_speaker, open_ear, listen_first, speak_and_die, after_words, 20, 0, 0},
+	{"last words", make_speaker, open_ear, listen_first, speak_and_die, after_words, 10, 0, 0},
 	{"publish", make_from, NULL, publish, NULL, after_publish, 16, 0, 0},
 	{"next", make_to, NULL, read_some, NULL, after_read, 16, 0, 0},
 	{"talk", make_device, NULL, talk, NULL, after_talk, 60, 0, 0},

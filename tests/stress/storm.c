@@ -72,15 +72,6 @@ struct duoshm *storm_context(void)
 	return context_of(storm_family, NULL);
 }
 
-uint64_t storm_faults(const struct total *total)
-{
-	uint64_t faults = 0;
-
-	for (int i = TORN; i < TALLIES; i++)
-		faults += total->tally[i];
-	return faults;
-}
-
 /* ---- in the processes ------------------------------------------------------------------------ */
 
 bool is_over(const struct life *life)
@@ -233,20 +224,24 @@ struct growth {
 	uint64_t from;
 };
 
-static bool has_ended(pid_t pid)
+/* A fault of its own, or of its peers, has ended a process. */
+static bool somebody_ended(const struct conductor *c)
 {
-	siginfo_t info = {.si_pid = 0};
-
-	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-	       info.si_pid == pid;
+	for (unsigned i = 0; i < c->slots; i++) {
+		siginfo_t info = {.si_pid = 0};
+		if (waitid(P_PID, (id_t)ledger->slot[i].pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
+				0 &&
+			info.si_pid != 0)
+			return true;
+	}
+	return false;
 }
 
 static bool has_grown(void *arg)
 {
 	struct growth *growth = arg;
 
-	return progress_of(growth->c, growth->index) > growth->from ||
-	       has_ended(ledger->slot[growth->index].pid);
+	return progress_of(growth->c, growth->index) > growth->from || somebody_ended(growth->c);
 }
 
 static bool await_work(struct conductor *c, unsigned index)
@@ -257,7 +252,7 @@ static bool await_work(struct conductor *c, unsigned index)
 	if (!works)
 		fprintf(stderr, "storm: %s %u hangs\n", c->storm->roles[index].name, index);
 	CHECK(works);
-	return works;
+	return works && !somebody_ended(c);
 }
 
 /* Where a kill or a stop falls, not whether it is right. */
@@ -333,6 +328,37 @@ static void reclaim(struct conductor *c)
 	}
 }
 
+/* ---- the account ----------------------------------------------------------------------------- */
+
+/* What the processes have counted; of the slowest the most. */
+static void add_tallies(uint64_t *sum, const struct conductor *c)
+{
+	for (unsigned i = 0; i < c->slots; i++) {
+		for (int t = 0; t < TALLIES; t++) {
+			uint64_t value = get(&ledger->slot[i].tally[t]);
+			if (t != SLOWEST)
+				sum[t] += value;
+			else if (value > sum[t])
+				sum[t] = value;
+		}
+	}
+}
+
+static void all_is_well(const struct conductor *c)
+{
+	uint64_t sum[TALLIES] = {0}, faults = 0;
+
+	add_tallies(sum, c);
+	for (int t = TORN; t < TALLIES; t++) {
+		faults += sum[t];
+		if (sum[t] != 0)
+			fprintf(stderr, "storm: %s: %llu %s\n", c->storm->name,
+				(unsigned long long)sum[t], storm_tally_names[t]);
+	}
+	EXPECT(faults, 0);
+	CHECK(sum[SLOWEST] < WATCHDOG);
+}
+
 /* ---- one kill, and what belongs to it -------------------------------------------------------- */
 
 static uint64_t told(const struct conductor *c, unsigned victim)
@@ -355,7 +381,7 @@ static bool is_told(void *arg)
 {
 	struct news *news = arg;
 
-	return told(news->c, news->victim) > news->from;
+	return told(news->c, news->victim) > news->from || somebody_ended(news->c);
 }
 
 static bool has_peers(const struct conductor *c, unsigned victim)
@@ -398,9 +424,21 @@ static void strike_any(struct conductor *c)
 	} else {
 		strike(c, victim);
 	}
+	CHECK(!somebody_ended(c));
+	all_is_well(c);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
+
+/* After a fault nobody is sure to come to an end. */
+static void break_off(struct conductor *c)
+{
+	for (unsigned i = 0; i < c->slots; i++) {
+		put(&ledger->slot[i].dead, get(&ledger->slot[i].lives));
+		harness_kill(ledger->slot[i].pid);
+	}
+	(void)duoshm_reclaim(c->ctx, 0, NULL, NULL);
+}
 
 static void finish(struct conductor *c)
 {
@@ -419,32 +457,6 @@ static void finish(struct conductor *c)
 	}
 	for (unsigned i = 0; i < c->slots; i++)
 		put(&ledger->slot[i].dead, get(&ledger->slot[i].lives));
-}
-
-static void account(struct conductor *c)
-{
-	struct total sum = {0};
-
-	for (unsigned i = 0; i < c->slots; i++) {
-		for (int t = 0; t < TALLIES; t++) {
-			uint64_t value = get(&ledger->slot[i].tally[t]);
-			if (t != SLOWEST)
-				sum.tally[t] += value;
-			else if (value > sum.tally[t])
-				sum.tally[t] = value;
-		}
-	}
-	for (int t = TORN; t < TALLIES; t++) {
-		if (sum.tally[t] != 0)
-			fprintf(stderr, "storm: %s: %llu %s\n", c->storm->name,
-				(unsigned long long)sum.tally[t], storm_tally_names[t]);
-	}
-	EXPECT(storm_faults(&sum), 0);
-	CHECK(sum.tally[SLOWEST] < WATCHDOG);
-	uint64_t slowest = c->total->tally[SLOWEST];
-	for (int t = 0; t < TALLIES; t++)
-		c->total->tally[t] += sum.tally[t];
-	c->total->tally[SLOWEST] = slowest > sum.tally[SLOWEST] ? slowest : sum.tally[SLOWEST];
 }
 
 static int count_left(const struct duoshm_stat *object, void *count)
@@ -491,17 +503,22 @@ static struct ledger *new_ledger(void)
 void storm_run(const struct storm *storm, long kills, struct total *total)
 {
 	struct conductor c = {.storm = storm, .ctx = storm_context(), .total = total};
+	unsigned failures = CU_get_number_of_failures();
 
 	ledger = new_ledger();
 	storm->make(c.ctx);
 	while (storm->roles[c.slots].name != NULL)
 		start(&c, c.slots++);
-	for (long i = 0; i < kills && CU_get_number_of_failures() == 0; i++) {
+	for (long i = 0; i < kills && CU_get_number_of_failures() == failures; i++) {
 		harness_goes_on();
 		strike_any(&c);
 	}
-	finish(&c);
-	account(&c);
+	if (CU_get_number_of_failures() != failures)
+		break_off(&c);
+	else
+		finish(&c);
+	all_is_well(&c);
+	add_tallies(total->tally, &c);
 	if (storm->verify != NULL)
 		storm->verify(c.ctx);
 	reclaim(&c);

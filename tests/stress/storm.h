@@ -155,6 +155,5 @@ struct total {
 void storm_run(const struct storm *storm, long kills, struct total *total);
 /* Kernel objects, entries and lifelines that are left of this family; 0 but after a failure. */
 unsigned storm_left(void);
-uint64_t storm_faults(const struct total *total);
 
 #endif
