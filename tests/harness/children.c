@@ -98,7 +98,7 @@ static int result_of(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-static int wait_with(pid_t pid, int flags)
+int harness_wait(pid_t pid)
 {
 	int64_t end = milliseconds() + WAIT_MS * (harness_instrumented() ? 4 : 1);
 	int status;
@@ -106,26 +106,27 @@ static int wait_with(pid_t pid, int flags)
 
 	if (pid <= 0)
 		return -1000;
-	while ((got = waitpid(pid, &status, WNOHANG | flags)) == 0 && milliseconds() < end)
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && milliseconds() < end)
 		nap();
 	if (got == 0) {
 		harness_kill(pid);
 		return -1000;
 	}
-	if (got == pid && WIFSTOPPED(status))
-		return HARNESS_STOPPED;
 	note(pid, 0);
 	return got == pid ? result_of(status) : -1000;
 }
 
-int harness_wait(pid_t pid)
-{
-	return wait_with(pid, 0);
-}
-
 int harness_wait_stopped(pid_t pid)
 {
-	return wait_with(pid, WUNTRACED);
+	int status;
+	pid_t got;
+
+	while ((got = waitpid(pid, &status, WUNTRACED)) < 0 && errno == EINTR)
+		;
+	if (got == pid && WIFSTOPPED(status))
+		return HARNESS_STOPPED;
+	note(pid, 0);
+	return got == pid ? result_of(status) : -1000;
 }
 
 struct part {

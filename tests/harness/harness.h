@@ -133,7 +133,7 @@ pid_t harness_spawn(int out, const char *path, ...);
  * -1000.
  */
 int harness_wait(pid_t pid);
-/* The same, but HARNESS_STOPPED once it stands still. */
+/* The same, or HARNESS_STOPPED once it stands still; for as long as the case may take. */
 int harness_wait_stopped(pid_t pid);
 #define HARNESS_STOPPED (-1001)
 /* "BUILD/path": a program of the build tree; kept until the next call. */

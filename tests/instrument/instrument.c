@@ -12,6 +12,9 @@
 
 #include <stdatomic.h>
 #include <sys/mman.h>
+#if defined __linux__
+#include <sys/ptrace.h>
+#endif
 
 #ifndef MAP_ANONYMOUS
 #define MAP_ANONYMOUS MAP_ANON
@@ -29,6 +32,7 @@ enum { NAME_SIZE = 64 };
 /* What the next child does at instrument_here. */
 static enum instrument_deed planned;
 static unsigned planned_nth;
+static enum instrument_way way;
 
 static unsigned scramble_percent;
 static _Atomic uint64_t scramble_state;
@@ -231,40 +235,131 @@ void instrument_begin(void)
 void instrument_end(void)
 {
 	instrument_arm(INSTRUMENT_COUNT, 0);
+	way = INSTRUMENT_WRITES;
 	duoshm__backend_replace(NULL);
 }
+
+/* ---- children that are traced: each system call makes two stops -------------------------------- */
+
+#if defined __linux__
+
+static int be_traced(void *arg)
+{
+	(void)arg;
+	return ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 77;
+}
+
+static void stand_traced(void)
+{
+	if (be_traced(NULL) != 0)
+		_exit(77);
+	raise(SIGSTOP);
+}
+
+/* From its first stop to its nth; HARNESS_STOPPED, or how it ended. */
+static int step(pid_t pid, unsigned nth)
+{
+	int result = harness_wait_stopped(pid);
+
+	for (unsigned i = 0; result == HARNESS_STOPPED && i < nth; i++) {
+		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
+		result = harness_wait_stopped(pid);
+	}
+	if (last_point != NULL)
+		snprintf(last_point, NAME_SIZE, "system call");
+	return result;
+}
+
+static void let_go(pid_t pid)
+{
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+}
+
+bool instrument_by(enum instrument_way wanted)
+{
+	way = wanted;
+	return way == INSTRUMENT_WRITES || harness_wait(harness_fork(be_traced, NULL)) == 0;
+}
+
+#else
+
+static void stand_traced(void)
+{
+}
+
+static int step(pid_t pid, unsigned nth)
+{
+	(void)nth;
+	return harness_wait_stopped(pid);
+}
+
+static void let_go(pid_t pid)
+{
+	(void)pid;
+}
+
+bool instrument_by(enum instrument_way wanted)
+{
+	return wanted == INSTRUMENT_WRITES;
+}
+
+#endif
 
 /* ---- children -------------------------------------------------------------------------------- */
 
 void instrument_here(void)
 {
-	instrument_arm(planned, planned_nth);
+	if (planned == INSTRUMENT_COUNT)
+		return;
+	if (way == INSTRUMENT_CALLS)
+		stand_traced();
+	else
+		instrument_arm(planned, planned_nth);
 }
 
 pid_t instrument_start(int (*fn)(void *arg), void *arg, enum instrument_deed deed, unsigned nth)
 {
 	planned = deed;
 	planned_nth = nth;
-	return harness_fork(fn, arg);
+	pid_t pid = harness_fork(fn, arg);
+	planned = INSTRUMENT_COUNT;
+	return pid;
 }
 
-bool instrument_kills(int (*fn)(void *arg), void *arg, unsigned nth)
+bool instrument_died(pid_t pid)
 {
-	int status_of_child = harness_wait(instrument_start(fn, arg, INSTRUMENT_DIE, nth));
+	int result = harness_wait_stopped(pid);
 
-	if (status_of_child == -SIGKILL)
+	if (result == -SIGKILL)
 		return true;
-	EXPECT(status_of_child, 0);
+	EXPECT(result, 0);
 	return false;
 }
 
 pid_t instrument_stops(int (*fn)(void *arg), void *arg, unsigned nth)
 {
 	pid_t pid = instrument_start(fn, arg, INSTRUMENT_STOP, nth);
-	int status_of_child = harness_wait_stopped(pid);
+	int result = way == INSTRUMENT_CALLS ? step(pid, nth) : harness_wait_stopped(pid);
 
-	if (status_of_child == HARNESS_STOPPED)
+	if (result == HARNESS_STOPPED)
 		return pid;
-	EXPECT(status_of_child, 0);
+	EXPECT(result, 0);
 	return 0;
+}
+
+void instrument_continue(pid_t pid)
+{
+	if (way == INSTRUMENT_CALLS)
+		let_go(pid);
+	else
+		harness_continue(pid);
+}
+
+bool instrument_kills(int (*fn)(void *arg), void *arg, unsigned nth)
+{
+	if (way == INSTRUMENT_WRITES)
+		return instrument_died(instrument_start(fn, arg, INSTRUMENT_DIE, nth));
+	pid_t pid = instrument_stops(fn, arg, nth);
+	harness_kill(pid);
+	return pid > 0;
 }

@@ -50,17 +50,34 @@ void instrument_scramble(unsigned percent, uint64_t seed);
 /* How many were. */
 unsigned long instrument_scrambled(void);
 
+/* For a point of the test's own, as amid the data that a lock guards. */
+void instrument_write(const volatile void *word, const char *access);
+
 /* ---- children -------------------------------------------------------------------------------- */
 
 /*
- * A child runs fn(arg), whose points count from instrument_here() on, and dies at the nth. False: fn
- * came to its end before that, with 0, as is asserted.
+ * What is a point in children: the above, or each system call, before and after (by ptrace, Linux
+ * alone). False: it cannot be here.
+ */
+enum instrument_way { INSTRUMENT_WRITES, INSTRUMENT_CALLS };
+bool instrument_by(enum instrument_way way);
+
+/*
+ * A child runs fn(arg), whose points count from instrument_here() on, and dies at the nth. False:
+ * fn came to its end before that, with 0, as is asserted.
  */
 bool instrument_kills(int (*fn)(void *arg), void *arg, unsigned nth);
-/* The same, but it stands still there until harness_continue; 0 instead of false. */
+/* The same, but it stands still there; 0 instead of false. */
 pid_t instrument_stops(int (*fn)(void *arg), void *arg, unsigned nth);
+/* It goes on. */
+void instrument_continue(pid_t pid);
+/* In the case's own process this does nothing. */
 void instrument_here(void);
-/* A child with that before it, for what goes on beside; it is waited for by the case. */
+/*
+ * The halves of both, for what is to happen meanwhile: harness_wait_stopped, or instrument_died. Not
+ * by system calls.
+ */
 pid_t instrument_start(int (*fn)(void *arg), void *arg, enum instrument_deed deed, unsigned nth);
+bool instrument_died(pid_t pid);
 
 #endif

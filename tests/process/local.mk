@@ -9,9 +9,10 @@ c_tests += \
 	tests/process/outside \
 	tests/process/peers \
 	tests/process/test_faults \
-	tests/process/test_killed \
 	tests/process/test_points_device \
-	tests/process/test_points_queue
+	tests/process/test_points_objects \
+	tests/process/test_points_queue \
+	tests/process/test_points_words
 test_helpers += tests/process/peer
 tests_process_peer_LDADD = libduoshm-core.la
 
@@ -28,3 +29,10 @@ tests_process_test_points_queue_SOURCES = tests/process/test_points_queue.c $(pl
 tests_process_test_points_queue_LDADD = $(instrument_libs)
 tests_process_test_points_device_SOURCES = tests/process/test_points_device.c $(plays)
 tests_process_test_points_device_LDADD = $(instrument_libs)
+
+# What each process does at each of its points.
+points = tests/process/points.c tests/process/points.h $(sleepers)
+tests_process_test_points_objects_SOURCES = tests/process/test_points_objects.c $(points)
+tests_process_test_points_objects_LDADD = $(instrument_libs)
+tests_process_test_points_words_SOURCES = tests/process/test_points_words.c $(points)
+tests_process_test_points_words_LDADD = $(instrument_libs)
