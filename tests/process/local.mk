@@ -8,6 +8,8 @@ c_tests += \
 	tests/process/namespaces \
 	tests/process/outside \
 	tests/process/peers \
+	tests/process/proofs \
+	tests/process/squat \
 	tests/process/test_faults \
 	tests/process/test_points_device \
 	tests/process/test_points_objects \

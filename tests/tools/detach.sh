@@ -91,6 +91,52 @@ orphans() {
 	nothing_left
 }
 
+lanes_of() { "$top_builddir/detach" --list --noheadings -o NAME,STATE | grep "^$1\.[0-9a-f]* "; }
+has_lanes() { [ "$(lanes_of "$1" | wc -l)" -eq "$2" ]; }
+# Devices and clients killed and stopped in a heap: what goes is what is dead, all of it and nothing else.
+storm() {
+	storms=2
+	[ "${DUOSHM_TEST_TIER-}" != full ] || storms=10
+	while [ "$storms" -gt 0 ]; do
+		storms=$((storms - 1))
+		dead=
+		for each in one two three; do
+			start_device "$unique.$each" --rate=100Hz || return
+			eval "$each=$device_pid"
+			spawn "$top_builddir/client" -n "$unique.$each" capture -o - > /dev/null 2>&1
+			eval "of_$each=$!"
+			until_true 10 has_lanes "$unique.$each" 1 || fault "no lane of $each"
+		done
+		# shellcheck disable=SC2154
+		kill -STOP "$of_one" "$three" "$of_three"
+		# shellcheck disable=SC2154
+		kill -KILL "$one" "$of_one" "$of_two"
+		for each in "$one" "$of_one" "$of_two"; do
+			wait_process "$each"
+		done
+		# A device that lives removes the lanes of the dead by itself.
+		# shellcheck disable=SC2154
+		until_true 10 has_lanes "$unique.two" 0 || fault "a lane is left: $(lanes_of "$unique.two")"
+		dead=$({ echo "$unique.one" && lanes_of "$unique.one" | cut -d ' ' -f 1; } | sort | tr '\n' ' ')
+		expect 0 detach --dry-run
+		found=$(sed -n "s/^would remove $backend .* \($unique[^:]*\): .*/\1/p" "$out" | sort | tr '\n' ' ')
+		[ "$found" = "$dead" ] || fault "would remove \"$found\" and not \"$dead\""
+		expect 0 detach
+		[ "$(grep -c ^removed "$out")" -eq "$(wc -l < "$out")" ] && [ "$(wc -l < "$out")" -eq 2 ] || fault "removed: $(cat "$out")"
+		[ "$(state "$unique.two")/$(state "$unique.three")" = live/live ] || fault 'what lives was removed'
+		has_lanes "$unique.three" 1 || fault 'the lane of a stopped client was removed'
+		kill -CONT "$three" "$of_three"
+		expect 0 client -n "$unique.three" ping
+		# shellcheck disable=SC2154
+		stop_process "$of_three"
+		stop_process "$two"
+		stop_process "$three"
+		nothing_left
+		echo "PROVES 8 $backend 2 reclaims"
+		echo "PROVES 6 $backend 3 stops"
+	done
+}
+
 # The command that is told does the same: the object is gone, and detach tidies up the entry.
 native_command() {
 	[ "$(uname)" = Linux ] && can_look || return 0
@@ -227,7 +273,7 @@ damaged_entry() {
 	! can_look || ! in_kernel "$object" || fault "the system still has $object"
 }
 
-each_backend lists orphans native_command entry_without_object names foreign damaged_entry
+each_backend lists orphans storm native_command entry_without_object names foreign damaged_entry
 
 begin 'both families'
 # shellcheck disable=SC2086
