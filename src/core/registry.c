@@ -341,11 +341,25 @@ int duoshm__registry_scan(const struct duoshm__registry *registry, duoshm__entry
 	return result;
 }
 
-/* Its maker holds the lock as long as it lives; one that is about to take it begins again. */
+/* A presence file whose entry was deleted from outside: it tells of nothing any more. */
+static bool is_stray(const struct duoshm__registry *registry, const char *file)
+{
+	char path[DUOSHM__PATH_SIZE];
+	struct stat ignored;
+	if (strncmp(file, ".r.", 3) != 0)
+		return false;
+	snprintf(path, sizeof path, "%s/%s", registry->directory, file + 3);
+	return lstat(path, &ignored) != 0 && errno == ENOENT;
+}
+
+/*
+ * Its maker holds the lock of an unfinished file as long as it lives; one that is about to take it
+ * begins again. A stray presence file goes when its last reader has let go of it.
+ */
 static int sweep_file(const char *file, void *arg)
 {
 	const struct duoshm__registry *registry = arg;
-	if (strncmp(file, ".t.", 3) != 0)
+	if (strncmp(file, ".t.", 3) != 0 && !is_stray(registry, file))
 		return 0;
 	char path[DUOSHM__PATH_SIZE];
 	snprintf(path, sizeof path, "%s/%s", registry->directory, file);
@@ -354,7 +368,7 @@ static int sweep_file(const char *file, void *arg)
 		return 0;
 	struct stat found;
 	if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) &&
-		duoshm__file_lock(fd, LOCK_SH | LOCK_NB) == 0)
+		duoshm__file_lock(fd, LOCK_EX | LOCK_NB) == 0)
 		unlink(path);
 	close(fd);
 	return 0;

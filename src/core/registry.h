@@ -116,7 +116,7 @@ int duoshm__registry_walk(const char *directory, duoshm__file_fn *fn, void *arg)
 /* Calls fn for each entry file, sorted by name, with what entry_read said. */
 typedef int duoshm__entry_fn(const struct duoshm__entry *entry, int result, void *arg);
 int duoshm__registry_scan(const struct duoshm__registry *registry, duoshm__entry_fn *fn, void *arg);
-/* Removes unfinished files (".t.") whose lock is free. */
+/* Removes unfinished files (".t."), and presence files without entry, whose lock is free. */
 void duoshm__registry_sweep(struct duoshm__registry *registry);
 
 /*
