@@ -216,11 +216,13 @@ static void life_and_death(void)
 	pid_t pid = start(STAY);
 	harness_stop(pid);
 	EXPECT(life(told->id), DUOSHM__ALIVE);
+	harness_proves(6, 1, "stops");
 	kill(pid, SIGKILL);
 	waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
 	EXPECT(life(told->id), DUOSHM__DEAD); /* a zombie */
 	harness_kill(pid);
 	EXPECT(life(told->id), DUOSHM__DEAD);
+	harness_proves(7, 1, "zombies");
 	CHECK(has_file(told->id));
 	/* the next one sweeps */
 	struct duoshm__lifeline *lifeline = open_lifeline();
@@ -310,6 +312,7 @@ static void exec_ends_a_life(void)
 	EXPECT(life(told->id), is_mapped(told->id) ? DUOSHM__DEAD : DUOSHM__UNPROVEN);
 	harness_kill(pid);
 	EXPECT(life(told->id), DUOSHM__DEAD);
+	harness_proves(7, 1, "programs executed");
 }
 
 static void closing_all_ends_no_life(void)
@@ -321,6 +324,7 @@ static void closing_all_ends_no_life(void)
 	duoshm__lifeline_close(lifeline);
 	harness_kill(pid);
 	EXPECT(life(told->id), DUOSHM__DEAD);
+	harness_proves(7, 1, "processes without descriptors");
 }
 
 static void children_keep_no_parent_alive(void)
@@ -329,6 +333,7 @@ static void children_keep_no_parent_alive(void)
 	EXPECT(life(told->id), DUOSHM__ALIVE);
 	harness_kill(pid);
 	EXPECT(life(told->id), DUOSHM__DEAD);
+	harness_proves(7, 1, "children that outlive");
 }
 
 static struct duoshm__lifeline *inherited;
@@ -532,6 +537,7 @@ static void free_locks_need_a_second_proof(void)
 	EXPECT(duoshm__life_of(directory, 14, &told->process), DUOSHM__DEAD);
 	harness_kill(pid);
 	EXPECT(life(11), DUOSHM__DEAD);
+	harness_proves(7, 4, "forged lifelines");
 	duoshm__life_sweep(directory);
 	CHECK(!has_file(14));
 }
@@ -556,6 +562,7 @@ static void damaged_files_prove_nothing(void)
 	duoshm__life_sweep(directory);
 	for (uint64_t id = 21; id <= 25; id++)
 		CHECK(has_file(id));
+	harness_proves(16, 5, "plants");
 }
 
 /* Held by us, so alive; its content claims more than there is. */
