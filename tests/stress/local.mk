@@ -20,6 +20,6 @@ HOURS =
 SEED =
 stress: all tests/stress/test_storms$(EXEEXT)
 	@$(AM_TESTS_ENVIRONMENT) \
-	KILLS='$(KILLS)' HOURS='$(HOURS)' SEED='$(SEED)' BACKEND='$(BACKEND)' \
-	tests/stress/test_storms$(EXEEXT) $(if $(BACKEND),--backend='$(BACKEND)')
+	KILLS='$(KILLS)' HOURS='$(HOURS)' SEED='$(SEED)' BACKEND='$(BACKEND)'; export KILLS HOURS SEED BACKEND; \
+	tests/stress/test_storms$(EXEEXT) $${BACKEND:+--backend="$$BACKEND"}
 .PHONY: stress

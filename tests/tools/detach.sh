@@ -119,16 +119,20 @@ storm() {
 		until_true 10 has_lanes "$unique.two" 0 || fault "a lane is left: $(lanes_of "$unique.two")"
 		dead=$({ echo "$unique.one" && lanes_of "$unique.one" | cut -d ' ' -f 1; } | sort | tr '\n' ' ')
 		expect 0 detach --dry-run
-		found=$(sed -n "s/^would remove $backend .* \($unique[^:]*\): .*/\1/p" "$out" | sort | tr '\n' ' ')
+		found=$(sed -n "s/^would remove $backend .* \(${unique}[^:]*\): .*/\1/p" "$out" | sort | tr '\n' ' ')
 		[ "$found" = "$dead" ] || fault "would remove \"$found\" and not \"$dead\""
 		expect 0 detach
-		[ "$(grep -c ^removed "$out")" -eq "$(wc -l < "$out")" ] && [ "$(wc -l < "$out")" -eq 2 ] || fault "removed: $(cat "$out")"
+		lines=$(wc -l < "$out")
+		if [ "$lines" -ne 2 ] || [ "$(grep -c ^removed "$out")" -ne 2 ]; then
+			fault "removed: $(cat "$out")"
+		fi
 		[ "$(state "$unique.two")/$(state "$unique.three")" = live/live ] || fault 'what lives was removed'
 		has_lanes "$unique.three" 1 || fault 'the lane of a stopped client was removed'
 		kill -CONT "$three" "$of_three"
 		expect 0 client -n "$unique.three" ping
 		# shellcheck disable=SC2154
 		stop_process "$of_three"
+		# shellcheck disable=SC2154
 		stop_process "$two"
 		stop_process "$three"
 		nothing_left

@@ -42,7 +42,11 @@ served() {
 	background="$background $device_pid"
 	until_true 10 as 65531 "$top_builddir/client" -n "$name" -w 0 ping || fault "no device: $(cat "$scratch/device.log")"
 }
-other() { as 65532 "$top_builddir/$@"; }
+other() {
+	program=$1
+	shift
+	as 65532 "$top_builddir/$program" "$@"
+}
 
 # Who may only read follows and reads; what would need a right to write is refused, and no lane is left.
 readers() {
