@@ -188,7 +188,7 @@ static bool is_cut_off(struct duoshm_device *device)
 	memset(duoshm_segment_data(device->lane), 0xff, duoshm_segment_size(device->lane));
 	for (int64_t until = duoshm__now() + WATCHDOG_SECONDS * SECOND; duoshm__now() < until;) {
 		OK(duoshm_device_read(device, (unsigned)index, &clients));
-		if (clients.integer == 1)
+		if (clients.integer == 1 || all->over)
 			return true;
 		duoshm__pause(MS);
 	}
