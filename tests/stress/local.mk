@@ -4,11 +4,9 @@ c_tests += tests/stress/test_storms
 tests_stress_test_storms_SOURCES = \
 	tests/stress/device.c \
 	tests/stress/steps.c \
-	tests/stress/steps.h \
 	tests/stress/storm.c \
 	tests/stress/storm.h \
 	tests/stress/stress.c \
-	tests/stress/stress.h \
 	tests/stress/test_storms.c \
 	tests/stress/traffic.c \
 	tests/stress/words.c

@@ -8,7 +8,7 @@
  */
 #include "config.h"
 
-#include "stress/steps.h"
+#include "stress/storm.h"
 
 #if defined __linux__
 
@@ -412,6 +412,68 @@ static void after_read(bool done)
 	OK(duoshm_broadcast_close(reader));
 }
 
+/* ---- a broadcast full of messages that nobody has read yet ----------------------------------- */
+
+#define WORDS 30 /* with a record's head 256 bytes: the ring is full to the last */
+
+static struct duoshm_broadcast *late;
+
+static void publish_block(struct duoshm_broadcast *b, uint64_t number)
+{
+	uint64_t block[WORDS];
+
+	for (int i = 0; i < WORDS; i++)
+		block[i] = number;
+	OK(duoshm_broadcast_publish(b, block, sizeof(block)));
+}
+
+static struct duoshm_broadcast *open_full(struct duoshm *ctx, enum duoshm_role role)
+{
+	struct duoshm_broadcast *b = NULL;
+
+	OK(duoshm_broadcast_open(ctx, name_of("full"), role, 0, LONG_TIME, &b));
+	return b;
+}
+
+static void make_full(void)
+{
+	struct duoshm_create options = create_with(DUOSHM_PERSISTENT, 0);
+	struct duoshm_broadcast *maker = NULL;
+
+	OK(duoshm_broadcast_create(with.ctx, name_of("full"), CAST_SIZE, &options, &maker));
+	late = open_full(with.ctx, DUOSHM_READER);
+	for (uint64_t i = 0; i < CAST_SIZE / 256; i++)
+		publish_block(maker, i);
+	OK(duoshm_broadcast_close(maker));
+}
+
+static void open_caster(void)
+{
+	theirs_cast = open_full(with.own, DUOSHM_PRODUCER);
+}
+
+static void publish_over(void)
+{
+	publish_block(theirs_cast, CAST_SIZE / 256);
+}
+
+/* What a dead one has half written is over an old message, also when he has a successor. */
+static void after_over(bool done)
+{
+	struct duoshm_broadcast *successor = open_full(with.ctx, DUOSHM_PRODUCER);
+	uint64_t block[WORDS], missed, next = 0;
+
+	while (duoshm_broadcast_next(late, block, sizeof(block), &missed, 0) >= 0) {
+		for (int i = 0; i < WORDS; i++)
+			EXPECT(block[i], next + missed);
+		next += missed + 1;
+	}
+	CHECK(next == CAST_SIZE / 256 + 1 || (next == CAST_SIZE / 256 && !done));
+	OK(duoshm_broadcast_close(successor));
+	OK(duoshm_broadcast_close(late));
+	OK(duoshm_remove(with.ctx, name_of("full")));
+}
+
 /* ---- a device -------------------------------------------------------------------------------- */
 
 static void make_device(void)
@@ -561,6 +623,7 @@ static struct operation operations[] = {
 	{"last words", make_speaker, open_ear, listen_first, speak_and_die, after_words, 10, 0, 0},
 	{"publish", make_from, NULL, publish, NULL, after_publish, 16, 0, 0},
 	{"next", make_to, NULL, read_some, NULL, after_read, 16, 0, 0},
+	{"publish over", make_full, open_caster, publish_over, NULL, after_over, 0, STEPS, 0},
 	{"talk", make_device, NULL, talk, NULL, after_talk, 60, 0, 0},
 };
 enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]) };

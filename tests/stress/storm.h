@@ -156,4 +156,16 @@ void storm_run(const struct storm *storm, long kills, struct total *total);
 /* Kernel objects, entries and lifelines that are left of this family; 0 but after a failure. */
 unsigned storm_left(void);
 
+/* ---- kills at single instructions (steps.c) ---- */
+
+/* Is there a tracer that steps? */
+bool steps_possible(void);
+/* On storm_family; how many processes were killed (or bereaved) amid their work. */
+long steps_run(long points);
+
+/* ---- `make stress` (stress.c) ---- */
+
+/* All of it on all families in turn, until KILLS or HOURS of the environment end it. */
+extern const struct harness_case stress_case[];
+
 #endif

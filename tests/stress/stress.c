@@ -5,8 +5,7 @@
  */
 #include "config.h"
 
-#include "stress/stress.h"
-#include "stress/steps.h"
+#include "stress/storm.h"
 
 #include <sys/mman.h>
 

@@ -5,7 +5,6 @@
 #include "core/context.h"
 #include "unit/sleepers.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 
 #ifndef MAP_ANONYMOUS
@@ -40,27 +39,4 @@ void *shared_page(void)
 
 	CHECK_FATAL(page != MAP_FAILED);
 	return page;
-}
-
-void kill_storm(int (*fn)(void *arg), long kills, const _Atomic long *progress)
-{
-	enum { CHILDREN = 4 };
-	pid_t pids[CHILDREN];
-	unsigned random = 7;
-
-	for (int i = 0; i < CHILDREN; i++)
-		pids[i] = harness_fork(fn, NULL);
-	for (long i = 0; i < kills; i++) {
-		pid_t *victim = &pids[i % CHILDREN];
-		long before = *progress;
-
-		random = random * 1103515245 + 12345;
-		for (long n = 0; n < 1000000 && *progress - before <= (long)(random >> 16) % 1000;
-			n++)
-			sched_yield();
-		harness_kill(*victim);
-		*victim = harness_fork(fn, NULL);
-	}
-	for (int i = 0; i < CHILDREN; i++)
-		harness_kill(pids[i]);
 }

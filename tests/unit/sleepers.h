@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the words that processes sleep on share: a patient backend, and storms of
- * kills.
+ * What the tests of the words that processes sleep on share: a patient backend.
  */
 #ifndef DUOSHM_TESTS_SLEEPERS_H
 #define DUOSHM_TESTS_SLEEPERS_H
@@ -17,11 +16,5 @@ void patient_end(void);
 
 /* Zeroed memory that is shared with children. */
 void *shared_page(void);
-
-/*
- * Four children run `fn`, which never ends. One after the other is killed, `kills` times in all, at
- * any instruction but not before `progress` grew by 1 to 1000, and replaced; then all are.
- */
-void kill_storm(int (*fn)(void *arg), long kills, const _Atomic long *progress);
 
 #endif

@@ -166,29 +166,6 @@ static int cross_once(struct duoshm_lock *own)
 	return duoshm_lock_release(own);
 }
 
-static int cross_for_ever(void *arg)
-{
-	(void)arg;
-	open_own();
-	while (cross_once(lock) == 0)
-		;
-	return 1;
-}
-
-static void kills_tear_nothing_untold(void)
-{
-	long kills = harness_scale(20, 100, 3000);
-
-	begin();
-	account = shared_page();
-	kill_storm(cross_for_ever, kills, &account->crossings);
-	EXPECT(cross_once(lock), 0);
-	EXPECT(account->torn, 0);
-	CHECK(account->crossings > kills);
-	munmap(account, sizeof *account);
-	end();
-}
-
 enum { THREADS = 4, ROUNDS = 3000 };
 
 static void *cross_often(void *handle)
@@ -264,7 +241,6 @@ static const struct harness_case cases[] = {
 	{"handles are numbered", handles_are_numbered},
 	{"a release wakes one after the other", release_wakes},
 	{"a removal wakes all", removal_wakes},
-	{"a storm of kills tears nothing untold", kills_tear_nothing_untold},
 	{"threads exclude each other", threads_exclude_each_other},
 	{"a scribbled word is taken over", scribbled_word},
 	{"the label can veto", label_vetoes},

@@ -118,57 +118,6 @@ static void removal_wakes_all(void)
 	wake(8, DUOSHM_ERR_REMOVED);
 }
 
-/* ---- kills ---- */
-
-/*
- * A ledger in memory of its own: units are posted and taken by children that are killed in between.
- * A unit is lost at most with the child that had just taken it; never are more taken than posted,
- * and a living waiter is served.
- */
-struct ledger {
-	_Atomic long taken, posted;
-};
-static struct ledger *ledger;
-
-static int churn(void *arg)
-{
-	(void)arg;
-	open_own();
-	for (;;) {
-		ledger->posted++; /* before: a kill in between can only make the sum too high */
-		EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
-		EXPECT(duoshm_semaphore_wait(semaphore, LONG_TIME, 0), 0);
-		ledger->taken++;
-	}
-	return 0;
-}
-
-static void no_unit_is_lost_to_kills(void)
-{
-	enum { CHILDREN = 4 };
-	long kills = harness_scale(40, 200, 3000);
-	int wanted = 0;
-
-	begin(0);
-	ledger = shared_page();
-	kill_storm(churn, kills, &ledger->taken);
-	/* taken was counted after the taking, so each killed child may have taken one more. */
-	long found = duoshm_semaphore_value(semaphore) + ledger->taken;
-	CHECK(found <= ledger->posted);
-	CHECK(found >= ledger->posted - 2 * (kills + CHILDREN));
-	CHECK(ledger->taken > kills);
-	/* And it works as on the first day. */
-	while (duoshm_semaphore_wait(semaphore, 0, 0) == 0)
-		;
-	pid_t last = harness_fork(wait_once, &wanted);
-	harness_until_asleep(last);
-	EXPECT(duoshm_semaphore_post(semaphore, 1), 0);
-	EXPECT(harness_wait(last), 0);
-	munmap(ledger, sizeof *ledger);
-	discard(ctx, "semaphore");
-	end();
-}
-
 /* ---- threads ---- */
 
 enum { THREADS = 4, ROUNDS = 3000 };
@@ -215,7 +164,6 @@ static const struct harness_case cases[] = {
 	{"a post wakes a sleeper", a_post_wakes},
 	{"one post wakes many sleepers", one_post_wakes_many},
 	{"removal wakes all sleepers", removal_wakes_all},
-	{"no unit is lost in a storm of kills", no_unit_is_lost_to_kills},
 	{"threads share a handle", threads_share_a_handle},
 	{NULL, NULL},
 };
