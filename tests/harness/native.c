@@ -44,8 +44,9 @@ static unsigned target_nth;
 static int target_error;
 
 static int mappings, semaphores, inheritable;
+enum kind { NOTHING, SEGMENT, SET, SHARED, SEMAPHORE };
 static struct object {
-	enum { NOTHING, SEGMENT, SET, SHARED, SEMAPHORE } kind;
+	enum kind kind;
 	int id;
 	char name[96];
 } objects[OBJECTS_MAX];
@@ -263,7 +264,7 @@ void *realloc(void *memory, size_t size)
 
 /* ---- kernel objects -------------------------------------------------------------------------- */
 
-static void note(int kind, int id, const char *name)
+static void note(enum kind kind, int id, const char *name)
 {
 	unsigned i = 0;
 
