@@ -8,10 +8,10 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/subjects.h"
 
-enum { CHANGES = 24, SEEDS = 40 };
+enum { CHANGES = 24, FIRST = 320, SEEDS = 4 * FIRST };
 
 struct change {
-	uint32_t word;   /* of the object; more than there are go round */
+	uint32_t word; /* of the object, more than there are go round; an even one: of its first */
 	uint16_t moment; /* before which call */
 	uint16_t mode;
 	uint64_t value;
@@ -24,11 +24,19 @@ static uint16_t moment;
 
 static uint64_t changed(const struct change *change, uint64_t old)
 {
-	switch (change->mode % 3) {
+	switch (change->mode % 4) {
 	case 0: return change->value;
 	case 1: return old + change->value;
+	case 2: return change->value << 8 | 1; /* a length, as a queue's headers have it */
 	default: return old ^ change->value;
 	}
+}
+
+static uint64_t *place(const struct change *change)
+{
+	size_t first = words < FIRST ? words : FIRST;
+
+	return &memory[change->word % 2 == 0 ? change->word / 2 % first : change->word % words];
 }
 
 static bool is_due(const struct change *change)
@@ -39,7 +47,7 @@ static bool is_due(const struct change *change)
 static void change_words(void)
 {
 	for (int i = 0; i < CHANGES; i++) {
-		uint64_t *word = &memory[changes[i].word % words];
+		uint64_t *word = place(&changes[i]);
 
 		before[i] = is_due(&changes[i]) ? *word : before[i];
 		if (is_due(&changes[i]))
@@ -53,7 +61,7 @@ static void change_back(void)
 {
 	while (moment-- > 0) {
 		for (int i = CHANGES - 1; i >= 0; i--) {
-			uint64_t *word = &memory[changes[i].word % words];
+			uint64_t *word = place(&changes[i]);
 
 			if (is_due(&changes[i]) && *word == changed(&changes[i], before[i]))
 				*word = before[i];
@@ -89,11 +97,14 @@ size_t fuzz_seed(unsigned nth, uint8_t *to)
 	static const char *const lines[] = {"set PERIOD=3ms", "config noise:amp=1:seed=5",
 		"get PERIOD RATE VOLT", "help", "config square:period=1s:duty=20%:offset=1V",
 		"set RUN = off", "status", "set RATE=1e3"};
+	static const uint64_t values[] = {1, 8, 120, 900, UINT64_C(1) << 40, UINT64_MAX};
 	struct change *change = (void *)(to + sizeof subject_line);
 
 	memcpy(to, lines[nth % 8], strlen(lines[nth % 8]));
-	for (unsigned i = 0; i < nth % 8; i++)
-		change[i] = (struct change){(nth * 8 + i) * 3 + i % 3 * 1120, (uint16_t)(i * 3),
-			(uint16_t)nth, 1 + i * 8};
+	/* Each of the first words in turn, before one of the first calls; the first seed is as it was. */
+	for (unsigned i = 0; nth > 0 && i < 4; i++)
+		change[i] =
+			(struct change){2 * (nth + i * 80), (uint16_t)((nth / FIRST + i * 12) % 48),
+				(uint16_t)(nth * 5 + i), values[(nth / 2 + i) % 6]};
 	return nth < SEEDS ? sizeof subject_line + sizeof changes : 0;
 }

@@ -52,7 +52,12 @@ size_t fuzz_seed(unsigned nth, uint8_t *to)
 		memcpy(to, texts[nth], strlen(texts[nth]));
 		return strlen(texts[nth]);
 	}
+	/* As many columns as can be, and two more. */
+	for (size_t i = 0; nth == 3 && i < DUOSHM_CHANNELS_MAX + 2; i++)
+		memcpy(to + 2 * i, "7,", 2);
 	if (nth == 3)
+		return 2 * (DUOSHM_CHANNELS_MAX + 2) - 1;
+	if (nth == 4)
 		return wave(to, 1, 2, 2);
-	return nth == 4 ? wave(to, 1, 1, 3) : nth == 5 ? wave(to, 3, 1, 4) : 0;
+	return nth == 5 ? wave(to, 1, 1, 3) : nth == 6 ? wave(to, 3, 1, 4) : 0;
 }

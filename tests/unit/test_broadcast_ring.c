@@ -344,35 +344,6 @@ static void a_record_without_sense_is_corrupt(void)
 	EXPECT(next(&number, &missed), DUOSHM_ERR_CORRUPT);
 }
 
-static void random_bytes_do_no_harm(void)
-{
-	unsigned char got[LONGEST + 64];
-	unsigned seed = 5;
-	bool inside = true;
-
-	memset(got, 0x5a, sizeof(got));
-	for (long round = 0; round < harness_scale(20000, 200000, 5000000); round++) {
-		uint64_t length = 0, missed, base;
-		for (size_t i = 0; i < 16; i++) {
-			seed = seed * 1664525u + 1013904223u;
-			uint64_t word = seed % 2 == 0 ? (seed >> 8) % 256 : (uint64_t)seed << 20;
-			memcpy(cast.data + seed / 8 % (CAPACITY / 8) * 8, &word, 8);
-		}
-		base = seed % 3 == 0 ? cast.reader.position : (uint64_t)(seed >> 3) * 8;
-		duoshm__store64(&cast.indices.last, base);
-		duoshm__store64(&cast.indices.commit, base + (seed >> 5) % 40 * 8);
-		duoshm__store64(&cast.indices.intent, base + (seed >> 9) % 200 * 8);
-		if (seed % 5 == 0)
-			(void)read_from_here(&cast.reader);
-		if (duoshm__cast_next(&cast.reader, got, LONGEST, &length, &missed) == 0)
-			inside = inside && length <= LONGEST;
-	}
-	for (size_t i = LONGEST; i < sizeof(got); i++)
-		inside = inside && got[i] == 0x5a;
-	CHECK(inside);
-	CHECK(guarded());
-}
-
 int main(int argc, char **argv)
 {
 	static const struct harness_case cases[] = {
@@ -386,7 +357,6 @@ int main(int argc, char **argv)
 		{"got and missed is all", got_and_missed_is_all},
 		{"indices without sense are corrupt", indices_without_sense_are_corrupt},
 		{"a record without sense is corrupt", a_record_without_sense_is_corrupt},
-		{"random bytes do no harm", random_bytes_do_no_harm},
 		{NULL, NULL},
 	};
 
