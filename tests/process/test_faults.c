@@ -52,7 +52,7 @@ static const struct fault {
 	{"shmget IPC_CREAT", true, {EACCES, EINVAL, ENFILE, ENOMEM, ENOSPC, EEXIST}},
 	{"shmat", false, {EACCES, ENOMEM, EMFILE, EINVAL, EIDRM}},
 	{"shmdt", false, {EINVAL}},
-	{"shmctl", false, {EACCES, EOVERFLOW, EIDRM}},
+	{"shmctl", false, {EACCES, EIDRM}},
 	{"shmctl IPC_RMID", true, {EPERM}},
 	{"semget", false, {EACCES, ENOMEM}},
 	{"semget IPC_CREAT", true, {EACCES, ENOMEM, ENOSPC, EINVAL, EEXIST}},
@@ -88,7 +88,6 @@ static const struct meaning {
 	{ENOMEM, {DUOSHM_ERR_NO_SPACE, DUOSHM_ERR_SYSTEM}},
 	{EIO, {DUOSHM_ERR_SYSTEM, DUOSHM_ERR_REGISTRY}},
 	{ENODEV, {DUOSHM_ERR_SYSTEM, DUOSHM_ERR_REGISTRY}},
-	{EOVERFLOW, {DUOSHM_ERR_SYSTEM}},
 	{ENOLCK, {DUOSHM_ERR_REGISTRY, DUOSHM_ERR_SYSTEM}},
 	{EEXIST, {DUOSHM_ERR_COLLISION}},
 	/* Too large for a new one; of an old one, that it is gone. */
