@@ -135,9 +135,10 @@ int duoshm__cast_publish(struct duoshm__cast_producer *p, const void *message, u
 		return DUOSHM_ERR_TOO_LONG;
 	if (p->intent < end)
 		p->intent = end;
-	duoshm__store64(&p->indices->intent, p->intent);
+	/* Release: last and commit of the records before; pairs with the load in settled. */
+	duoshm__store64_release(&p->indices->intent, p->intent);
 	/*
-	 * Orders the store of intent before every store into the ring; pairs with the acquire in
+	 * Orders the store of intent before every store into the ring; pairs with the fence in
 	 * settled.
 	 */
 	if (!WORDWISE)
@@ -157,10 +158,11 @@ int duoshm__cast_publish(struct duoshm__cast_producer *p, const void *message, u
 /* Was nothing from `position` on written over before it was read? */
 static bool settled(const struct duoshm__cast_reader *r, uint64_t position)
 {
-	/* Orders the loads of the ring before that of intent; pairs with the release in publish. */
+	/* Orders the loads of the ring before that of intent; pairs with the fence in publish. */
 	if (!WORDWISE)
 		atomic_thread_fence(memory_order_acquire);
-	return duoshm__load64(&r->indices->intent) - position <= r->capacity;
+	/* Acquire: `last`, to which we then jump, is of about that time. */
+	return duoshm__load64_acquire(&r->indices->intent) - position <= r->capacity;
 }
 
 int duoshm__cast_read(struct duoshm__cast_reader *r,
@@ -190,7 +192,7 @@ int duoshm__cast_read(struct duoshm__cast_reader *r,
 /* Lapped: goes on with the newest record. */
 static int jump(struct duoshm__cast_reader *r)
 {
-	/* At least as new as the commit that the caller acquired. */
+	/* At least as new as the commit or the intent that the caller acquired. */
 	uint64_t last = duoshm__load64_acquire(&r->indices->last), ahead = last - r->position;
 
 	if (last % WORD != 0 || ahead == 0 || ahead >> 63 != 0)

@@ -67,8 +67,8 @@ int duoshm__ring_produce(struct duoshm__ring_producer *producer, void *data, uin
 
 	if (start % WORD != 0)
 		return DUOSHM_ERR_CORRUPT;
-	/* Acquire: the dead producer's stores came before its proof of death. */
-	while ((word = duoshm__load64_acquire(header_at(data, capacity, head))) != 0) {
+	/* The last producer's stores came before its yield or the proof of its death (role.c). */
+	while ((word = duoshm__load64(header_at(data, capacity, head))) != 0) {
 		if (!sane(word, capacity, head))
 			return DUOSHM_ERR_CORRUPT;
 		head += extent(word >> 8);
@@ -190,7 +190,7 @@ int duoshm__ring_peek(struct duoshm__ring_consumer *c, const void **message, uin
 	if ((word & KIND_MASK) == PAD) {
 		/* It is published together with the record that follows it, at the ring's start. */
 		position += extent(word >> 8);
-		word = duoshm__load64_acquire(header_at(c->data, c->capacity, position));
+		word = duoshm__load64(header_at(c->data, c->capacity, position));
 		if ((word & KIND_MASK) != MESSAGE || !sane(word, c->capacity, position))
 			return DUOSHM_ERR_CORRUPT;
 	}
