@@ -26,6 +26,7 @@ include tests/fuzz/local.mk
 include tests/conformance/local.mk
 include tests/process/local.mk
 include tests/stress/local.mk
+include tests/model/local.mk
 include tests/tools/local.mk
 include tests/lint/local.mk
 include tests/install/local.mk
