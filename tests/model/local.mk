@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Memory orders: models of the protocols.
-sh_tests += tests/model/model.sh
+# Memory orders: models of the protocols, and ThreadSanitizer on the code.
+sh_tests += tests/model/model.sh tests/race/race.sh
 models = \
 	tests/model/broadcast.pml \
 	tests/model/c11.pml \
@@ -10,4 +10,4 @@ models = \
 	tests/model/semaphore.pml \
 	tests/model/table.pml \
 	tests/model/wait.pml
-EXTRA_DIST += $(models) tests/model/README.md
+EXTRA_DIST += $(models) tests/model/README.md tests/race/race.c
