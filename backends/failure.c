@@ -89,7 +89,8 @@ bool duoshm__native_blame_address_space(struct duoshm_failure *why, size_t size)
 	struct rlimit limit;
 
 	if (why->system_error != ENOMEM || getrlimit(RLIMIT_AS, &limit) != 0 ||
-		limit.rlim_cur == RLIM_INFINITY || used + size <= limit.rlim_cur)
+		limit.rlim_cur == RLIM_INFINITY ||
+		used + size <= (unsigned long long)limit.rlim_cur)
 		return false;
 	duoshm__native_cause(why,
 		"RLIMIT_AS is %llu bytes, %llu are in use and %zu more are asked for",

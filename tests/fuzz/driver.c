@@ -149,7 +149,7 @@ static void run_one(void)
 
 static int run_for(void *seconds)
 {
-	const clock_t end = *(const long *)seconds * CLOCKS_PER_SEC / 1000;
+	const clock_t end = (clock_t) * (const long *)seconds * CLOCKS_PER_SEC / 1000;
 	unsigned seeds = 0;
 
 	for (; take_seed(seeds); seeds++)

@@ -30,7 +30,7 @@ static void disturb(int signal_number)
 	native_wall_shift_ns = (signals % 3 - 1) * JUMP_NS;
 }
 
-static void begin_disturbance(int64_t every_us)
+static void begin_disturbance(int every_us)
 {
 	struct sigaction action = {.sa_handler = disturb};
 	const struct itimerval timer = {{0, every_us}, {0, every_us}};

@@ -285,10 +285,11 @@ static bool remove_under(const struct kind *kind, int what)
 	start_helper(&helper, sleep_until_removed, NAME, 0);
 	harness_until_asleep(helper.pid);
 	remove_natively(&stat, what);
-	if (serves)
-		OK(kind->wake());
-	int status = harness_wait(helper.pid), wanted = serves ? 0 : -DUOSHM_ERR_REMOVED;
-	EXPECT(status, wanted);
+	int woken = serves ? kind->wake() : DUOSHM_ERR_REMOVED;
+	int told = -harness_wait(helper.pid);
+	/* Whom a busy machine wakes late has seen by himself that the bells have no name any more. */
+	bool noticed = told == DUOSHM_ERR_REMOVED || (told == 0 && woken == 0);
+	CHECK(noticed);
 	harness_gate_close(&helper.ready);
 	harness_gate_close(&helper.go);
 	/* Who comes now is told. */
@@ -303,7 +304,7 @@ static bool remove_under(const struct kind *kind, int what)
 	if (kind->close != free_device)
 		OK(duoshm_remove(ctx, name()));
 	EXPECT(duoshm_list(ctx, DUOSHM_SYSTEM, count_native, stat.native), 0);
-	return status == wanted;
+	return noticed;
 }
 
 static void each_kind_learns_it(void)

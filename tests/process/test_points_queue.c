@@ -395,7 +395,8 @@ static ssize_t tell(int64_t patience)
 		return DUOSHM_ERR_END;
 	}
 	plays_until_idle(tried);
-	EXPECT(duoshm_broadcast_publish(cast, &m, message_make(&m, next, 0, LONGEST)), 0);
+	size_t length = message_make(&m, next, 0, LONGEST);
+	EXPECT(duoshm_broadcast_publish(cast, &m, length), 0);
 	next++;
 	messages++;
 	return 0;
