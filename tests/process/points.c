@@ -173,16 +173,22 @@ static long each(const struct role *role, long stride, bool (*turn)(struct role 
 	return turns;
 }
 
+/* Writes are few. */
+static long stride_of(enum instrument_way way, long normal)
+{
+	return way == INSTRUMENT_WRITES ? 1 : harness_scale(5, normal, 1);
+}
+
 void points_die(const struct role *role, enum instrument_way way)
 {
 	if (can(way))
-		prove(role, each(role, harness_scale(5, 1, 1), dies), "crash points");
+		prove(role, each(role, stride_of(way, 1), dies), "crash points");
 }
 
 void points_stop(const struct role *role, enum instrument_way way)
 {
 	if (can(way))
-		prove(role, each(role, harness_scale(5, 2, 1), stops), "stops");
+		prove(role, each(role, stride_of(way, 2), stops), "stops");
 }
 
 /* The second at each of its points, or one of `stride`, where the first died at its nth. */

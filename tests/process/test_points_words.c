@@ -12,7 +12,7 @@
 #include "unit/sleepers.h"
 
 #define SLEEPERS 2
-#define WATCHDOG 30 /* seconds; who is not served in time is ended */
+#define WATCHDOG 10 /* seconds; who is not served in time is ended */
 
 /* Shared by all processes, outside of the objects. */
 static struct {
