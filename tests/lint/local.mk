@@ -3,6 +3,7 @@
 sh_tests += \
 	tests/lint/exports.sh \
 	tests/lint/files.sh \
+	tests/lint/guarantees.sh \
 	tests/lint/headers.sh \
 	tests/lint/layers.sh \
 	tests/lint/objects.sh \
