@@ -468,7 +468,8 @@ static void after_over(bool done)
 			EXPECT(block[i], next + missed);
 		next += missed + 1;
 	}
-	CHECK(next == CAST_SIZE / 256 + 1 || (next == CAST_SIZE / 256 && !done));
+	/* None: the newest was to begin where all that is published ends. The next one tells of them. */
+	CHECK(next == CAST_SIZE / 256 + 1 || (!done && (next == CAST_SIZE / 256 || next == 0)));
 	OK(duoshm_broadcast_close(successor));
 	OK(duoshm_broadcast_close(late));
 	OK(duoshm_remove(with.ctx, name_of("full")));
