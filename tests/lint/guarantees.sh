@@ -29,7 +29,8 @@ for row in $(seq 1 23); do
 done
 for patch in "$mutants"/*.patch; do
 	test=$(sed -n 's/^Test: *//p' "$patch")
-	[ -e "$top_srcdir/$test" ] || [ -e "$top_srcdir/$test.c" ] || [ -e "$top_builddir/$test" ] ||
+	[ -e "$top_srcdir/$test" ] || [ -e "$top_srcdir/$test.c" ] ||
+		grep -q -w "${test##*/}" "$top_srcdir/${test%/*}/local.mk" ||
 		fault "$patch" "there is no test $test"
 done
 finish
