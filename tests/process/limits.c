@@ -211,7 +211,7 @@ static rlim_t used_addresses(void)
 	FILE *table = fopen("/proc/self/statm", "r");
 
 	CHECK(table != NULL && fscanf(table, "%lu", &pages) == 1 && fclose(table) == 0);
-	return pages * (rlim_t)sysconf(_SC_PAGESIZE);
+	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
 static void set(int which, rlim_t value)
