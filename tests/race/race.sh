@@ -22,10 +22,11 @@ cd "$work" || exit 99
 
 flags='-O1 -g -w -fsanitize=thread'
 echo 'int main(void) { return 0; }' > empty.c
+link='-Wl,--wrap=shmat,--wrap=shmdt'
 # CC and flags are words.
 # shellcheck disable=SC2086
-if ! $CC $flags -o empty empty.c 2> /dev/null || ! ./empty; then
-	skip "$CC does not link, or this system does not run, $flags"
+if ! $CC $flags $link -o empty empty.c 2> /dev/null || ! ./empty; then
+	skip "$CC does not link, or this system does not run, $flags $link"
 fi
 set -- "$top_srcdir"/backends/*.c "$top_srcdir"/src/queue/*.c "$top_srcdir"/src/device/table.c
 for backend in $DUOSHM_TEST_BACKENDS; do
@@ -41,12 +42,13 @@ for file in "$top_srcdir/tests/race/race.c" "$@"; do
 	echo "$CC $flags $includes -c -o $number.o $file"
 done | xargs -P "$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo 2)" -I '{}' sh -c '{}' || exit 1
 # shellcheck disable=SC2086
-$CC $flags -o race ./*.o -lpthread -lrt -lm || exit 1
+$CC $flags $link -o race ./*.o -lpthread -lrt -lm || exit 1
 
 for backend in $DUOSHM_TEST_BACKENDS; do
 	DUOSHM_BACKEND=$backend TSAN_OPTIONS='exitcode=66 halt_on_error=1' \
 		./race "$turns" "$DUOSHM_TEST_PREFIX-race-1" "$DUOSHM_TEST_PREFIX-race-2" > figure || {
 		echo "race.sh: $backend: failed"
+		DUOSHM_BACKEND=$backend ./race 0 - -
 		exit 1
 	}
 	echo "PROVES 23 $backend $(cat figure) operations under the thread sanitizer"
