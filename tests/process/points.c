@@ -115,6 +115,18 @@ static bool stops(struct role *role, unsigned nth)
 	return true;
 }
 
+/* Killed where it stands, while others wait for it. */
+static bool dies_awaited(struct role *role, unsigned nth)
+{
+	pid_t pid = instrument_stops(work, role, nth);
+
+	if (pid == 0)
+		return false;
+	role->stopped(pid);
+	harness_kill(pid);
+	return true;
+}
+
 static void begin_turn(const struct role *role)
 {
 	ctx = new_context();
@@ -183,6 +195,12 @@ void points_die(const struct role *role, enum instrument_way way)
 {
 	if (can(way))
 		prove(role, each(role, stride_of(way, 1), dies), "crash points");
+}
+
+void points_die_awaited(const struct role *role, enum instrument_way way)
+{
+	if (can(way))
+		prove(role, each(role, stride_of(way, 2), dies_awaited), "crash points");
 }
 
 void points_stop(const struct role *role, enum instrument_way way)

@@ -15,7 +15,7 @@ struct role {
 	void (*prepare)(struct duoshm *own); /* in its process, before the first point */
 	void (*work)(struct duoshm *own);
 	void (*during)(pid_t pid);  /* in the case, meanwhile; it may be dead already */
-	void (*stopped)(pid_t pid); /* while it stands still */
+	void (*stopped)(pid_t pid); /* while it stands still; in points_die_awaited it then dies */
 	void (*resumed)(pid_t pid); /* and once it was let go on */
 	/* The next process; in points_die_twice it dies, too, so this must stand repetition. */
 	void (*recover)(struct duoshm *own);
@@ -28,6 +28,7 @@ struct role {
 extern struct duoshm *ctx;
 
 void points_die(const struct role *role, enum instrument_way way);
+void points_die_awaited(const struct role *role, enum instrument_way way);
 void points_die_twice(const struct role *role, enum instrument_way way);
 void points_stop(const struct role *role, enum instrument_way way);
 

@@ -203,6 +203,35 @@ static void others_wait(pid_t pid)
 		EXPECT_PART(duoshm_failure()->cause, text);
 }
 
+/* Waits for who is at it, and gets the object that he finishes, or one of its own. */
+static int create_or_open(void *arg)
+{
+	struct duoshm_create options = create_with(DUOSHM_OPEN_OR_CREATE, BELLS);
+	struct duoshm_segment *got = NULL;
+
+	(void)arg;
+	options.timeout_ns = LONG_TIME;
+	CHECK(duoshm_segment_create(new_context(), name, SIZE, &options, &got) >= 0);
+	return 0;
+}
+
+static pid_t waiting;
+
+static void another_waits(pid_t pid)
+{
+	(void)pid;
+	waiting = harness_fork(create_or_open, NULL);
+	harness_until_asleep(waiting);
+}
+
+static void it_was_served(void)
+{
+	if (waiting > 0)
+		EXPECT(harness_wait(waiting), 0);
+	waiting = 0;
+	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 1);
+}
+
 /* The name is made anew, if it can be, and then is ours. */
 static void overtake(pid_t pid)
 {
@@ -307,6 +336,13 @@ static const struct role reclaimer = {.before = leave_orphan,
 	.after = is_reclaimed,
 	.proves = {1, 4, 5}};
 
+static const struct role awaited = {
+	.work = create, .stopped = another_waits, .after = it_was_served, .proves = {1, 4}};
+static const struct role awaited_replacer = {.before = leave_orphan,
+	.work = create,
+	.stopped = another_waits,
+	.after = it_was_served,
+	.proves = {1, 4}};
 static const struct role slow_creator = {
 	.work = create, .stopped = others_wait, .recover = make_anew, .proves = {6}};
 static const struct role slow_replacer = {.before = leave_orphan,
@@ -357,6 +393,8 @@ CASE(remover_dies, points_die, remover)
 CASE(finished_dies, points_die, finished)
 CASE(opener_dies, points_die, opener)
 CASE(reclaimer_dies, points_die, reclaimer)
+CASE(awaited_dies, points_die_awaited, awaited)
+CASE(awaited_replacer_dies, points_die_awaited, awaited_replacer)
 CASE(creator_twice, points_die_twice, creator)
 CASE(reclaimed_twice, points_die_twice, reclaimed)
 CASE(replacer_twice, points_die_twice, replacer)
@@ -378,6 +416,8 @@ static const struct harness_case cases[] = {
 	{"a killed removal is finished by who makes the name anew", finished_dies},
 	{"a killed opener leaves the object as it was", opener_dies},
 	{"a killed reclaim is done again", reclaimer_dies},
+	{"who waits for a creator that is killed makes the object", awaited_dies},
+	{"who waits for a replacer that is killed makes the object", awaited_replacer_dies},
 	{"who makes anew what a killed creator left may be killed", creator_twice},
 	{"who reclaims what a killed creator left may be killed", reclaimed_twice},
 	{"who makes anew what a killed replacer left may be killed", replacer_twice},
