@@ -16,10 +16,11 @@
 
 #include <sys/ptrace.h>
 
-#define STEPS     1000 /* more than lie between most system calls */
-#define STRIDE    619  /* a prime: goes through all of less */
-#define SIZE      5000
-#define CAST_SIZE 4096
+#define STEPS       1000 /* more than lie between most system calls */
+#define STRIDE      619  /* a prime: goes through all of less */
+#define SHORT_TIMES 6    /* as many points of those that make no system call */
+#define SIZE        5000
+#define CAST_SIZE   4096
 
 /* What the operations work on; the handles are the parent's. */
 static struct {
@@ -414,17 +415,26 @@ static void after_read(bool done)
 
 /* ---- a broadcast full of messages that nobody has read yet ----------------------------------- */
 
-#define WORDS 30 /* with a record's head 256 bytes: the ring is full to the last */
+/*
+ * In words: 8 bytes, then as many blocks as fit behind; the longest message then reaches into the
+ * first block, and what its successor writes does not.
+ */
+enum { SHORT = 1, BLOCK = 30, LONGEST = CAST_SIZE / 8 / 8, BLOCKS = 15, LAST = 99 };
 
 static struct duoshm_broadcast *late;
 
-static void publish_block(struct duoshm_broadcast *b, uint64_t number)
-{
-	uint64_t block[WORDS];
+static uint64_t words[LONGEST];
 
-	for (int i = 0; i < WORDS; i++)
-		block[i] = number;
-	OK(duoshm_broadcast_publish(b, block, sizeof(block)));
+static void fill_words(uint64_t number)
+{
+	for (size_t i = 0; i < LONGEST; i++)
+		words[i] = number;
+}
+
+static void publish_words(struct duoshm_broadcast *b, uint64_t number, size_t length)
+{
+	fill_words(number);
+	OK(duoshm_broadcast_publish(b, words, length * sizeof(*words)));
 }
 
 static struct duoshm_broadcast *open_full(struct duoshm *ctx, enum duoshm_role role)
@@ -441,35 +451,40 @@ static void make_full(void)
 	struct duoshm_broadcast *maker = NULL;
 
 	OK(duoshm_broadcast_create(with.ctx, name_of("full"), CAST_SIZE, &options, &maker));
+	publish_words(maker, 0, SHORT);
 	late = open_full(with.ctx, DUOSHM_READER);
-	for (uint64_t i = 0; i < CAST_SIZE / 256; i++)
-		publish_block(maker, i);
+	for (uint64_t i = 1; i <= BLOCKS; i++)
+		publish_words(maker, i, BLOCK);
 	OK(duoshm_broadcast_close(maker));
 }
 
 static void open_caster(void)
 {
 	theirs_cast = open_full(with.own, DUOSHM_PRODUCER);
+	fill_words(BLOCKS + 1);
 }
 
 static void publish_over(void)
 {
-	publish_block(theirs_cast, CAST_SIZE / 256);
+	OK(duoshm_broadcast_publish(theirs_cast, words, sizeof(words)));
 }
 
-/* What a dead one has half written is over an old message, also when he has a successor. */
+/* What a dead one has half written lies over an old message, whatever his successor writes. */
 static void after_over(bool done)
 {
 	struct duoshm_broadcast *successor = open_full(with.ctx, DUOSHM_PRODUCER);
-	uint64_t block[WORDS], missed, next = 0;
+	uint64_t message[LONGEST], missed, next = 1;
+	ssize_t length;
 
-	while (duoshm_broadcast_next(late, block, sizeof(block), &missed, 0) >= 0) {
-		for (int i = 0; i < WORDS; i++)
-			EXPECT(block[i], next + missed);
+	publish_words(successor, LAST, SHORT);
+	while ((length = duoshm_broadcast_next(late, message, sizeof(message), &missed, 0)) > 0) {
+		for (size_t i = 1; i < (size_t)length / sizeof(*message); i++)
+			EXPECT(message[i], message[0]);
+		CHECK(message[0] == LAST || message[0] == next + missed);
 		next += missed + 1;
 	}
-	/* None: the newest was to begin where all that is published ends. The next one tells of them. */
-	CHECK(next == CAST_SIZE / 256 + 1 || (!done && (next == CAST_SIZE / 256 || next == 0)));
+	EXPECT(message[0], LAST);
+	CHECK(next == BLOCKS + 3 || (next == BLOCKS + 2 && !done));
 	OK(duoshm_broadcast_close(successor));
 	OK(duoshm_broadcast_close(late));
 	OK(duoshm_remove(with.ctx, name_of("full")));
@@ -656,8 +671,10 @@ long steps_run(long points)
 	for (int i = 0; i < OPERATIONS; i++)
 		operations[i].point = (unsigned long)storm_random(1000000);
 	for (long i = 0; i < points && CU_get_number_of_failures() == 0; i++) {
+		struct operation *operation = &operations[i % OPERATIONS];
 		harness_goes_on();
-		done += one_point(&operations[i % OPERATIONS]);
+		for (int times = operation->stops == 0 ? SHORT_TIMES : 1; times > 0; times--)
+			done += one_point(operation);
 	}
 	end_all();
 	return done;

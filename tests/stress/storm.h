@@ -160,7 +160,7 @@ unsigned storm_left(void);
 
 /* Is there a tracer that steps? */
 bool steps_possible(void);
-/* On storm_family; how many processes were killed (or bereaved) amid their work. */
+/* On storm_family, at least that many; how many processes were killed (or bereaved) amid work. */
 long steps_run(long points);
 
 /* ---- `make stress` (stress.c) ---- */

@@ -88,7 +88,7 @@ static void at_instructions(void)
 	if (harness_profile("tiny-shm"))
 		HARNESS_SKIP("no room for a device");
 	storm_family = harness_backend();
-	long done = steps_run(harness_scale(130, 390, 4000));
+	long done = steps_run(harness_scale(130, 260, 3000));
 	EXPECT(storm_left(), 0);
 	harness_proves(1, done, "single-stepped deaths");
 }

@@ -15,6 +15,7 @@ unit_tests += \
 
 # What processes sleep on.
 sleepers = tests/unit/sleepers.c tests/unit/sleepers.h
+tests_unit_test_broadcast_SOURCES = tests/unit/test_broadcast.c $(sleepers)
 tests_unit_test_lock_SOURCES = tests/unit/test_lock.c $(sleepers)
 tests_unit_test_semaphore_SOURCES = tests/unit/test_semaphore.c $(sleepers)
 

@@ -8,8 +8,8 @@
 #include "harness/fixture.h"
 
 /*
- * Until patient_end, slices last a hundred seconds: who is not woken by a ring now hangs until the
- * harness ends it, instead of finding out by itself a little later.
+ * Until patient_end, a slice lasts 15 seconds, and who sleeps through it has failed: nobody rang
+ * for it. Else it would find out by itself a little later.
  */
 void patient_begin(void);
 void patient_end(void);

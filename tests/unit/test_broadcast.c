@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "harness/fixture.h"
+#include "unit/sleepers.h"
 #include "queue/broadcast_layout.h"
 
 #define READERS 6
@@ -163,6 +163,21 @@ static void a_broadcast_lives_in_a_segment(void)
 
 enum { MESSAGES = 20 };
 
+static _Atomic uint64_t *heard; /* by each of them, in shared memory */
+
+/* Or have failed. */
+static bool all_heard(void *readers)
+{
+	const struct helper *reader = readers;
+
+	for (int i = 0; i < READERS; i++) {
+		if (heard[i] <= *(uint64_t *)reader[i].more &&
+			harness_process_state(reader[i].pid) != 'Z')
+			return false;
+	}
+	return true;
+}
+
 /* Hears every message, up to the end. */
 static int listens(void *arg)
 {
@@ -176,6 +191,7 @@ static int listens(void *arg)
 	while ((length = duoshm_broadcast_next(reader, &number, 8, &missed, LONG_TIME)) == 8) {
 		EXPECT(number, expected + missed);
 		expected = number + 1;
+		heard[helper->number] = expected;
 	}
 	EXPECT(length, DUOSHM_ERR_END);
 	EXPECT(expected, MESSAGES);
@@ -187,13 +203,20 @@ static void listen_asleep(unsigned flags)
 {
 	struct station s = new_station("sleepers", 4096);
 	struct helper helpers[READERS];
+	uint64_t number = 0;
 
-	for (int i = 0; i < READERS; i++)
+	heard = shared_page();
+	for (int i = 0; i < READERS; i++) {
+		helpers[i].number = i;
+		helpers[i].more = &number;
 		start_helper(&helpers[i], listens, s.stem, flags);
-	for (uint64_t number = 0; number < MESSAGES; number++) {
+	}
+	for (number = 0; number < MESSAGES; number++) {
 		for (int i = 0; i < READERS; i++)
 			(void)harness_until_asleep(helpers[i].pid);
 		EXPECT(duoshm_broadcast_publish(s.out, &number, sizeof(number)), 0);
+		/* Before that, the rings of two messages could be taken for each other. */
+		CHECK_FATAL(harness_until(all_heard, helpers));
 	}
 	EXPECT(duoshm_broadcast_close(s.out), 0);
 	s.out = NULL;
@@ -204,7 +227,9 @@ static void listen_asleep(unsigned flags)
 
 static void all_sleeping_readers_are_woken(void)
 {
+	patient_begin();
 	listen_asleep(0);
+	patient_end();
 }
 
 static void read_only_readers_find_it_themselves(void)
