@@ -67,6 +67,8 @@ static void use_all(void)
 		struct part part = {subject->name, FAKE_NAME};
 
 		EXPECT(harness_wait(harness_fork(use_it, &part)), 0);
+		if (harness_profile("tiny-shm") && strcmp(subject->name, "lane") == 0)
+			continue;
 		part.backend = harness_backend();
 		EXPECT(harness_wait(harness_fork(use_it, &part)), 0);
 	}

@@ -61,8 +61,8 @@ static void scribble(uint64_t *memory, const void *image, size_t size)
 	for (int i = 0; i < WORDS_AT_ONCE; i++) {
 		state = state * 6364136223846793005u + 1442695040888963407u;
 		/* The first words are headers and indices. */
-		size_t at = state >> 60 < 12 ? (state >> 33) % (count < 400 ? count : 400)
-					     : (state >> 33) % count;
+		size_t among = state >> 60 < 12 && count > 400 ? 400 : count;
+		size_t at = (size_t)(state >> 33) % among;
 		switch (state >> 28 & 7) {
 		case 0: words[at] = state; break;
 		case 1: words[at] = state >> 40 & 0xfff; break;

@@ -66,7 +66,7 @@ static void use_segment(void)
 	struct duoshm_create options = create_with(0, 1);
 	struct duoshm_segment *made, *opened;
 
-	OK(duoshm_segment_create(ctx, the("seg"), 100000, &options, &made));
+	OK(duoshm_segment_create(ctx, the("seg"), 10000, &options, &made));
 	OK(duoshm_segment_open(ctx, the("seg"), 0, WAIT_NS, &opened));
 	EXPECT(stat_of(ctx, "seg").state, DUOSHM_LIVE);
 	EXPECT(duoshm_segment_sleep(opened, 0, WATCHDOG), DUOSHM_ERR_INTERRUPTED);

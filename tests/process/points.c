@@ -212,7 +212,7 @@ void points_stop(const struct role *role, enum instrument_way way)
 /* The second at each of its points, or one of `stride`, where the first died at its nth. */
 static bool dies_after(struct role *role, unsigned nth, long stride, long *deaths)
 {
-	unsigned second = 1 + (unsigned)((nth + (unsigned)getpid()) % stride);
+	unsigned second = 1 + (nth + (unsigned)getpid()) % (unsigned)stride;
 	bool first = true, more = true;
 
 	for (; first && more && second < TURNS_MAX; second += (unsigned)stride) {

@@ -729,15 +729,20 @@ static void bad_lanes_are_cut_off(void)
 /* The samples do not wait for them. */
 static void a_crowd_of_lanes_is_taken_up_bit_by_bit(void)
 {
+	/* macOS has 32 segments in all */
+	unsigned crowd = harness_profile("macos-arm64") ? 24 : 40;
+
+	if (is_cramped())
+		return;
 	begin("counter", "10Hz");
-	for (unsigned i = 0; i < 40; i++)
+	for (unsigned i = 0; i < crowd; i++)
 		bad_lane(i, 64, NOTHING, 0);
 	step(10 * SECOND);
-	CHECK(server->lanes.count > 0 && server->lanes.count < 40);
+	CHECK(server->lanes.count > 0 && server->lanes.count < crowd);
 	for (int i = 0; i < 3; i++)
 		step(MS);
-	EXPECT(server->lanes.count, 40);
-	for (unsigned i = 0; i < 40; i++)
+	EXPECT(server->lanes.count, crowd);
+	for (unsigned i = 0; i < crowd; i++)
 		EXPECT(duoshm_remove(ctx, lane_name(i)), 0);
 	step(10 * SECOND);
 	EXPECT(server->lanes.count, 0);
