@@ -198,16 +198,38 @@ int duoshm_device_disconnect(struct duoshm_device *device)
 	return err;
 }
 
+static size_t row_count(const struct duoshm_device *device)
+{
+	return device->head.registers + DUOSHM__EXTRA_ROWS;
+}
+
+static int read_status(const struct duoshm_device *device, struct duoshm__status *out)
+{
+	struct duoshm__plain_row row;
+	int err = duoshm__table_read(
+		device->table, row_count(device), device->head.registers, 1, &row);
+
+	if (err)
+		return err;
+	memcpy(out, row.word, sizeof *out);
+	/* What is made of it are lengths and times. */
+	if (!isfinite(out->rate_hz) || out->rate_hz <= 0)
+		return duoshm__fail(
+			DUOSHM_ERR_CORRUPT, "the device tells a rate of %g Hz", out->rate_hz);
+	return 0;
+}
+
 int duoshm__device_look(struct duoshm_device *device)
 {
 	const char *name = duoshm_segment_name(device->segment);
 	int alive = duoshm_segment_owner_alive(device->segment);
+	struct duoshm__status status;
 
-	if (alive == 0)
-		return duoshm__fail(DUOSHM_ERR_PEER_DEAD, "the device %s died", name);
 	if (alive < 0 && alive != DUOSHM_ERR_UNSUPPORTED)
 		return alive;
-	if (duoshm_segment_removed(device->segment))
+	if (alive == 0 && (read_status(device, &status) < 0 || !status.closed))
+		return duoshm__fail(DUOSHM_ERR_PEER_DEAD, "the device %s died", name);
+	if (alive == 0 || duoshm_segment_removed(device->segment))
 		return duoshm__fail(DUOSHM_ERR_REMOVED, "the device %s has ended", name);
 	return 0;
 }
@@ -248,27 +270,6 @@ int duoshm_device_check(struct duoshm_device *device)
 }
 
 /* ---- what it says of itself ---- */
-
-static size_t row_count(const struct duoshm_device *device)
-{
-	return device->head.registers + DUOSHM__EXTRA_ROWS;
-}
-
-static int read_status(const struct duoshm_device *device, struct duoshm__status *out)
-{
-	struct duoshm__plain_row row;
-	int err = duoshm__table_read(
-		device->table, row_count(device), device->head.registers, 1, &row);
-
-	if (err)
-		return err;
-	memcpy(out, row.word, sizeof *out);
-	/* What is made of it are lengths and times. */
-	if (!isfinite(out->rate_hz) || out->rate_hz <= 0)
-		return duoshm__fail(
-			DUOSHM_ERR_CORRUPT, "the device tells a rate of %g Hz", out->rate_hz);
-	return 0;
-}
 
 int duoshm_device_info(struct duoshm_device *device, struct duoshm_device_info *out)
 {

@@ -272,6 +272,16 @@ int duoshm_device_write(
 
 /* ---- captures ---- */
 
+/* One that was given up may begin yet, and would be in the way of the next. */
+static void call_off(struct duoshm_device *device)
+{
+	struct duoshm__command stop = {.op = DUOSHM__OP_STOP, .serial = device->serial};
+
+	if (device->lane && duoshm_queue_send(device->queue[DUOSHM__COMMANDS], &stop,
+				    offsetof(struct duoshm__command, line), 0) >= 0)
+		ring(device);
+}
+
 int duoshm_device_capture(struct duoshm_device *device, uint64_t frames, int64_t timeout_ns)
 {
 	struct duoshm__command message = {.op = DUOSHM__OP_CAPTURE, .frames = frames};
@@ -281,6 +291,12 @@ int duoshm_device_capture(struct duoshm_device *device, uint64_t frames, int64_t
 	if (device->captured.serial)
 		return duoshm__fail(DUOSHM_ERR_BUSY, "this connection captures already");
 	err = call(device, &message, 0, timeout_ns, &reply);
+	if (err == DUOSHM_ERR_TIMEOUT) {
+		struct duoshm_failure why = *duoshm_failure();
+
+		call_off(device);
+		return duoshm__fail_native(&why);
+	}
 	if (err)
 		return err;
 	device->captured = (struct duoshm__cursor){.serial = device->serial};

@@ -78,8 +78,9 @@ struct duoshm__status {
 	uint64_t frames;
 	uint64_t clients;
 	double rate_hz;
+	uint64_t closed; /* it has come to its end, and is no victim */
 };
-_Static_assert(sizeof(struct duoshm__status) == 48, "no hidden padding");
+_Static_assert(sizeof(struct duoshm__status) == 56, "no hidden padding");
 
 /* The rows after the registers'. */
 enum { DUOSHM__EXTRA_STATUS, DUOSHM__EXTRA_SIGNAL, DUOSHM__EXTRA_ROWS };

@@ -248,6 +248,7 @@ static void show(struct duoshm__server *s)
 		.frames = s->frame,
 		.clients = s->clients = duoshm__lanes_served(&s->lanes),
 		.rate_hz = s->format.rate_hz,
+		.closed = (uint64_t)s->closed,
 	};
 
 	for (unsigned i = 0; i < s->registers.count; i++)
@@ -351,6 +352,10 @@ int duoshm__server_free(struct duoshm__server *s)
 
 	if (!s)
 		return 0;
+	/* In this order: a client that finds the process gone must not take its end for a death. */
+	s->closed = 1;
+	if (s->table)
+		show(s);
 	if (s->segment)
 		err = duoshm_segment_remove(s->segment);
 	duoshm__lanes_close(&s->lanes);

@@ -56,6 +56,7 @@ struct duoshm__server {
 	uint64_t running;
 	int waiting; /* for the first capture */
 	int ended;   /* the replay is over */
+	int closed;  /* as it tells its clients */
 	int held;    /* the block at hand is still owed to a capture */
 	int over;    /* as duoshm__server_over */
 	uint64_t late, commands, clients;

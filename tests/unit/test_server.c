@@ -262,6 +262,32 @@ static void the_end_is_told(void)
 	end();
 }
 
+static int serve_till_told(void *helper)
+{
+	prepare("sine", "10Hz");
+	CHECK(duoshm__server_new(ctx, &setup, now, &server) >= 0);
+	step(0);
+	EXPECT(helper_stays(helper), 0);
+	EXPECT(duoshm__server_free(server), 0);
+	return duoshm_free(ctx);
+}
+
+/* Whether its client looks before its process is gone, or after. */
+static void an_end_is_no_death(void)
+{
+	struct helper helper;
+
+	start_helper(&helper, serve_till_told, "device", 0);
+	ctx = new_context();
+	connect_to_it();
+	EXPECT(duoshm_device_check(device), 0);
+	finish_helper(&helper);
+	EXPECT(duoshm_device_check(device), DUOSHM_ERR_REMOVED);
+	EXPECT_PART(duoshm_failure()->cause, "has ended");
+	duoshm_device_disconnect(device);
+	end_context(ctx);
+}
+
 static void names(void)
 {
 	struct duoshm__server *second = NULL;
@@ -391,6 +417,38 @@ static int capture_all(void *arg)
 	EXPECT(err, DUOSHM_ERR_END);
 	EXPECT(got, frames ? frames : 50000);
 	return end_client();
+}
+
+/* The device comes to it later, and is told that nobody waits for it any more. */
+static int capture_again(void *helper)
+{
+	uint64_t frames = 0;
+	struct duoshm_block block;
+
+	begin_client();
+	EXPECT(duoshm_device_capture(device, 0, 0), DUOSHM_ERR_TIMEOUT);
+	EXPECT(helper_stays(helper), 0);
+	OK(duoshm_device_capture(device, 777, 10 * SECOND));
+	while (duoshm_device_capture_next(device, 10 * SECOND, &block) == 0)
+		frames += block.frames;
+	EXPECT(frames, 777);
+	return end_client();
+}
+
+static void a_capture_that_was_given_up_is_over(void)
+{
+	struct helper client;
+
+	if (is_cramped())
+		return;
+	begin("counter", "1kHz");
+	start_helper(&client, capture_again, NULL, 0);
+	step(SECOND);
+	harness_gate_open(&client.go);
+	serve(client.pid, SECOND / 100);
+	harness_gate_close(&client.ready);
+	harness_gate_close(&client.go);
+	end();
 }
 
 /* It waits for the first capture, and begins again for one that comes after the end. */
@@ -946,6 +1004,7 @@ static const struct harness_case cases[] = {
 	{"followers get every frame or are told", followers_get_every_frame},
 	{"commands", commands},
 	{"the end is told", the_end_is_told},
+	{"an end is no death", an_end_is_no_death},
 	{"names that are taken or too long", names},
 #ifdef HAVE_INIH
 	{"registers that clash are told with their line",
@@ -955,6 +1014,7 @@ static const struct harness_case cases[] = {
 	{"a replay ends", a_replay_ends},
 	{"captures get the whole replay, again and again", captures_get_the_whole_replay},
 	{"a capture of so many frames", a_capture_of_so_many_frames},
+	{"a capture that was given up is over", a_capture_that_was_given_up_is_over},
 	{"a slow capture holds up and loses nothing", a_slow_capture_holds_up_and_loses_nothing},
 	{"commands are acknowledged", commands_are_acknowledged},
 	{"lanes of the dead are removed", lanes_of_the_dead_are_removed},
