@@ -13,8 +13,6 @@
 #include "fuzz/subjects.h"
 #include "harness/fixture.h"
 
-#include <sys/mman.h>
-
 enum { WATCHDOG_SECONDS = 10, WORDS_AT_ONCE = 2000 };
 
 /* Shared with the children. */
@@ -24,17 +22,6 @@ static struct {
 	_Atomic bool quiet;  /* the bad client scribbles over memory of its own */
 	_Atomic long words, calls, corrupt, trips, frames, lanes, longest_us;
 } * all;
-
-static void begin(void)
-{
-	all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK_FATAL(all != MAP_FAILED);
-}
-
-static void end(void)
-{
-	munmap(all, sizeof *all);
-}
 
 static int64_t a_while(void)
 {
@@ -130,7 +117,7 @@ static int use_object(void *helper)
 /* The lane has a name of its own; what a device makes of it is the next case's. */
 static void objects_are_scribbled_over(void)
 {
-	begin();
+	all = harness_shared(sizeof *all);
 	for (const struct subject *subject = subjects; subject->name != NULL; subject++) {
 		struct helper user, scribbler;
 
@@ -147,7 +134,6 @@ static void objects_are_scribbled_over(void)
 		all->longest_us);
 	harness_proves(9, all->words * 8, "bytes scribbled");
 	harness_proves(11, all->calls, "calls that came to an end");
-	end();
 }
 
 /* ---- a device and its clients ---------------------------------------------------------------- */
@@ -270,7 +256,7 @@ static void one_clients_damage_is_its_own(void)
 
 	if (harness_profile("tiny-shm"))
 		HARNESS_SKIP("no room for lanes");
-	begin();
+	all = harness_shared(sizeof *all);
 	start_helper(&device, serve, NULL, 0);
 	struct duoshm_device *good = connect_to_it(ctx);
 	EXPECT(duoshm_device_follow(good), 0);
@@ -291,7 +277,6 @@ static void one_clients_damage_is_its_own(void)
 		all->frames, 100 * trips[1] / (trips[0] > 0 ? trips[0] : 1));
 	harness_proves(13, all->trips, "round trips beside a bad client");
 	end_context(ctx);
-	end();
 }
 
 /* ---- what cannot be written ------------------------------------------------------------------ */
@@ -317,7 +302,7 @@ static void a_device_cannot_be_written_to(void)
 
 	if (harness_profile("tiny-shm"))
 		HARNESS_SKIP("no room for lanes");
-	begin();
+	all = harness_shared(sizeof *all);
 	start_helper(&server, serve, NULL, 0);
 	struct duoshm_device *device = connect_to_it(ctx);
 	const size_t places[] = {0, (size_t)device->head.descriptions_at,
@@ -336,7 +321,6 @@ static void a_device_cannot_be_written_to(void)
 	CHECK(duoshm_reclaim(ctx, 0, NULL, NULL) >= 0);
 	harness_proves(14, faults, "writes that faulted");
 	end_context(ctx);
-	end();
 }
 
 static const struct harness_case cases[] = {

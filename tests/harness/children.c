@@ -11,8 +11,16 @@
 
 #include <poll.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 
-enum { CHILDREN_MAX = 512, ARGUMENTS_MAX = 32, WAIT_MS = 60000, UNTIL_MS = 60000 };
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+
+enum { CHILDREN_MAX = 512, ARGUMENTS_MAX = 32 };
+
+/* For all that is waited for. */
+#define PATIENCE_NS INT64_C(60000000000)
 
 static pid_t children[CHILDREN_MAX];
 bool harness_is_child;
@@ -34,12 +42,12 @@ static void nap(void)
 	nanosleep(&millisecond, NULL);
 }
 
-static int64_t milliseconds(void)
+int64_t harness_now(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 static pid_t started(pid_t pid)
@@ -100,13 +108,13 @@ static int result_of(int status)
 
 int harness_wait(pid_t pid)
 {
-	int64_t end = milliseconds() + WAIT_MS * (harness_instrumented() ? 4 : 1);
+	int64_t end = harness_now() + PATIENCE_NS * (harness_instrumented() ? 4 : 1);
 	int status;
 	pid_t got;
 
 	if (pid <= 0)
 		return -1000;
-	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && milliseconds() < end)
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && harness_now() < end)
 		nap();
 	if (got == 0) {
 		harness_kill(pid);
@@ -208,6 +216,14 @@ void harness_child_failed(const char *file, int line, const char *condition)
 	_exit(1);
 }
 
+void *harness_shared(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CHECK_FATAL(memory != MAP_FAILED);
+	return memory;
+}
+
 /* ---- gates ----------------------------------------------------------------------------------- */
 
 void harness_gate(struct harness_gate *gate)
@@ -231,10 +247,10 @@ void harness_gate_open(struct harness_gate *gate)
 bool harness_gate_pass(struct harness_gate *gate)
 {
 	struct pollfd readable = {gate->fds[0], POLLIN, 0};
-	int64_t end = milliseconds() + UNTIL_MS;
+	int64_t end = harness_now() + PATIENCE_NS;
 	char byte;
 
-	while (milliseconds() < end) {
+	while (harness_now() < end) {
 		if (poll(&readable, 1, 100) == 1)
 			return read(gate->fds[0], &byte, 1) == 1;
 	}
@@ -251,10 +267,10 @@ void harness_gate_close(struct harness_gate *gate)
 
 bool harness_until(bool (*holds)(void *arg), void *arg)
 {
-	int64_t end = milliseconds() + UNTIL_MS;
+	int64_t end = harness_now() + PATIENCE_NS;
 
 	while (!holds(arg)) {
-		if (milliseconds() > end)
+		if (harness_now() > end)
 			return holds(arg);
 		nap();
 	}

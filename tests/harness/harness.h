@@ -150,10 +150,8 @@ int harness_kill(pid_t pid);
 /* SIGSTOP, and wait until it stands still. */
 void harness_stop(pid_t pid);
 void harness_continue(pid_t pid);
-/* CHECK, where it is known to be a child. */
-#define HARNESS_CHILD(condition)                                                                   \
-	((condition) ? (void)0 : harness_child_failed(__FILE__, __LINE__, #condition))
-_Noreturn void harness_child_failed(const char *file, int line, const char *condition);
+/* Zeroed memory that is shared with children forked from now on, until the program ends. */
+void *harness_shared(size_t size);
 
 /*
  * A gate between processes, made before the fork: each open lets one pass through; kept until then.
@@ -167,6 +165,8 @@ void harness_gate_open(struct harness_gate *gate);
 bool harness_gate_pass(struct harness_gate *gate);
 void harness_gate_close(struct harness_gate *gate);
 
+/* The monotonic clock, in nanoseconds. */
+int64_t harness_now(void);
 /* Asks `holds` again and again for up to a minute; its last answer. */
 bool harness_until(bool (*holds)(void *arg), void *arg);
 /* As the kernel shows it: 'S' sleeps, 'Z' is a zombie; 0: this system does not tell. */

@@ -9,6 +9,7 @@
 #define HARNESS_SKIPPED 77
 /* Is this a child of harness_fork? */
 extern bool harness_is_child;
+_Noreturn void harness_child_failed(const char *file, int line, const char *condition);
 /* Makes the scratch directory and the registry in it, and points DUOSHM_DIR there. */
 int harness_scratch_make(void);
 /* Removes all objects of the registry: what a case that was ended by force has left. */

@@ -28,20 +28,65 @@
 
 int64_t native_wall_shift_ns;
 
+enum { NAMES_MAX = 64 };
+
+static struct {
+	bool on, failed;
+	const char *target;
+	unsigned nth;
+	int error;
+	struct {
+		const char *name;
+		unsigned count;
+	} seen[NAMES_MAX];
+} calls;
+
+void native_begin(const char *name, unsigned nth, int error)
+{
+	for (unsigned i = 0; i < NAMES_MAX; i++)
+		calls.seen[i].count = 0;
+	calls.failed = false;
+	calls.target = name;
+	calls.nth = nth;
+	calls.error = error;
+}
+
+void native_on(void)
+{
+	calls.on = true;
+}
+
+void native_off(void)
+{
+	calls.on = false;
+}
+
+static unsigned *count_of(const char *name)
+{
+	unsigned i = 0;
+
+	while (calls.seen[i].name != NULL && strcmp(calls.seen[i].name, name) != 0)
+		if (++i == NAMES_MAX)
+			abort();
+	calls.seen[i].name = name;
+	return &calls.seen[i].count;
+}
+
+unsigned native_count(const char *name)
+{
+	return *count_of(name);
+}
+
+bool native_failed(void)
+{
+	return calls.failed;
+}
+
 #if defined __linux__ && defined __GLIBC__ && UINTPTR_MAX > UINT32_MAX
 
 #include <sys/random.h>
 
-enum { NAMES_MAX = 64, OBJECTS_MAX = 64, DESCRIPTORS = 256 };
-
-static struct {
-	const char *name;
-	unsigned count;
-} seen[NAMES_MAX];
-static bool on, failed;
-static const char *target;
-static unsigned target_nth;
-static int target_error;
+enum { OBJECTS_MAX = 64, DESCRIPTORS = 256 };
 
 static int mappings, semaphores, inheritable;
 enum kind { NOTHING, SEGMENT, SET, SHARED, SEMAPHORE };
@@ -56,54 +101,15 @@ bool native_works(void)
 	return true;
 }
 
-void native_begin(const char *name, unsigned nth, int error)
+/* True: this call is to fail, and errno says how. */
+static bool fails(const char *name)
 {
-	for (unsigned i = 0; i < NAMES_MAX; i++)
-		seen[i].count = 0;
-	failed = false;
-	target = name;
-	target_nth = nth;
-	target_error = error;
-}
-
-void native_on(void)
-{
-	on = true;
-}
-
-void native_off(void)
-{
-	on = false;
-}
-
-static unsigned *count_of(const char *name)
-{
-	unsigned i = 0;
-
-	while (seen[i].name != NULL && strcmp(seen[i].name, name) != 0)
-		if (++i == NAMES_MAX)
-			abort();
-	seen[i].name = name;
-	return &seen[i].count;
-}
-
-unsigned native_count(const char *name)
-{
-	return *count_of(name);
-}
-
-bool native_failed(void)
-{
-	return failed;
-}
-
-/* 0, or how this call is to fail. */
-static int enter(const char *name)
-{
-	if (!on || ++*count_of(name) != target_nth || target == NULL || strcmp(name, target) != 0)
-		return 0;
-	failed = true;
-	return target_error;
+	if (!calls.on || ++*count_of(name) != calls.nth || calls.target == NULL ||
+		strcmp(name, calls.target) != 0)
+		return false;
+	calls.failed = true;
+	errno = calls.error;
+	return true;
 }
 
 static void *find(const char *name)
@@ -125,24 +131,17 @@ static void *find(const char *name)
 	type name parameters                                                                       \
 	{                                                                                          \
 		REAL(name);                                                                        \
-		int error = enter(#name);                                                          \
-		if (error == 0)                                                                    \
-			return real arguments;                                                     \
-		errno = error;                                                                     \
-		return none;                                                                       \
+		return fails(#name) ? none : real arguments;                                       \
 	}
 /* A call that has done its work whatever it says. `held`: what there is less of then. */
 #define AFTER(name, parameters, arguments, held)                                                   \
 	int name parameters                                                                        \
 	{                                                                                          \
 		REAL(name);                                                                        \
-		int result = real arguments, error = enter(#name);                                 \
+		int result = real arguments;                                                       \
 		if (result == 0 && (held) != NULL)                                                 \
 			--*(int *)(held);                                                          \
-		if (error == 0)                                                                    \
-			return result;                                                             \
-		errno = error;                                                                     \
-		return -1;                                                                         \
+		return fails(#name) ? -1 : result;                                                 \
 	}
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -154,8 +153,7 @@ int open(const char *path, int flags, ...)
 	va_start(more, flags);
 	mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
 	va_end(more);
-	errno = enter("open");
-	return errno != 0 ? -1 : real(path, flags, mode);
+	return fails("open") ? -1 : real(path, flags, mode);
 }
 
 int fcntl(int fd, int command, ...)
@@ -189,23 +187,20 @@ AFTER(closedir, (DIR * directory), (directory), NULL)
 int close(int fd)
 {
 	REAL(close);
-	if (on && (fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0)
+	if (calls.on && (fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0)
 		inheritable++;
-	int error = enter("close"), result = real(fd);
+	int result = real(fd);
 
-	if (error == 0)
-		return result;
-	errno = error;
-	return -1;
+	return fails("close") ? -1 : result;
 }
 
 int posix_fallocate(int fd, off_t offset, off_t size)
 {
 	REAL(posix_fallocate);
-	int error = enter("posix_fallocate");
+	int result = fails("posix_fallocate") ? errno : real(fd, offset, size);
 
 	errno = 0;
-	return error != 0 ? error : real(fd, offset, size);
+	return result;
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -213,11 +208,8 @@ int posix_fallocate(int fd, off_t offset, off_t size)
 void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
 {
 	REAL(mmap);
-	int error = enter("mmap");
-	void *memory = error == 0 ? real(at, length, protection, flags, fd, offset) : MAP_FAILED;
+	void *memory = fails("mmap") ? MAP_FAILED : real(at, length, protection, flags, fd, offset);
 
-	if (error != 0)
-		errno = error;
 	mappings += memory != MAP_FAILED;
 	return memory;
 }
@@ -227,39 +219,15 @@ BEFORE(int, -1, madvise, (void *memory, size_t length, int advice), (memory, len
 
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
 /* dlsym allocates; these are what it would find. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-
-void *malloc(size_t size)
-{
-	int error = enter("malloc");
-
-	if (error == 0)
-		return __libc_malloc(size);
-	errno = error;
-	return NULL;
-}
-
-void *calloc(size_t count, size_t size)
-{
-	int error = enter("calloc");
-
-	if (error == 0)
-		return __libc_calloc(count, size);
-	errno = error;
-	return NULL;
-}
-
-void *realloc(void *memory, size_t size)
-{
-	int error = enter("realloc");
-
-	if (error == 0)
-		return __libc_realloc(memory, size);
-	errno = error;
-	return NULL;
-}
+#define ALLOCATES(name, parameters, arguments)                                                     \
+	void *__libc_##name parameters;                                                            \
+	void *name parameters                                                                      \
+	{                                                                                          \
+		return fails(#name) ? NULL : __libc_##name arguments;                              \
+	}
+ALLOCATES(malloc, (size_t size), (size))
+ALLOCATES(calloc, (size_t count, size_t size), (count, size))
+ALLOCATES(realloc, (void *memory, size_t size), (memory, size))
 #endif
 
 /* ---- kernel objects -------------------------------------------------------------------------- */
@@ -268,7 +236,7 @@ static void note(enum kind kind, int id, const char *name)
 {
 	unsigned i = 0;
 
-	if (!on)
+	if (!calls.on)
 		return;
 	while (objects[i].kind != NOTHING)
 		if (++i == OBJECTS_MAX)
@@ -281,12 +249,10 @@ static void note(enum kind kind, int id, const char *name)
 int shmget(key_t key, size_t size, int flags)
 {
 	REAL(shmget);
-	int error = enter((flags & IPC_CREAT) != 0 ? "shmget IPC_CREAT" : "shmget"),
-	    id = error == 0 ? real(key, size, flags) : -1;
+	bool makes = (flags & IPC_CREAT) != 0;
+	int id = fails(makes ? "shmget IPC_CREAT" : "shmget") ? -1 : real(key, size, flags);
 
-	if (error != 0)
-		errno = error;
-	if (id >= 0 && (flags & IPC_CREAT) != 0)
+	if (id >= 0 && makes)
 		note(SEGMENT, id, "");
 	return id;
 }
@@ -294,12 +260,10 @@ int shmget(key_t key, size_t size, int flags)
 int semget(key_t key, int n, int flags)
 {
 	REAL(semget);
-	int error = enter((flags & IPC_CREAT) != 0 ? "semget IPC_CREAT" : "semget"),
-	    id = error == 0 ? real(key, n, flags) : -1;
+	bool makes = (flags & IPC_CREAT) != 0;
+	int id = fails(makes ? "semget IPC_CREAT" : "semget") ? -1 : real(key, n, flags);
 
-	if (error != 0)
-		errno = error;
-	if (id >= 0 && (flags & IPC_CREAT) != 0)
+	if (id >= 0 && makes)
 		note(SET, id, "");
 	return id;
 }
@@ -307,15 +271,13 @@ int semget(key_t key, int n, int flags)
 int shm_open(const char *name, int flags, mode_t mode)
 {
 	REAL(shm_open);
-	int error = enter((flags & O_CREAT) != 0 ? "shm_open O_CREAT" : "shm_open"),
-	    fd = error == 0 ? real(name, flags, mode) : -1;
+	bool makes = (flags & O_CREAT) != 0;
+	int fd = fails(makes ? "shm_open O_CREAT" : "shm_open") ? -1 : real(name, flags, mode);
 
-	if (error != 0)
-		errno = error;
 	/* As where the system does not do it by itself. */
 	if (fd >= 0)
 		fcntl(fd, F_SETFD, 0);
-	if (fd >= 0 && (flags & O_CREAT) != 0)
+	if (fd >= 0 && makes)
 		note(SHARED, -1, name);
 	return fd;
 }
@@ -323,18 +285,18 @@ int shm_open(const char *name, int flags, mode_t mode)
 sem_t *sem_open(const char *name, int flags, ...)
 {
 	REAL(sem_open);
+	bool makes = (flags & O_CREAT) != 0;
 	va_list more;
 	va_start(more, flags);
-	mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
-	unsigned value = (flags & O_CREAT) != 0 ? va_arg(more, unsigned) : 0;
+	mode_t mode = makes ? va_arg(more, mode_t) : 0;
+	unsigned value = makes ? va_arg(more, unsigned) : 0;
 	va_end(more);
-	int error = enter((flags & O_CREAT) != 0 ? "sem_open O_CREAT" : "sem_open");
-	sem_t *semaphore = error == 0 ? real(name, flags, mode, value) : SEM_FAILED;
+	sem_t *semaphore = fails(makes ? "sem_open O_CREAT" : "sem_open")
+				   ? SEM_FAILED
+				   : real(name, flags, mode, value);
 
-	if (error != 0)
-		errno = error;
 	semaphores += semaphore != SEM_FAILED;
-	if ((flags & O_CREAT) != 0 && (semaphore != SEM_FAILED || errno != EEXIST))
+	if (makes && (semaphore != SEM_FAILED || errno != EEXIST))
 		note(SEMAPHORE, -1, name);
 	return semaphore;
 }
@@ -342,11 +304,8 @@ sem_t *sem_open(const char *name, int flags, ...)
 void *shmat(int id, const void *at, int flags)
 {
 	REAL(shmat);
-	int error = enter("shmat");
-	void *memory = error == 0 ? real(id, at, flags) : (void *)-1;
+	void *memory = fails("shmat") ? (void *)-1 : real(id, at, flags);
 
-	if (error != 0)
-		errno = error;
 	mappings += memory != (void *)-1;
 	return memory;
 }
@@ -358,22 +317,22 @@ int semctl(int id, int number, int command, ...)
 	va_start(more, command);
 	void *argument = va_arg(more, void *);
 	va_end(more);
-	errno = enter(command == IPC_RMID ? "semctl IPC_RMID" : "semctl");
-	return errno != 0 ? -1 : real(id, number, command, argument);
+	return fails(command == IPC_RMID ? "semctl IPC_RMID" : "semctl")
+		       ? -1
+		       : real(id, number, command, argument);
 }
 
 int shmctl(int id, int command, struct shmid_ds *out)
 {
 	REAL(shmctl);
-	errno = enter(command == IPC_RMID ? "shmctl IPC_RMID" : "shmctl");
-	return errno != 0 ? -1 : real(id, command, out);
+	return fails(command == IPC_RMID ? "shmctl IPC_RMID" : "shmctl") ? -1
+									 : real(id, command, out);
 }
 
 int semop(int id, struct sembuf *operations, size_t n)
 {
 	REAL(semop);
-	errno = enter(n > 1 ? "semop of several" : "semop");
-	return errno != 0 ? -1 : real(id, operations, n);
+	return fails(n > 1 ? "semop of several" : "semop") ? -1 : real(id, operations, n);
 }
 
 AFTER(shmdt, (const void *memory), (memory), &mappings)
@@ -443,30 +402,6 @@ struct native_held native_held(void)
 #else
 
 bool native_works(void)
-{
-	return false;
-}
-
-void native_begin(const char *name, unsigned nth, int error)
-{
-	(void)name, (void)nth, (void)error;
-}
-
-void native_on(void)
-{
-}
-
-void native_off(void)
-{
-}
-
-unsigned native_count(const char *name)
-{
-	(void)name;
-	return 0;
-}
-
-bool native_failed(void)
 {
 	return false;
 }

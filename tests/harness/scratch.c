@@ -84,7 +84,7 @@ const char *harness_full_name(const char *backend, const char *stem)
 {
 	char name[TEXT_SIZE];
 
-	snprintf(name, sizeof(name), "%s:%s.%.100s", backend, prefix, stem);
+	snprintf(name, sizeof(name), "%s:%s", backend, harness_name(stem));
 	return keep(name);
 }
 

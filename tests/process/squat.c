@@ -13,7 +13,6 @@
 #include "harness/fixture.h"
 
 #include <sys/ipc.h>
-#include <sys/mman.h>
 #include <sys/shm.h>
 
 enum { VICTIM = 65533, ATTACKER = 65534, SIZE = 256, KEYS = 3 };
@@ -35,56 +34,34 @@ static void put(const char *path, const char *text)
 
 /* ---- what is planted: at any path ---- */
 
-static void plant_link(const char *path)
-{
-	(void)!symlink(sentinel, path);
-}
+enum plant {
+	LINK,
+	DANGLING_LINK,
+	LINK_TO_EMPTY, /* followed, it would be an entry that was never finished: remains */
+	HARD_LINK,
+	FIFO,
+	FOLDER,
+	RUBBISH,
+	DEVICE,
+	EMPTY, /* remains: for whoever comes next to take away */
+	PLANTS
+};
 
-static void plant_dangling_link(const char *path)
+/* As far as it is permitted. */
+static void plant(enum plant what, const char *path)
 {
-	(void)!symlink(harness_path("nothing"), path);
+	switch (what) {
+	case LINK: (void)!symlink(sentinel, path); break;
+	case DANGLING_LINK: (void)!symlink(harness_path("nothing"), path); break;
+	case LINK_TO_EMPTY: (void)!symlink(harness_path("empty"), path); break;
+	case HARD_LINK: (void)!link(sentinel, path); break;
+	case FIFO: (void)!mkfifo(path, 0666); break;
+	case FOLDER: (void)!mkdir(path, 0777); break;
+	case RUBBISH: put(path, "rubbish"); break;
+	case DEVICE: (void)!mknod(path, S_IFCHR | 0666, 0x0101 /* /dev/mem */); break;
+	default: put(path, "");
+	}
 }
-
-/* Followed, it would be an entry that was never finished: remains. */
-static void plant_link_to_empty(const char *path)
-{
-	(void)!symlink(harness_path("empty"), path);
-}
-
-static void plant_hard_link(const char *path)
-{
-	(void)!link(sentinel, path);
-}
-
-static void plant_fifo(const char *path)
-{
-	(void)!mkfifo(path, 0666);
-}
-
-static void plant_folder(const char *path)
-{
-	(void)!mkdir(path, 0777);
-}
-
-static void plant_device(const char *path)
-{
-	(void)!mknod(path, S_IFCHR | 0666, 0x0101 /* /dev/mem, where it is permitted */);
-}
-
-static void plant_rubbish(const char *path)
-{
-	put(path, "rubbish");
-}
-
-static void plant_nothing(const char *path)
-{
-	put(path, "");
-}
-
-static void (*const plants[])(const char *path) = {plant_link, plant_dangling_link,
-	plant_link_to_empty, plant_hard_link, plant_fifo, plant_folder, plant_rubbish, plant_device,
-	plant_nothing};
-#define PLANTS (sizeof plants / sizeof *plants)
 
 static void take_away(const char *path)
 {
@@ -181,8 +158,8 @@ static void meet_plants(void)
 	long met = 0;
 
 	become(VICTIM);
-	for (size_t i = 0; i < PLANTS - 1; i++) {
-		plants[i](entry);
+	for (enum plant i = LINK; i < EMPTY; i++) {
+		plant(i, entry);
 		if (lstat(entry, &before) != 0)
 			continue; /* not permitted to this user, or by this system */
 		CHECK(!make_and_judge(name));
@@ -193,8 +170,8 @@ static void meet_plants(void)
 		take_away(entry);
 		met++;
 	}
-	for (size_t i = 0; i < PLANTS; i++) {
-		plants[i](presence);
+	for (enum plant i = LINK; i < PLANTS; i++) {
+		plant(i, presence);
 		CHECK(make_and_judge(name));
 		take_away(presence);
 	}
@@ -247,7 +224,7 @@ static int attack(void *arg)
 	while (!race->over) {
 		random = random * 1103515245u + 12345u;
 		const char *path = random >> 16 & 8 ? presence : entry;
-		plants[(random >> 16) % PLANTS](path);
+		plant((enum plant)((random >> 16) % PLANTS), path);
 		race->plants++;
 		if (strcmp(harness_backend(), "sysv") == 0 && random >> 20 & 1)
 			squat_keys();
@@ -275,8 +252,7 @@ static void races_are_not_won(void)
 	if (geteuid() != 0)
 		HARNESS_SKIP("only root can be two users");
 	begin();
-	race = mmap(NULL, sizeof *race, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK_FATAL(race != MAP_FAILED);
+	race = harness_shared(sizeof *race);
 	pid_t attacker = harness_fork(attack, NULL);
 	pid_t victim = harness_fork(defend, &races);
 	EXPECT(harness_wait(victim), 0);
@@ -285,7 +261,6 @@ static void races_are_not_won(void)
 	CHECK(race->plants > races / 10);
 	CHECK(race->made > 0);
 	harness_proves(16, races, "races");
-	munmap(race, sizeof *race);
 	end();
 }
 

@@ -12,8 +12,6 @@
 #include "harness/fixture.h"
 #include "harness/native.h"
 
-#include <sys/mman.h>
-
 /* What may fail, and how. `must`: it is never lived with in silence. */
 static const struct fault {
 	const char *call;
@@ -471,9 +469,7 @@ static void each_fault_in_each_life(void)
 
 	if (!native_works() || harness_profile("macos-arm64"))
 		HARNESS_SKIP("the system's calls cannot be had here");
-	job = mmap(NULL, sizeof *job, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK_FATAL(job != MAP_FAILED);
-	job->done = 0;
+	job = harness_shared(sizeof *job);
 	/* The first that fails is enough to look at. */
 	for (job->life = 0; job->life < number_of_lives() && status == 0; job->life++)
 		for (job->row = 0; job->row < sizeof faults / sizeof *faults && status == 0;
@@ -481,12 +477,6 @@ static void each_fault_in_each_life(void)
 			status = harness_wait(harness_fork(fail_each, NULL));
 	EXPECT(status, 0);
 	harness_proves(19, job->done, "faults");
-	OK(munmap(job, sizeof *job));
-}
-
-static void begin(void)
-{
-	ctx = NULL;
 }
 
 /* What a failing child left. */
@@ -504,6 +494,6 @@ static const struct harness_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	harness_around(begin, end);
+	harness_around(NULL, end);
 	return harness_run_each(argc, argv, "faults", cases);
 }

@@ -5,12 +5,6 @@
 #include "core/context.h"
 #include "unit/sleepers.h"
 
-#include <sys/mman.h>
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS MAP_ANON
-#endif
-
 #define PATIENCE (15 * SECOND)
 
 static struct duoshm__backend patient;
@@ -22,7 +16,7 @@ static int wait_patiently(
 	int result = real->wait(bells, bell, timeout_ns > 0 ? PATIENCE : 0, why);
 
 	/* It would go on, and find by itself what nobody rang for. */
-	HARNESS_CHILD(timeout_ns == 0 || result != DUOSHM_ERR_TIMEOUT);
+	CHECK(timeout_ns == 0 || result != DUOSHM_ERR_TIMEOUT);
 	return result;
 }
 
@@ -41,8 +35,5 @@ void patient_end(void)
 
 void *shared_page(void)
 {
-	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK_FATAL(page != MAP_FAILED);
-	return page;
+	return harness_shared(4096);
 }
