@@ -8,7 +8,7 @@
 #define DUOSHM_TESTS_FUZZ_H
 
 #include "core/object.h"
-#include "harness/fake_backend.h"
+#include "fuzz/fake_backend.h"
 
 #include <stdio.h>
 #include <stdlib.h>

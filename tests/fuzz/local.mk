@@ -13,7 +13,8 @@ check_LTLIBRARIES += libduoshm-fuzz.la libduoshm-subjects.la
 endif
 subjects = tests/fuzz/subjects.c tests/fuzz/subjects.h
 libduoshm_subjects_la_SOURCES = $(subjects)
-libduoshm_fuzz_la_SOURCES = tests/fuzz/driver.c tests/fuzz/fuzz.h
+fake = tests/fuzz/fake_backend.c tests/fuzz/fake_backend.h
+libduoshm_fuzz_la_SOURCES = tests/fuzz/driver.c tests/fuzz/fuzz.h $(fake)
 # $(fuzz_engine): what tests/fuzz/run links in addition.
 fuzz_libs = libduoshm-fuzz.la libduoshm-subjects.la $(device_test_libs) $(fuzz_engine)
 image = tests/fuzz/image.c
@@ -44,7 +45,7 @@ tests_fuzz_describe_LDADD = $(fuzz_libs)
 tests_fuzz_recording_LDADD = $(fuzz_libs)
 
 c_tests += tests/fuzz/test_lies tests/fuzz/test_scribbler tests/fuzz/test_private
-tests_fuzz_test_lies_SOURCES = tests/fuzz/test_lies.c $(subjects)
+tests_fuzz_test_lies_SOURCES = tests/fuzz/test_lies.c $(subjects) $(fake)
 tests_fuzz_test_lies_CPPFLAGS = $(libduoshm_instrument_la_CPPFLAGS)
 tests_fuzz_test_lies_LDADD = $(instrument_libs)
 tests_fuzz_test_scribbler_LDADD = libduoshm-subjects.la $(device_test_libs)

@@ -6,12 +6,10 @@
  */
 #include "config.h"
 
+#include "fuzz/fake_backend.h"
 #include "fuzz/subjects.h"
-#include "harness/fake_backend.h"
 #include "harness/fixture.h"
 #include "instrument/instrument.h"
-
-#include <sys/mman.h>
 
 enum { WATCHDOG_SECONDS = 10 };
 
@@ -60,9 +58,7 @@ static int use_it(void *arg)
 
 static void use_all(void)
 {
-	figures = mmap(
-		NULL, sizeof *figures, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK_FATAL(figures != MAP_FAILED);
+	figures = harness_shared(sizeof *figures);
 	for (const struct subject *subject = subjects; subject->name != NULL; subject++) {
 		struct part part = {subject->name, FAKE_NAME};
 
@@ -74,7 +70,6 @@ static void use_all(void)
 	}
 	harness_proves(10, figures->lies, "loads that lied");
 	harness_proves(11, figures->calls, "calls that came to an end");
-	munmap(figures, sizeof *figures);
 }
 
 static const struct harness_case cases[] = {

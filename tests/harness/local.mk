@@ -8,8 +8,6 @@ libduoshm_harness_la_SOURCES = \
 	tests/harness/calls.c \
 	tests/harness/check.c \
 	tests/harness/children.c \
-	tests/harness/fake_backend.c \
-	tests/harness/fake_backend.h \
 	tests/harness/fixture.c \
 	tests/harness/fixture.h \
 	tests/harness/harness.h \
