@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Add tests here; ../local.mk says which list.
 unit_tests += \
+	tests/unit/test_backend \
 	tests/unit/test_broadcast \
 	tests/unit/test_broadcast_ring \
 	tests/unit/test_lifeline \
@@ -28,9 +29,3 @@ tests_unit_test_registers_LDADD = $(device_test_libs)
 tests_unit_test_replay_LDADD = $(device_test_libs)
 tests_unit_test_server_LDADD = $(device_test_libs)
 tests_unit_test_signal_LDADD = $(device_test_libs)
-
-# The backends by their records alone.
-unit_tests += tests/unit/test_backend tests/unit/test_backend_limits
-backend_object = tests/unit/backend_object.c tests/unit/backend_object.h
-tests_unit_test_backend_SOURCES = tests/unit/test_backend.c $(backend_object)
-tests_unit_test_backend_limits_SOURCES = tests/unit/test_backend_limits.c $(backend_object)

@@ -1,28 +1,86 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The backend contract, line by line, on the record of each built family: names, segments, bells,
- * removal, what a dead creator left. Core is not used but to find the record. What the kernel's
- * limits do is test_backend_limits.
+ * The backend contract on the record of each built family, as far as it cannot be seen through the
+ * library: names, what is taken or absent, what a dead creator left, what a machine does that is
+ * full or broken. The library is not used but to find the record. That other users are kept out,
+ * that a ring wakes, a signal interrupts and a limit is named is proven through the library, by
+ * ../conformance and ../process.
  */
 #include "config.h"
 
 #include "core/context.h"
+#include "core/random.h"
 #include "harness/harness.h"
-#include "unit/backend_object.h"
 
-#include <sys/time.h>
+#include <sys/resource.h>
 
 #define SIZE 8192
 
+/* Made through the record alone. */
+struct object {
+	struct duoshm__native native;
+	struct duoshm__map map;
+	struct duoshm__bells *bells; /* NULL: none */
+	unsigned n_bells;
+	uint64_t generation;
+};
+
 static struct duoshm_failure why;
-static struct object shared; /* with the children */
 
-static int64_t now_ms(void)
+static const struct duoshm__backend *the_backend(void)
 {
-	struct timespec now;
+	return duoshm__backend_find(harness_backend());
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+static bool is_sysv(void)
+{
+	return strcmp(harness_backend(), "sysv") == 0;
+}
+
+/* What the name of `stem` is made from: an entry file and a random generation. */
+static struct duoshm__naming naming_of(const char *stem)
+{
+	struct duoshm__naming naming = {
+		.name = harness_name(stem), .entry_path = harness_path(stem)};
+	FILE *file = fopen(naming.entry_path, "w");
+
+	CHECK_FATAL(file != NULL);
+	fclose(file);
+	OK(duoshm__random(64, &naming.generation));
+	return naming;
+}
+
+/* Tries the names as core does. */
+static struct object make_object(const char *stem, unsigned n_bells)
+{
+	const struct duoshm__backend *backend = the_backend();
+	struct duoshm__naming naming = naming_of(stem);
+	struct object object = {.n_bells = n_bells, .generation = naming.generation};
+	unsigned attempt = 0;
+	int result;
+
+	do {
+		OK(backend->derive(&naming, attempt++, &object.native, &why));
+		result = backend->create(&object.native, SIZE, 0640, &object.map, &why);
+	} while (result == DUOSHM_ERR_EXISTS);
+	OK(result);
+	if (n_bells > 0)
+		result = backend->bells_create(&object.native, n_bells, 0640, &object.bells, &why);
+	if (result < 0)
+		backend->remove(&object.native, 0, &(struct duoshm_failure){0});
+	OK(result);
+	return object;
+}
+
+/* Removes what is still there, closes and detaches. */
+static void end_object(struct object *object)
+{
+	const struct duoshm__backend *backend = the_backend();
+
+	EXPECT(backend->remove(&object->native, object->n_bells, &why), 0);
+	if (object->bells != NULL)
+		backend->bells_close(object->bells);
+	EXPECT(backend->detach(&object->map, &why), 0);
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -47,6 +105,11 @@ static void names_differ_and_come_to_an_end(void)
 	EXPECT(why.code, DUOSHM_ERR_COLLISION);
 	CHECK(why.cause[0] != '\0');
 	EXPECT(attempt, is_sysv() ? 255 : 1);
+	if (!is_sysv())
+		return;
+	naming.entry_path = harness_path("no-such-file");
+	EXPECT(backend->derive(&naming, 0, &next, &why), DUOSHM_ERR_NOT_FOUND);
+	EXPECT_PART(why.call, "ftok");
 }
 
 static void the_longest_name_has_room(void)
@@ -67,24 +130,11 @@ static void the_longest_name_has_room(void)
 		EXPECT_PART(native.text, longest);
 }
 
-static void a_missing_entry_is_told(void)
-{
-	struct duoshm__naming naming = naming_of("missing");
-	struct duoshm__native native;
-
-	if (!is_sysv())
-		HARNESS_SKIP("the name is not made from the entry");
-	naming.entry_path = harness_path("no-such-file");
-	EXPECT(the_backend()->derive(&naming, 0, &native, &why), DUOSHM_ERR_NOT_FOUND);
-	EXPECT(why.system_error, ENOENT);
-	EXPECT_PART(why.call, "ftok");
-}
-
 /* ---- segments -------------------------------------------------------------------------------- */
 
 static void a_taken_name_is_told_whatever_is_asked_for(void)
 {
-	struct object object = make_object("taken", SIZE, 1);
+	struct object object = make_object("taken", 1);
 	struct duoshm__native again = object.native;
 	struct duoshm__map map = {.address = &again, .length = 1};
 	struct duoshm__bells *bells = NULL;
@@ -103,17 +153,6 @@ static void a_taken_name_is_told_whatever_is_asked_for(void)
 	CHECK(bells == NULL);
 	EXPECT(the_backend()->stat(&object.native, &(struct duoshm__native_stat){0}, &why), 0);
 	EXPECT(the_backend()->ring(object.bells, 0, &why), 0);
-	end_object(&object);
-}
-
-static void half_a_set_of_bells_is_taken_back(void)
-{
-	struct object object = make_object("half", SIZE, 1);
-	struct duoshm__bells *two = NULL;
-
-	EXPECT(the_backend()->bells_create(&object.native, 2, 0600, &two, &why), DUOSHM_ERR_EXISTS);
-	CHECK(two == NULL);
-	EXPECT(the_backend()->ring(object.bells, 0, &why), 0);
 	EXPECT(the_backend()->wait(object.bells, 0, 0, &why), 0);
 	end_object(&object);
 }
@@ -121,12 +160,17 @@ static void half_a_set_of_bells_is_taken_back(void)
 static void what_is_absent_is_not_found(void)
 {
 	const struct duoshm__backend *backend = the_backend();
-	struct object object = make_object("absent", SIZE, 1);
+	struct object object = make_object("absent", 1);
 	struct duoshm__native native = object.native;
 	struct duoshm__native_stat status;
 	struct duoshm__bells *bells;
 	struct duoshm__map map;
 
+	/* A name with something behind it is another name. */
+	snprintf(native.text + strlen(native.text), 8, "junk");
+	native.segment_id = -1;
+	EXPECT(backend->attach(&native, true, &map, &why), DUOSHM_ERR_NOT_FOUND);
+	native = object.native;
 	end_object(&object);
 	EXPECT(backend->attach(&native, false, &map, &why), DUOSHM_ERR_NOT_FOUND);
 	EXPECT(why.code, DUOSHM_ERR_NOT_FOUND);
@@ -150,31 +194,9 @@ static void nonsense_names_are_refused(void)
 	}
 }
 
-static void an_id_alone_is_a_name_too(void)
-{
-	struct object object = make_object("byid", SIZE, 0);
-	struct duoshm__native native = object.native;
-	struct duoshm__map map;
-
-	native.segment_id = -1;
-	OK(the_backend()->attach(&native, true, &map, &why));
-	the_backend()->detach(&map, &why);
-	/* A name with something behind it is another name. */
-	snprintf(native.text + strlen(native.text), 8, "junk");
-	EXPECT(the_backend()->attach(&native, true, &map, &why), DUOSHM_ERR_NOT_FOUND);
-	if (is_sysv()) {
-		snprintf(native.text, sizeof native.text, "id:%lld",
-			(long long)object.native.segment_id);
-		OK(the_backend()->attach(&native, true, &map, &why));
-		CHECK(map.length >= SIZE);
-		the_backend()->detach(&map, &why);
-	}
-	end_object(&object);
-}
-
 static void stat_tells_what_the_kernel_knows(void)
 {
-	struct object object = make_object_mode("stat", SIZE, 1, 0640);
+	struct object object = make_object("stat", 1);
 	struct duoshm__native_stat status;
 	int64_t bells = the_backend()->bells_uid(&object.native, 1);
 
@@ -188,113 +210,25 @@ static void stat_tells_what_the_kernel_knows(void)
 	end_object(&object);
 }
 
-static void bells_are_for_who_may_read_and_write(void)
-{
-	static const unsigned modes[][2] = {
-		{0600, 0600}, {0644, 0600}, {0660, 0660}, {0666, 0666}, {0620, 0600}, {0444, 0}};
-
-	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-		EXPECT(duoshm__bell_mode(modes[i][0]), modes[i][1]);
-}
-
-struct found {
-	const struct object *object;
-	unsigned n, wrong;
-};
-
-static int look_at_bell(const struct duoshm__native_item *item, void *arg)
-{
-	struct found *found = arg;
-	const struct duoshm__native *native = &found->object->native;
-	bool ours = is_sysv() ? item->native.bells_id == native->bells_id
-			      : strncmp(item->native.text, native->text, strlen(native->text)) == 0;
-
-	if (!ours || !item->semaphore)
-		return 0;
-	found->n++;
-	found->wrong += item->stat.mode != 0600;
-	return 0;
-}
-
-/* A class that may only read the segment, or only write it, gets nothing of the bells. */
-static void bells_have_no_mode_of_their_own(void)
-{
-	static const unsigned modes[] = {0600, 0640, 0620, 0644, 0622};
-
-	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-		struct object object = make_object_mode("bellmode", SIZE, 2, modes[i]);
-		struct found found = {.object = &object};
-
-		if (the_backend()->list(look_at_bell, &found, &why) == 0) {
-			EXPECT(found.n, is_sysv() ? 1 : 2);
-			EXPECT(found.wrong, 0);
-		}
-		end_object(&object);
-	}
-}
-
-/* ---- removal --------------------------------------------------------------------------------- */
-
-static void removed_memory_stays_until_detached(void)
+static void the_old_record_removes_no_new_object(void)
 {
 	const struct duoshm__backend *backend = the_backend();
-	struct object object = make_object("stays", SIZE, 1);
-	struct duoshm__native again = object.native;
-	struct duoshm__bells *bells;
-	struct duoshm__map map, seen;
+	struct duoshm__map seen;
 
+	if (!is_sysv())
+		HARNESS_SKIP("a name is never met again");
+	struct object object = make_object("stays", 1), newer = object;
 	EXPECT(backend->remove(&object.native, 1, &why), 0);
-	EXPECT(backend->attach(&object.native, true, &seen, &why), DUOSHM_ERR_NOT_FOUND);
-	memset(object.map.address, 3, SIZE);
-	/* The name is free at once, and what it names now is another memory. */
-	again.segment_id = again.bells_id = -1;
-	OK(backend->create(&again, SIZE, 0600, &map, &why));
-	OK(backend->bells_create(&again, 1, 0600, &bells, &why));
-	EXPECT(*(char *)map.address, 0);
-	EXPECT(((char *)object.map.address)[SIZE - 1], 3);
-	/*
-	 * Removing by the old record leaves the new one alone, where the record tells them apart.
-	 */
-	if (is_sysv()) {
-		EXPECT(backend->remove(&object.native, 1, &why), 0);
-		EXPECT(backend->attach(&again, true, &seen, &why), 0);
-		backend->detach(&seen, &why);
-		EXPECT(backend->ring(bells, 0, &why), 0);
-		EXPECT(backend->stat(&object.native, &(struct duoshm__native_stat){0}, &why),
-			DUOSHM_ERR_NOT_FOUND);
-	}
-	EXPECT(backend->remove(&again, 1, &why), 0);
-	backend->bells_close(bells);
-	backend->detach(&map, &why);
-	end_object(&object);
-}
-
-static void be_somebody_else(void)
-{
-	struct duoshm__map map;
-	struct duoshm__bells *bells;
-
-	CHECK(setgid(65534) == 0 && setuid(65534) == 0);
-	EXPECT(the_backend()->attach(&shared.native, true, &map, &why), DUOSHM_ERR_PERMISSION);
-	CHECK(why.system_error == EACCES || why.system_error == EPERM);
-	EXPECT(the_backend()->remove(&shared.native, 1, &why), DUOSHM_ERR_PERMISSION);
-	/* A set may be found by everybody; using it is what takes permission. */
-	if (the_backend()->bells_open(&shared.native, 1, &bells, &why) == 0) {
-		EXPECT(the_backend()->ring(bells, 0, &why), DUOSHM_ERR_PERMISSION);
-		the_backend()->bells_close(bells);
-	} else {
-		EXPECT(why.code, DUOSHM_ERR_PERMISSION);
-	}
-}
-
-static void strangers_are_kept_out(void)
-{
-	if (geteuid() != 0)
-		HARNESS_SKIP("only root can become somebody else");
-	struct object object = make_object("stranger", SIZE, 1);
-	shared = object;
-	harness_in_child(be_somebody_else);
-	EXPECT(the_backend()->wait(object.bells, 0, 0, &why), DUOSHM_ERR_TIMEOUT);
+	newer.native.segment_id = newer.native.bells_id = -1;
+	OK(backend->create(&newer.native, SIZE, 0600, &newer.map, &why));
+	OK(backend->bells_create(&newer.native, 1, 0600, &newer.bells, &why));
+	EXPECT(backend->remove(&object.native, 1, &why), 0);
+	OK(backend->attach(&newer.native, true, &seen, &why));
+	EXPECT(backend->detach(&seen, &why), 0);
+	EXPECT(backend->ring(newer.bells, 0, &why), 0);
+	EXPECT(backend->stat(&object.native, &(struct duoshm__native_stat){0}, &why),
+		DUOSHM_ERR_NOT_FOUND);
+	end_object(&newer);
 	end_object(&object);
 }
 
@@ -352,7 +286,7 @@ static void reap_takes_what_is_claimed_and_nothing_else(void)
 	};
 
 	for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
-		struct object object = make_object("reap", SIZE, 2);
+		struct object object = make_object("reap", 2);
 		/* What the registry has of it when the creator dies before the ids are written. */
 		struct duoshm__native name_alone = object.native;
 		struct duoshm__claim claim = claim_of(&object);
@@ -378,11 +312,10 @@ static void reap_takes_what_is_claimed_and_nothing_else(void)
 
 static void reap_takes_bells_that_outlived_their_segment(void)
 {
-	struct object object = make_object("lonely", SIZE, 2);
-	struct duoshm__native segment_only = object.native;
+	struct object object = make_object("lonely", 2);
 	struct duoshm__claim claim = claim_of(&object);
 
-	EXPECT(the_backend()->remove(&segment_only, 0, &why), 0);
+	EXPECT(the_backend()->remove(&object.native, 0, &why), 0);
 	CHECK(bells_are_there(&object));
 	EXPECT(the_backend()->reap(&object.native, &claim, &why), 0);
 	CHECK(!bells_are_there(&object));
@@ -394,8 +327,9 @@ static void reap_takes_bells_that_outlived_their_segment(void)
 static void bells_begin_silent_and_keep_a_ring(void)
 {
 	const struct duoshm__backend *backend = the_backend();
-	struct object object = make_object("bells", SIZE, 4);
+	struct object object = make_object("bells", 4);
 	struct duoshm__bells *others;
+	int64_t begun;
 
 	for (unsigned i = 0; i < 4; i++)
 		EXPECT(backend->wait(object.bells, i, 0, &why), DUOSHM_ERR_TIMEOUT);
@@ -405,134 +339,14 @@ static void bells_begin_silent_and_keep_a_ring(void)
 	EXPECT(backend->wait(object.bells, 3, 0, &why), DUOSHM_ERR_TIMEOUT);
 	EXPECT(backend->wait(object.bells, 2, 1000000000, &why), 0);
 	EXPECT(backend->wait(object.bells, 2, 0, &why), DUOSHM_ERR_TIMEOUT);
+	/* A wait lasts its time. */
+	begun = harness_now();
+	EXPECT(backend->wait(object.bells, 2, 30000000, &why), DUOSHM_ERR_TIMEOUT);
+	CHECK(harness_now() - begun >= 29000000);
 	/* A bell that does not exist is an error, not somebody else's. */
 	EXPECT(backend->ring(others, 4, &why), DUOSHM_ERR_INVALID);
 	EXPECT(backend->wait(others, 4, 0, &why), DUOSHM_ERR_INVALID);
 	backend->bells_close(others);
-	end_object(&object);
-}
-
-static void a_wait_lasts_its_time(void)
-{
-	struct object object = make_object("time", SIZE, 1);
-	int64_t begun = now_ms();
-
-	EXPECT(the_backend()->wait(object.bells, 0, 30000000, &why), DUOSHM_ERR_TIMEOUT);
-	CHECK(now_ms() - begun >= 29);
-	end_object(&object);
-}
-
-static void a_full_bell_is_rung_enough(void)
-{
-	struct object object = make_object("full", SIZE, 1);
-	unsigned failed = 0;
-
-	for (unsigned i = 0; i < 32767 + 10; i++)
-		failed += the_backend()->ring(object.bells, 0, &why) != 0;
-	EXPECT(failed, 0);
-	EXPECT(the_backend()->wait(object.bells, 0, 0, &why), 0);
-	end_object(&object);
-}
-
-static int wait_long(struct duoshm__bells *bells, unsigned bell)
-{
-	int result, tries = 0;
-
-	do
-		result = the_backend()->wait(bells, bell, 1000000000, &why);
-	while (result == DUOSHM_ERR_TIMEOUT && ++tries < 20);
-	return result;
-}
-
-static int sleep_and_answer(void *arg)
-{
-	const struct object *object = arg;
-	struct duoshm__bells *bells;
-
-	OK(the_backend()->bells_open(&object->native, 2, &bells, &why));
-	OK(wait_long(bells, 0));
-	OK(the_backend()->ring(bells, 1, &why));
-	the_backend()->bells_close(bells);
-	return 0;
-}
-
-static void a_ring_wakes_another_process(void)
-{
-	struct object object = make_object("wake", SIZE, 2);
-	pid_t pid = harness_fork(sleep_and_answer, &object);
-
-	harness_until_asleep(pid);
-	EXPECT(the_backend()->ring(object.bells, 0, &why), 0);
-	EXPECT(wait_long(object.bells, 1), 0);
-	EXPECT(harness_wait(pid), 0);
-	end_object(&object);
-}
-
-static void do_nothing(int number)
-{
-	(void)number;
-}
-
-static void sleep_until_signal(void)
-{
-	struct sigaction action = {.sa_handler = do_nothing};
-	struct itimerval soon = {.it_interval = {0, 20000}, .it_value = {0, 20000}};
-
-	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &soon, NULL);
-	EXPECT(the_backend()->wait(shared.bells, 0, 1000000000, &why), DUOSHM_ERR_INTERRUPTED);
-	EXPECT(why.system_error, EINTR);
-}
-
-static void a_signal_ends_a_wait(void)
-{
-	struct object object = make_object("signal", SIZE, 1);
-
-	shared = object;
-	harness_in_child(sleep_until_signal);
-	end_object(&object);
-}
-
-/* POSIX wakes nobody: there it ends with its time. */
-static int sleep_until_removed(void *arg)
-{
-	const struct object *object = arg;
-	int result = is_sysv() ? wait_long(object->bells, 0)
-			       : the_backend()->wait(object->bells, 0, 200000000, &why);
-
-	EXPECT(result, is_sysv() ? DUOSHM_ERR_REMOVED : DUOSHM_ERR_TIMEOUT);
-	EXPECT(the_backend()->ring(object->bells, 0, &why), is_sysv() ? DUOSHM_ERR_REMOVED : 0);
-	return 0;
-}
-
-static void removal_wakes_where_the_kernel_tells(void)
-{
-	struct object object = make_object("gone", SIZE, 1);
-	pid_t pid = harness_fork(sleep_until_removed, &object);
-
-	harness_until_asleep(pid);
-	EXPECT(the_backend()->remove(&object.native, 1, &why), 0);
-	EXPECT(harness_wait(pid), 0);
-	end_object(&object);
-}
-
-static void close_in_child(void)
-{
-
-	the_backend()->bells_close(shared.bells);
-	OK(the_backend()->detach(&shared.map, &why));
-}
-
-static void a_child_that_closes_takes_nothing_away(void)
-{
-	struct object object = make_object("child", SIZE, 1);
-
-	EXPECT(the_backend()->ring(object.bells, 0, &why), 0);
-	shared = object;
-	harness_in_child(close_in_child);
-	EXPECT(the_backend()->wait(object.bells, 0, 0, &why), 0);
-	CHECK(segment_is_there(&object));
-	*(volatile char *)object.map.address = 1;
 	end_object(&object);
 }
 
@@ -599,7 +413,7 @@ static int stop(const struct duoshm__native_item *item, void *arg)
 
 static void the_kernel_lists_what_we_made(void)
 {
-	struct object object = make_object("list", SIZE, 3);
+	struct object object = make_object("list", 3);
 	struct sought sought = {.object = &object};
 	unsigned stopped = 0;
 	bool lists = the_backend()->list(look, &sought, &why) != DUOSHM_ERR_UNSUPPORTED;
@@ -634,9 +448,9 @@ static void polling_tries_again_until_something_happens(void)
 	calls = 0;
 	EXPECT(duoshm__native_poll(never, &calls, 0), EAGAIN);
 	EXPECT(calls, 1);
-	begun = now_ms();
+	begun = harness_now();
 	EXPECT(duoshm__native_poll(never, &calls, 20000000), EAGAIN);
-	CHECK(now_ms() - begun >= 19);
+	CHECK(harness_now() - begun >= 19000000);
 	CHECK(calls > 2 && calls < 200); /* it sleeps in between */
 }
 
@@ -660,36 +474,227 @@ static void long_words_are_cut_and_limits_dropped(void)
 	EXPECT(facts.limits[DUOSHM_LIMITS_MAX - 1].value, DUOSHM_LIMITS_MAX - 1);
 }
 
+/* ---- machines that are full or broken -------------------------------------------------------- */
+
+/*
+ * Kernel objects and a /dev/shm of our own, both empty; with that value of kernel.NAME. Else the
+ * case is skipped.
+ */
+static void own_world(const char *shm_options, const char *name, const char *value)
+{
+	char path[96];
+
+	snprintf(path, sizeof path, "/proc/sys/kernel/%s", name);
+	if (!harness_enter("/dev/shm", shm_options) ||
+		(name[0] != '\0' && !harness_put(path, value)))
+		HARNESS_SKIP("no namespace, or no such limit, here");
+}
+
+static int count(const struct duoshm__native_item *item, void *arg)
+{
+	(void)item;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static unsigned objects_in_this_world(void)
+{
+	unsigned n = 0;
+
+	OK(the_backend()->list(count, &n, &why));
+	return n;
+}
+
+static struct duoshm__native native_of(const char *name)
+{
+	struct duoshm__native native = {.segment_id = -1, .bells_id = -1};
+
+	snprintf(native.text, sizeof native.text, "%s", name);
+	return native;
+}
+
+static int create(const char *name, size_t size)
+{
+	struct duoshm__native native = native_of(name);
+	struct duoshm__map map;
+
+	return the_backend()->create(&native, size, 0600, &map, &why);
+}
+
+static int make_bells(const char *name, unsigned n)
+{
+	struct duoshm__native native = native_of(name);
+	struct duoshm__bells *bells;
+	int result = the_backend()->bells_create(&native, n, 0600, &bells, &why);
+
+	if (result == 0)
+		the_backend()->bells_close(bells);
+	return result;
+}
+
+static void fill_the_file_system(void)
+{
+#ifndef HAVE_POSIX_FALLOCATE
+	HARNESS_SKIP("no such machine here"); /* nothing is reserved, so nothing is refused */
+#endif
+	own_world("size=64k", "", "");
+	EXPECT(create("/limit.a", 65537), DUOSHM_ERR_NO_SPACE);
+	EXPECT_PART(why.call, "(\"/limit.a\", 65537)");
+	EXPECT_PART(
+		why.cause, "/dev/shm holds 65536 bytes, 0 are in use and 65537 more are asked for");
+	/* Far more than one step of the reservation: refused before anything is taken. */
+	EXPECT(create("/limit.b", (size_t)1 << 30), DUOSHM_ERR_NO_SPACE);
+	EXPECT(objects_in_this_world(), 0);
+}
+
+static void fill_the_files(void)
+{
+	struct duoshm__native native = native_of("/limit.a");
+
+	/* One is the directory itself; making a semaphore takes a name more for a moment. */
+	own_world("size=1m,nr_inodes=5", "", "");
+	OK(create("/limit.a", 4096));
+	CHECK(make_bells("/limit.a", 4) < 0);
+	EXPECT(objects_in_this_world(), 1); /* those that could be made are gone again */
+	OK(the_backend()->remove(&native, 4, &why));
+	EXPECT(objects_in_this_world(), 0);
+}
+
+static void open_half_built(void)
+{
+	/* Killed between shm_open and ftruncate; and a semaphore's file of length 0. */
+	static const char *const empty[] = {
+		"/dev/shm/limit.half", "/dev/shm/sem.limit.half.0", "/dev/shm/limit.half.0"};
+	struct duoshm__native native = native_of("/limit.half");
+	struct duoshm__claim claim = {.size = 4096, .n_bells = 1, .generation = 5};
+	struct duoshm__bells *bells;
+	struct duoshm__map map;
+
+	own_world("size=1m", "", "");
+	for (int i = 0; i < 3; i++)
+		close(open(empty[i], O_CREAT | O_EXCL | O_RDWR, 0600));
+	EXPECT(the_backend()->attach(&native, false, &map, &why), DUOSHM_ERR_NOT_FOUND);
+	EXPECT_PART(why.cause, "not built yet");
+	EXPECT(the_backend()->bells_open(&native, 1, &bells, &why), DUOSHM_ERR_NOT_FOUND);
+	EXPECT_PART(why.cause, "not built yet");
+	OK(the_backend()->reap(&native, &claim, &why));
+	CHECK(access(empty[0], F_OK) < 0);
+	EXPECT(the_backend()->attach(&native, false, &map, &why), DUOSHM_ERR_NOT_FOUND);
+}
+
+/* A folder in the place of the first of four bells cannot be unlinked as one. */
+static void keep_one_bell(void)
+{
+	static const char *const places[] = {"/dev/shm/sem.limit.kept.0", "/dev/shm/limit.kept.0"};
+	struct duoshm__native native = native_of("/limit.kept");
+	const char *folder = NULL;
+
+	own_world("size=1m", "", "");
+	OK(create("/limit.kept", 4096));
+	OK(make_bells("/limit.kept", 4));
+	for (size_t i = 0; i < 2; i++)
+		if (unlink(places[i]) == 0)
+			folder = places[i];
+	OK(folder != NULL && mkdir(folder, 0700) == 0 ? 0 : -1);
+	EXPECT(the_backend()->remove(&native, 4, &why), DUOSHM_ERR_SYSTEM);
+	EXPECT_PART(why.call, "sem_unlink(\"/limit.kept.0\")");
+	EXPECT(objects_in_this_world(), 1); /* the segment, which proves whose the bell is */
+	OK(rmdir(folder));
+	OK(the_backend()->remove(&native, 4, &why));
+	EXPECT(objects_in_this_world(), 0);
+}
+
+static void use_up_the_descriptors(void)
+{
+	if (harness_instrumented())
+		HARNESS_SKIP("the instrument has descriptors of its own");
+	OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, 0}));
+	EXPECT(create("/none", 4096), DUOSHM_ERR_LIMIT);
+	EXPECT_PART(why.cause, "RLIMIT_NOFILE is 0");
+	EXPECT_PART(why.cure, "ulimit -n");
+}
+
+static void each_in_a_child(void (*const *worlds)(void))
+{
+	if (is_sysv())
+		HARNESS_SKIP("files of POSIX");
+	for (; *worlds != NULL; worlds++)
+		harness_in_child(*worlds);
+}
+
+static void a_lack_of_room_is_told(void)
+{
+	static void (*const worlds[])(void) = {
+		fill_the_file_system, fill_the_files, use_up_the_descriptors, NULL};
+
+	each_in_a_child(worlds);
+}
+
+static void remains_are_neither_opened_nor_in_the_way(void)
+{
+	static void (*const worlds[])(void) = {open_half_built, keep_one_bell, NULL};
+
+	each_in_a_child(worlds);
+}
+
+static const struct trial {
+	const char *shm_options, *limit, *value; /* the limit is System V's */
+	bool works;
+	bool full[2];          /* POSIX, System V */
+	const char *reason[2]; /* the same */
+} trials[] =
+	{
+		{"size=1m", "", "", true, {false, false}, {"", ""}},
+		{"size=1m,ro", "shmmni", "0", false, {false, true},
+			{"/dev/shm, is read-only", "shmmni is 0"}},
+		{"size=1m,nr_inodes=1", "shmmni", "0", false, {true, true},
+			{"shm_open(\"/duoshm.probe.", "shmmni is 0"}},
+		{"size=1m,nr_inodes=2", "sem", "60 60 10 0", false, {true, true},
+			{"sem_open(", "semget("}},
+},
+  *trial;
+
+static void probe_in(void)
+{
+	struct duoshm_facts facts = DUOSHM_FACTS_INIT;
+
+	own_world(trial->shm_options, is_sysv() ? trial->limit : "", trial->value);
+	OK(the_backend()->probe(&facts));
+	EXPECT(facts.works, trial->works);
+	EXPECT(facts.full, trial->full[is_sysv()]);
+	CHECK((facts.abilities != 0) == trial->works && facts.n_limits > 0);
+	EXPECT_PART(facts.reason, trial->reason[is_sysv()]);
+	EXPECT(objects_in_this_world(), 0);
+}
+
+static void a_probe_tells_what_does_not_work_and_leaves_nothing(void)
+{
+	for (trial = trials; trial < trials + sizeof trials / sizeof *trials; trial++)
+		harness_in_child(probe_in);
+}
+
 static const struct harness_case cases[] = {
 	{"names differ and come to an end", names_differ_and_come_to_an_end},
 	{"the longest name has room", the_longest_name_has_room},
-	{"a missing entry is told", a_missing_entry_is_told},
 	{"a taken name is told whatever is asked for", a_taken_name_is_told_whatever_is_asked_for},
-	{"half a set of bells is taken back", half_a_set_of_bells_is_taken_back},
 	{"what is absent is not found", what_is_absent_is_not_found},
 	{"nonsense names are refused", nonsense_names_are_refused},
-	{"an id alone is a name too", an_id_alone_is_a_name_too},
 	{"stat tells what the kernel knows", stat_tells_what_the_kernel_knows},
-	{"bells are for who may read and write", bells_are_for_who_may_read_and_write},
-	{"bells have no mode of their own", bells_have_no_mode_of_their_own},
-	{"removed memory stays until detached", removed_memory_stays_until_detached},
-	{"strangers are kept out", strangers_are_kept_out},
+	{"the old record removes no new object", the_old_record_removes_no_new_object},
 	{"reap takes what is claimed and nothing else",
 		reap_takes_what_is_claimed_and_nothing_else},
 	{"reap takes bells that outlived their segment",
 		reap_takes_bells_that_outlived_their_segment},
 	{"bells begin silent and keep a ring", bells_begin_silent_and_keep_a_ring},
-	{"a wait lasts its time", a_wait_lasts_its_time},
-	{"a full bell is rung enough", a_full_bell_is_rung_enough},
-	{"a ring wakes another process", a_ring_wakes_another_process},
-	{"a signal ends a wait", a_signal_ends_a_wait},
-	{"removal wakes where the kernel tells", removal_wakes_where_the_kernel_tells},
-	{"a child that closes takes nothing away", a_child_that_closes_takes_nothing_away},
 	{"the probe says that it works", the_probe_says_that_it_works},
 	{"the kernel lists what we made", the_kernel_lists_what_we_made},
 	{"polling tries again until something happens",
 		polling_tries_again_until_something_happens},
 	{"long words are cut and limits dropped", long_words_are_cut_and_limits_dropped},
+	{"a lack of room is told", a_lack_of_room_is_told},
+	{"remains are neither opened nor in the way", remains_are_neither_opened_nor_in_the_way},
+	{"a probe tells what does not work and leaves nothing",
+		a_probe_tells_what_does_not_work_and_leaves_nothing},
 	{NULL, NULL},
 };
 
