@@ -294,14 +294,6 @@ static void without_addresses(void)
 
 static void (*under)(void);
 
-static int leave_an_orphan(void *arg)
-{
-	struct duoshm_segment *segment;
-
-	(void)arg;
-	return duoshm_segment_create(new_context(), harness_name("orphan"), 64, NULL, &segment);
-}
-
 static void live_under(void)
 {
 	ctx = new_context();
@@ -315,10 +307,12 @@ static void limits_of_the_process(void)
 {
 	static void (*const limits[])(void) = {
 		without_descriptors, without_long_files, without_addresses};
+	struct helper creator;
 
 	if (harness_profile("tiny-shm") || harness_profile("macos-arm64"))
 		HARNESS_SKIP("other limits come first");
-	EXPECT(harness_wait(harness_fork(leave_an_orphan, NULL)), 0);
+	start_helper(&creator, create_and_hang, "orphan", 0);
+	kill_helper(&creator);
 	held = harness_shared(sizeof *held);
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
 		under = limits[i];

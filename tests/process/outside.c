@@ -57,11 +57,6 @@ static int ring_segment(void)
 	return duoshm_segment_ring(segment, 1);
 }
 
-static int close_segment(void)
-{
-	return duoshm_segment_close(segment);
-}
-
 static int make_semaphore(void)
 {
 	return duoshm_semaphore_create(ctx, name(), 0, NULL, &semaphore);
@@ -77,11 +72,6 @@ static int sleep_on_semaphore(struct duoshm *own)
 static int post_semaphore(void)
 {
 	return duoshm_semaphore_post(semaphore, 1);
-}
-
-static int close_semaphore(void)
-{
-	return duoshm_semaphore_close(semaphore);
 }
 
 static int make_lock(void)
@@ -102,11 +92,6 @@ static int sleep_on_lock(struct duoshm *own)
 static int release_lock(void)
 {
 	return duoshm_lock_release(locks);
-}
-
-static int close_lock(void)
-{
-	return duoshm_lock_close(locks);
 }
 
 static int make_queue(void)
@@ -155,11 +140,6 @@ static int take_messages(void)
 	return length == DUOSHM_ERR_TIMEOUT ? 0 : (int)length;
 }
 
-static int close_queue(void)
-{
-	return duoshm_queue_close(queue);
-}
-
 static int make_broadcast(void)
 {
 	return duoshm_broadcast_create(ctx, name(), 256, NULL, &broadcast);
@@ -177,11 +157,6 @@ static int sleep_for_news(struct duoshm *own)
 static int publish_news(void)
 {
 	return duoshm_broadcast_publish(broadcast, "", 1);
-}
-
-static int close_broadcast(void)
-{
-	return duoshm_broadcast_close(broadcast);
 }
 
 static int make_device(void)
@@ -214,26 +189,36 @@ static int step_device(void)
 	return duoshm__server_over(server);
 }
 
-static int free_device(void)
+/* Whatever of them is open. */
+static void close_it(void)
 {
-	return duoshm__server_free(server);
+	OK(duoshm_segment_close(segment));
+	OK(duoshm_semaphore_close(semaphore));
+	OK(duoshm_lock_close(locks));
+	OK(duoshm_queue_close(queue));
+	OK(duoshm_broadcast_close(broadcast));
+	OK(duoshm__server_free(server));
+	segment = NULL;
+	semaphore = NULL;
+	locks = NULL;
+	queue = NULL;
+	broadcast = NULL;
+	server = NULL;
 }
 
 static const struct kind {
-	unsigned bells;
 	int (*make)(void);
 	int (*sleep)(struct duoshm *own); /* in the child */
 	int (*wake)(void);
-	int (*close)(void);
-	bool sleeps_on_bell;
+	bool is_device; /* its clients sleep on no bell, and closing it removes it */
 } kinds[] = {
-	{2, make_bells, sleep_on_segment, ring_segment, close_segment, true},
-	{1, make_semaphore, sleep_on_semaphore, post_semaphore, close_semaphore, true},
-	{1, make_lock, sleep_on_lock, release_lock, close_lock, true},
-	{2, make_queue, sleep_for_message, send_message, close_queue, true},
-	{2, make_full_queue, sleep_for_room, take_messages, close_queue, true},
-	{2, make_broadcast, sleep_for_news, publish_news, close_broadcast, true},
-	{1, make_device, sleep_for_samples, step_device, free_device, false},
+	{make_bells, sleep_on_segment, ring_segment, false},
+	{make_semaphore, sleep_on_semaphore, post_semaphore, false},
+	{make_lock, sleep_on_lock, release_lock, false},
+	{make_queue, sleep_for_message, send_message, false},
+	{make_full_queue, sleep_for_room, take_messages, false},
+	{make_broadcast, sleep_for_news, publish_news, false},
+	{make_device, sleep_for_samples, step_device, true},
 };
 
 /* ---- removal --------------------------------------------------------------------------------- */
@@ -275,7 +260,7 @@ static int count_native(const struct duoshm_stat *object, void *was)
 /* True: what remains still serves who has it open. */
 static bool still_serves(const struct kind *kind, int what)
 {
-	return what == BELLS && (!kind->sleeps_on_bell || strcmp(harness_backend(), "sysv") != 0);
+	return what == BELLS && (kind->is_device || strcmp(harness_backend(), "sysv") != 0);
 }
 
 /* False: it was not noticed, and who waits for more of that waits long. */
@@ -300,13 +285,13 @@ static bool remove_under(const struct kind *kind, int what)
 	/* Who comes now is told. */
 	EXPECT(duoshm_segment_open(ctx, name(), DUOSHM_ANY_KIND, 0, &late), DUOSHM_ERR_NOT_FOUND);
 	EXPECT(duoshm_stat(ctx, name(), &gone), (what & MEMORY) ? DUOSHM_ERR_NOT_FOUND : 0);
-	OK(kind->close());
+	close_it();
 	/* It can be made anew; what is only damaged must be removed first. */
-	if ((what & MEMORY) == 0 && kind->close != free_device)
+	if ((what & MEMORY) == 0 && !kind->is_device)
 		OK(duoshm_remove(ctx, name()));
 	CHECK(kind->make() >= 0);
-	OK(kind->close());
-	if (kind->close != free_device)
+	close_it();
+	if (!kind->is_device)
 		OK(duoshm_remove(ctx, name()));
 	EXPECT(duoshm_list(ctx, DUOSHM_SYSTEM, count_native, &stat), 0);
 	return noticed;
