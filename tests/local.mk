@@ -2,6 +2,7 @@
 # Lists that the folders below add to:
 #   unit_tests        programs written with CUnit, one per unit; also run under valgrind
 #   c_tests           other programs written with CUnit
+#   long_tests        the same; these begin first, so that none runs alone at the end
 #   tool_tests        shell scripts NAME.sh that run the built programs
 #   sh_tests          other shell scripts NAME.sh
 #   test_helpers      programs that tests start, no tests themselves
@@ -13,6 +14,7 @@
 # $(test_libs) unless PATH_NAME_LDADD does.
 unit_tests =
 c_tests =
+long_tests =
 tool_tests =
 sh_tests =
 test_helpers =
@@ -39,6 +41,9 @@ include tests/mutants/local.mk
 other_tests =
 other_logs =
 if WITH_TESTS
+if HAVE_CUNIT
+other_tests += $(long_tests)
+endif
 other_tests += $(sh_tests)
 check_PROGRAMS += $(lint_helpers)
 other_logs += $(sh_tests:.sh=.log)
@@ -48,8 +53,8 @@ other_logs += $(tool_tests:.sh=.log)
 endif
 if HAVE_CUNIT
 other_tests += $(unit_tests) $(c_tests)
-other_logs += $(unit_tests:=.log) $(c_tests:=.log)
-check_PROGRAMS += $(unit_tests) $(c_tests) $(test_helpers)
+other_logs += $(long_tests:=.log) $(unit_tests:=.log) $(c_tests:=.log)
+check_PROGRAMS += $(long_tests) $(unit_tests) $(c_tests) $(test_helpers)
 endif
 if WITH_EXAMPLES
 check_PROGRAMS += $(example_programs)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Storms of kills: small ones in `make check`, large ones in `make stress`.
-c_tests += tests/stress/test_storms
+long_tests += tests/stress/test_storms
 tests_stress_test_storms_SOURCES = \
 	tests/stress/device.c \
 	tests/stress/steps.c \
