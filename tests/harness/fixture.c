@@ -71,6 +71,36 @@ struct duoshm_stat stat_of(struct duoshm *ctx, const char *stem)
 	return stat;
 }
 
+struct count {
+	int kind;
+	unsigned n;
+};
+
+static int count_one(const struct duoshm_stat *object, void *argument)
+{
+	struct count *count = argument;
+
+	count->n += object->kind == count->kind;
+	return 0;
+}
+
+unsigned count_kind(struct duoshm *ctx, int kind)
+{
+	struct count count = {.kind = kind};
+
+	EXPECT(duoshm_list(ctx, 0, count_one, &count), 0);
+	return count.n;
+}
+
+bool has_no_room_for_lanes(void)
+{
+	bool none = harness_profile("tiny-shm") && strcmp(harness_backend(), "posix") == 0;
+
+	if (none)
+		harness_skip("no room for lanes");
+	return none;
+}
+
 void start_helper(struct helper *helper, int (*fn)(void *helper), const char *stem, unsigned flags)
 {
 	harness_gate(&helper->ready);

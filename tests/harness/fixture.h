@@ -35,6 +35,10 @@ void end_segment(struct duoshm_segment *segment);
 /* Removes the object of any kind. */
 void discard(struct duoshm *ctx, const char *stem);
 struct duoshm_stat stat_of(struct duoshm *ctx, const char *stem);
+/* In the registry. */
+unsigned count_kind(struct duoshm *ctx, int kind);
+/* A client's lane does not fit beside a device in 64 KiB: true, and the case is skipped. */
+bool has_no_room_for_lanes(void);
 
 /*
  * A child, and two gates between it and the case; the fields from `stem` on are the case's to use.

@@ -119,6 +119,11 @@ const char *harness_full_name(const char *backend, const char *stem);
 unsigned harness_entries(const char *directory);
 /* Removes a directory with all that is in it; follows no link. */
 void harness_remove_tree(const char *path);
+/* Makes the file, or makes it anew. */
+void harness_write(const char *path, const void *bytes, size_t size);
+void harness_write_text(const char *path, const char *text);
+/* Zeroed memory that is shared with children; munmap gives it back. */
+void *harness_shared(size_t size);
 
 /* ---- children.c: processes ------------------------------------------------------------------- */
 

@@ -12,6 +12,11 @@
 
 #include <dirent.h>
 #include <ftw.h>
+#include <sys/mman.h>
+
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
 
 enum { TEXTS_MAX = 256, TEXT_SIZE = 320 };
 
@@ -136,4 +141,26 @@ void harness_remove_objects(void)
 		return;
 	(void)duoshm_list(ctx, 0, remove_object, ctx);
 	(void)duoshm_free(ctx);
+}
+
+void harness_write(const char *path, const void *bytes, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	CHECK_FATAL(fd >= 0);
+	EXPECT(write(fd, bytes, size), (ssize_t)size);
+	EXPECT(close(fd), 0);
+}
+
+void harness_write_text(const char *path, const char *text)
+{
+	harness_write(path, text, strlen(text));
+}
+
+void *harness_shared(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CHECK_FATAL(memory != MAP_FAILED);
+	return memory;
 }
