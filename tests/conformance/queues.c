@@ -87,6 +87,7 @@ static int reader_in_steps(void *argument)
 	EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), 0), DUOSHM_ERR_TOO_LONG);
 	EXPECT(duoshm_queue_pending(queue), 20);
 	EXPECT(duoshm_queue_peek(queue, &message, 0), 20);
+	EXPECT(duoshm_queue_peek(queue, &message, 0), 20);
 	EXPECT_TEXT(message, "twenty characters..");
 	EXPECT((uintptr_t)message % 8, 0);
 	EXPECT(duoshm_queue_release(queue), 0);
@@ -145,12 +146,15 @@ static void q_producer_dies(void)
 	struct helper helper;
 	char buffer[16];
 
+	/* Nobody has come yet: that is no death. */
+	EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), 2 * MS), DUOSHM_ERR_TIMEOUT);
 	start_helper(&helper, take_role_and_stay, "dies", DUOSHM_PRODUCER);
 	kill_helper(&helper);
 	for (int i = 0; i < 3; i++)
 		EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), LONG_TIME), 10);
 	EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), DUOSHM_FOREVER),
 		DUOSHM_ERR_PEER_DEAD);
+	EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), 0), DUOSHM_ERR_PEER_DEAD);
 	start_helper(&helper, take_role_and_stay, "dies", DUOSHM_PRODUCER);
 	EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), LONG_TIME), 10);
 	kill_helper(&helper);
@@ -335,6 +339,33 @@ static void b_producer_dies(void)
 	EXPECT(duoshm_broadcast_close(broadcast), 0);
 }
 
+static struct duoshm_broadcast *counted; /* of the child whose calls are counted */
+
+static int open_counted(void *argument)
+{
+	(void)argument;
+	ctx = new_context();
+	OK(duoshm_broadcast_open(ctx, harness_name("counted"), DUOSHM_PRODUCER, 0, 0, &counted));
+	return 0;
+}
+
+static int publish_often(void *argument)
+{
+	char message[32] = "";
+
+	(void)argument;
+	for (int i = 0; i < 100; i++)
+		EXPECT(duoshm_broadcast_publish(counted, message, sizeof(message)), 0);
+	return 0;
+}
+
+static void b_no_system_call(void)
+{
+	OK(duoshm_broadcast_create(ctx, harness_name("counted"), 1024, NULL, &counted));
+	EXPECT(duoshm_broadcast_close(counted), 0);
+	makes_no_system_call(open_counted, publish_often, NULL);
+}
+
 const struct harness_case queue_cases[] = {
 	{"queue: all lengths arrive in order, then END", q_order_and_end},
 	{"queue: in place, TOO_LONG keeps the message, roles are single", q_in_place},
@@ -345,5 +376,6 @@ const struct harness_case queue_cases[] = {
 	{"queue: with both sides awake no system call", q_no_system_call},
 	{"broadcast: each reader sees all, or how many it missed; END", b_readers_account_for_all},
 	{"broadcast: the producer's death is told after its last words", b_producer_dies},
+	{"broadcast: publishing makes no system call", b_no_system_call},
 	{NULL, NULL},
 };

@@ -10,7 +10,6 @@
 #include "core/context.h"
 #include "core/header_layout.h"
 #include "process/points.h"
-#include "unit/sleepers.h"
 
 #define SIZE   5000
 #define BELLS  2
@@ -370,7 +369,7 @@ static void begin(void)
 {
 	points_begin();
 	name = harness_name("killed");
-	told = told != NULL ? told : shared_page();
+	told = told != NULL ? told : harness_shared(sizeof *told);
 }
 
 static void each_way(

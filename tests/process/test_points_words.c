@@ -28,7 +28,7 @@ static void begin(void)
 {
 	points_begin();
 	name = harness_name("word");
-	ledger = ledger != NULL ? ledger : shared_page();
+	ledger = ledger != NULL ? ledger : harness_shared(sizeof *ledger);
 }
 
 /* ---- processes that sleep ---- */

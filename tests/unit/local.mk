@@ -5,20 +5,18 @@ unit_tests += \
 	tests/unit/test_broadcast \
 	tests/unit/test_broadcast_ring \
 	tests/unit/test_lifeline \
-	tests/unit/test_lock \
 	tests/unit/test_name \
 	tests/unit/test_object \
 	tests/unit/test_process \
 	tests/unit/test_queue \
 	tests/unit/test_registry \
 	tests/unit/test_ring \
-	tests/unit/test_semaphore
+	tests/unit/test_words
 
 # What processes sleep on.
 sleepers = tests/unit/sleepers.c tests/unit/sleepers.h
 tests_unit_test_broadcast_SOURCES = tests/unit/test_broadcast.c $(sleepers)
-tests_unit_test_lock_SOURCES = tests/unit/test_lock.c $(sleepers)
-tests_unit_test_semaphore_SOURCES = tests/unit/test_semaphore.c $(sleepers)
+tests_unit_test_words_SOURCES = tests/unit/test_words.c $(sleepers)
 
 # The device's own side is in an archive of its own.
 unit_tests += tests/unit/test_describe tests/unit/test_registers tests/unit/test_replay \

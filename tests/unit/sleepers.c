@@ -32,8 +32,3 @@ void patient_end(void)
 {
 	duoshm__backend_replace(NULL);
 }
-
-void *shared_page(void)
-{
-	return harness_shared(4096);
-}

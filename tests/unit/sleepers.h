@@ -14,7 +14,4 @@
 void patient_begin(void);
 void patient_end(void);
 
-/* Zeroed memory that is shared with children. */
-void *shared_page(void);
-
 #endif
