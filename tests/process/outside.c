@@ -287,7 +287,9 @@ static bool remove_under(const struct kind *kind, int what)
 	EXPECT(duoshm_stat(ctx, name(), &gone), (what & MEMORY) ? DUOSHM_ERR_NOT_FOUND : 0);
 	close_it();
 	/* It can be made anew; what is only damaged must be removed first. */
-	if ((what & MEMORY) == 0 && !kind->is_device)
+	if (kind->is_device)
+		EXPECT(harness_entries(duoshm_directory(ctx)), 0);
+	else if ((what & MEMORY) == 0)
 		OK(duoshm_remove(ctx, name()));
 	CHECK(kind->make() >= 0);
 	close_it();

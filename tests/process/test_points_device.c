@@ -21,10 +21,6 @@
 #define MASK ((1 << BITS) - 1)
 enum { A, B, OWN }; /* in the description; A and B are the first registers, too */
 
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS MAP_ANON
-#endif
-
 enum outcome { GOES_ON, DIED, ENDED };
 
 /* Of a device. */
@@ -291,18 +287,9 @@ static int visit(void *arg)
 	return duoshm_free(own);
 }
 
-static int count_lane(const struct duoshm_stat *object, void *count)
-{
-	*(int *)count += object->kind == DUOSHM_KIND_LANE;
-	return 0;
-}
-
 static bool is_alone(void *device)
 {
-	int lanes = 0;
-
-	OK(duoshm_list(ctx, 0, count_lane, &lanes));
-	return lanes == 0 && integer_of(device, "CLIENTS") == 0;
+	return count_kind(ctx, DUOSHM_KIND_LANE) == 0 && integer_of(device, "CLIENTS") == 0;
 }
 
 /* The last client, in a child: no lane of the dead is left, no command was done twice. */
@@ -406,9 +393,7 @@ static void begin(void)
 	plays_begin();
 	ctx = new_context();
 	prepare();
-	ledger = mmap(
-		NULL, sizeof(*ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK_FATAL(ledger != MAP_FAILED);
+	ledger = harness_shared(sizeof(*ledger));
 	samples = 0;
 }
 
@@ -419,19 +404,9 @@ static void end(void)
 	plays_end();
 }
 
-/* A client's lane does not fit beside a device in 64 KiB. */
-static bool is_cramped(void)
-{
-	bool cramped = harness_profile("tiny-shm") && strcmp(harness_backend(), "posix") == 0;
-
-	if (cramped)
-		harness_skip("no room for lanes");
-	return cramped;
-}
-
 static void try_each(plays_fn *play, const char *title, unsigned stride)
 {
-	if (is_cramped())
+	if (has_no_room_for_lanes())
 		return;
 	long deaths = plays_each(title, play, INSTRUMENT_DIE, (unsigned)getpid(), stride);
 
@@ -457,7 +432,7 @@ static void successor(void)
 {
 	unsigned stride = (unsigned)harness_scale(701, 503, 101);
 
-	if (is_cramped())
+	if (has_no_room_for_lanes())
 		return;
 	harness_proves(5, plays_pairs("devices", play_device, (unsigned)getpid(), stride, stride),
 		"deaths of successors");

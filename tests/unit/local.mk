@@ -19,10 +19,14 @@ tests_unit_test_broadcast_SOURCES = tests/unit/test_broadcast.c $(sleepers)
 tests_unit_test_words_SOURCES = tests/unit/test_words.c $(sleepers)
 
 # The device's own side is in an archive of its own.
-unit_tests += tests/unit/test_describe tests/unit/test_registers tests/unit/test_replay \
-	tests/unit/test_server tests/unit/test_signal
+unit_tests += tests/unit/test_describe tests/unit/test_lanes tests/unit/test_registers \
+	tests/unit/test_replay tests/unit/test_server tests/unit/test_signal
+served = tests/unit/served.c tests/unit/served.h
+tests_unit_test_lanes_SOURCES = tests/unit/test_lanes.c $(served)
+tests_unit_test_server_SOURCES = tests/unit/test_server.c $(served)
 device_test_libs = libduoshm-harness.la $(device_libs) $(CUNIT_LIBS)
 tests_unit_test_describe_LDADD = $(device_test_libs)
+tests_unit_test_lanes_LDADD = $(device_test_libs)
 tests_unit_test_registers_LDADD = $(device_test_libs)
 tests_unit_test_replay_LDADD = $(device_test_libs)
 tests_unit_test_server_LDADD = $(device_test_libs)
