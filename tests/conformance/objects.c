@@ -24,11 +24,13 @@ static int create_named(const char *name)
 static void c1_characters(void)
 {
 	static const char *const wrong[] = {"", ".", ".hidden", "Capital", "with/slash", "a b",
-		"a\n", "a@b", "gr\xc3\xbc\xc3\x9f", "a*", "\x7f", ":a"};
+		"a\n", "a@b", "gr\xc3\xbc\xc3\x9f", "a*", "\x7f", ":a", "a:", "a:b:c", "eightchr:x",
+		"P:x", "pos ix:x", "../x"};
 	char name[DUOSHM_NAME_SIZE + 1];
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		EXPECT(create_named(wrong[i]), DUOSHM_ERR_NAME);
+		CHECK(duoshm_failure()->cause[0] != '\0' && duoshm_failure()->cure[0] != '\0');
 		struct duoshm_stat stat = DUOSHM_STAT_INIT;
 		EXPECT(duoshm_stat(ctx, wrong[i], &stat), DUOSHM_ERR_NAME);
 		EXPECT(duoshm_remove(ctx, wrong[i]), DUOSHM_ERR_NAME);

@@ -354,6 +354,7 @@ static void c4_registry_is_checked(void)
 		EXPECT(chmod(shared, 0700), 0);
 		EXPECT(chown(shared, NOBODY, NOBODY), 0);
 		EXPECT(bad_directory(shared), DUOSHM_ERR_REGISTRY);
+		EXPECT_PART(duoshm_failure()->cause, "belongs to user 65534");
 	}
 	unlink(link);
 	unlink(file);

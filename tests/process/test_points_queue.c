@@ -25,10 +25,6 @@
 #define LIMIT    24u /* messages: the ring wraps, and queues are full */
 #define PATIENCE (5 * MS)
 
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS MAP_ANON
-#endif
-
 enum phase { OPENING, OPEN, CLOSING, CLOSED };
 enum doing { NOTHING, PEEKING, RECEIVING };
 
@@ -557,9 +553,7 @@ static void begin(void)
 {
 	plays_begin();
 	ctx = new_context();
-	ledger = mmap(
-		NULL, sizeof(*ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK_FATAL(ledger != MAP_FAILED);
+	ledger = harness_shared(sizeof(*ledger));
 	messages = 0;
 }
 

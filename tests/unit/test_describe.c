@@ -11,11 +11,7 @@ static struct duoshm__setup setup;
 
 static int read_text(const char *text)
 {
-	FILE *file = fopen(harness_path("device.ini"), "w");
-
-	CHECK_FATAL(file != NULL);
-	fputs(text, file);
-	fclose(file);
+	harness_write_text(harness_path("device.ini"), text);
 	duoshm__setup_init(&setup);
 	return duoshm__setup_read(&setup, harness_path("device.ini"));
 }
@@ -172,10 +168,7 @@ static void sections_without_keys_and_indented_lines(void)
 
 static void a_recording_lies_beside_the_description(void)
 {
-	FILE *file = fopen(harness_path("beside.csv"), "w");
-
-	CHECK_FATAL(file != NULL);
-	fclose(file);
+	harness_write_text(harness_path("beside.csv"), "");
 	OK(read_text("[device]\nreplay = beside.csv\n"));
 	EXPECT_TEXT(setup.replay, harness_path("beside.csv"));
 	OK(read_text("[device]\nreplay = /dev/null\n"));

@@ -26,7 +26,7 @@ struct told {
 	struct harness_gate ready, go;
 	int how;
 };
-enum { STAY, EXEC, CLOSE_ALL, FORK_AND_STAY, LEAVE_CLEANLY, STOP_OWNING };
+enum { STAY, EXEC, CLOSE_ALL, FORK_AND_STAY, STOP_OWNING };
 
 /* A new, private directory for each case, and memory for what its child tells. */
 static const char *directory;
@@ -40,8 +40,7 @@ static void begin(void)
 	snprintf(stem, sizeof stem, "case%u", cases_begun++);
 	directory = harness_path(stem);
 	EXPECT(mkdir(directory, 0700), 0);
-	told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK_FATAL(told != MAP_FAILED);
+	told = harness_shared(sizeof *told);
 	harness_gate(&told->ready);
 	harness_gate(&told->go);
 }
@@ -97,10 +96,8 @@ static int live(void *arg)
 	(void)arg;
 	told->id = duoshm__lifeline_id(lifeline);
 	duoshm__process_self(&told->process);
-	if (told->how == LEAVE_CLEANLY || told->how == STOP_OWNING)
+	if (told->how == STOP_OWNING)
 		duoshm__lifeline_close(lifeline);
-	if (told->how == LEAVE_CLEANLY)
-		return 0;
 	for (int fd = 3; fd < 1024 && told->how == CLOSE_ALL; fd++) {
 		if (fd != told->ready.fds[1])
 			close(fd);
@@ -271,15 +268,6 @@ static void lives_on_overlays(void)
 }
 #endif
 
-static void clean_exit(void)
-{
-	told->how = LEAVE_CLEANLY;
-	EXPECT(harness_wait(harness_fork(live, NULL)), 0);
-	CHECK(!has_file(told->id));
-	EXPECT(life(told->id), DUOSHM__DEAD);
-	EXPECT(life_of_told(&told->process), DUOSHM__DEAD);
-}
-
 static void labels_can_only_veto(void)
 {
 	pid_t pid = start(STOP_OWNING);
@@ -336,26 +324,6 @@ static void children_keep_no_parent_alive(void)
 	harness_proves(7, 1, "children that outlive");
 }
 
-static struct duoshm__lifeline *inherited;
-static void use_in_child(void)
-{
-	uint64_t parent = duoshm__lifeline_id(inherited);
-	unsigned slot;
-	EXPECT(life(parent), DUOSHM__ALIVE);
-	EXPECT(duoshm__lifeline_attach(inherited, 7, &slot), DUOSHM_ERR_FORKED);
-	duoshm__lifeline_detach(inherited, 0);
-	struct duoshm__lifeline *own = open_lifeline();
-	uint64_t id = duoshm__lifeline_id(own);
-	CHECK(id != parent);
-	EXPECT(life(id), DUOSHM__ALIVE);
-	duoshm__lifeline_close(inherited);
-	CHECK(has_file(parent));
-	EXPECT(life(parent), DUOSHM__ALIVE);
-	attach(own, 7);
-	duoshm__lifeline_close(own);
-	CHECK(!has_file(id));
-}
-
 struct count {
 	uint64_t generation;
 	unsigned times, others;
@@ -377,16 +345,6 @@ static struct count scan(uint64_t generation)
 	return count;
 }
 
-static void a_child_gets_its_own(void)
-{
-	inherited = open_lifeline();
-	attach(inherited, 5);
-	harness_in_child(use_in_child);
-	CHECK(has_file(duoshm__lifeline_id(inherited)));
-	EXPECT(scan(5).times, 1);
-	duoshm__lifeline_close(inherited);
-}
-
 /* ---- attachments ----------------------------------------------------------------------------- */
 
 static void fills_the_file(void)
@@ -403,25 +361,6 @@ static void fills_the_file(void)
 	EXPECT(scan(1).others, DUOSHM__LIFE_SLOTS - 1);
 	duoshm__lifeline_detach(lifeline, kept);
 	EXPECT(attach(lifeline, 9), kept);
-	duoshm__lifeline_close(lifeline);
-}
-
-/* Whoever may write the file makes it longer, and says that all of it is used. */
-static void what_is_beyond_its_end_does_not_count(void)
-{
-	struct duoshm__lifeline *lifeline = open_lifeline();
-	char path[DUOSHM__PATH_SIZE];
-	uint64_t beyond = 77;
-	uint32_t all = UINT32_MAX;
-
-	attach(lifeline, 5);
-	duoshm__life_path(directory, duoshm__lifeline_id(lifeline), path);
-	int fd = open(path, O_RDWR);
-	EXPECT(pwrite(fd, &beyond, sizeof beyond, DUOSHM__LIFE_FILE_SIZE), sizeof beyond);
-	EXPECT(pwrite(fd, &all, sizeof all, offsetof(struct duoshm__life_head, used)), sizeof all);
-	OK(close(fd));
-	EXPECT(scan(77).times, 0);
-	EXPECT(scan(5).times, 1);
 	duoshm__lifeline_close(lifeline);
 }
 
@@ -502,9 +441,7 @@ static void write_file(uint64_t id, const void *bytes, size_t size)
 {
 	char path[DUOSHM__PATH_SIZE];
 	duoshm__life_path(directory, id, path);
-	int fd = duoshm__file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	EXPECT(duoshm__file_write(fd, bytes, size, 0), (ssize_t)size);
-	close(fd);
+	harness_write(path, bytes, size);
 }
 
 /* Files whose lock is free, as on systems where a closed descriptor gave it back. */
@@ -582,6 +519,8 @@ static void content_is_bounded(void)
 	EXPECT(scan(5).times, 1);
 	EXPECT(scan(5).others, 0);
 	EXPECT(ftruncate(fd, 1 << 30), 0); /* sparse, and huge */
+	uint64_t beyond = 77;              /* what is beyond a whole file does not count */
+	EXPECT(pwrite(fd, &beyond, sizeof beyond, DUOSHM__LIFE_FILE_SIZE), sizeof beyond);
 	EXPECT(scan(5).times, 1);
 	EXPECT(scan(5).others, 1);
 	close(fd);
@@ -629,7 +568,6 @@ static const struct harness_case cases[] = {
 	{"one for a process and directory", one_for_a_process},
 	{"modes of the files", modes_of_files},
 	{"life and death: killed, stopped, zombie", life_and_death},
-	{"life and death: clean exit", clean_exit},
 	{"life and death: labels can only veto", labels_can_only_veto},
 	{"life and death: exec", exec_ends_a_life},
 #ifdef __linux__
@@ -637,11 +575,8 @@ static const struct harness_case cases[] = {
 #endif
 	{"life and death: all descriptors closed", closing_all_ends_no_life},
 	{"life and death: a child outlives its parent", children_keep_no_parent_alive},
-	{"life and death: a child gets its own", a_child_gets_its_own},
 	{"life and death: free locks need a second proof", free_locks_need_a_second_proof},
 	{"attachments: as many as the file holds", fills_the_file},
-	{"attachments: what is beyond its end does not count",
-		what_is_beyond_its_end_does_not_count},
 	{"attachments: no room on the disk", no_room_is_an_error},
 	{"attachments: by several threads", threads_share_it},
 	{"files of others: damaged", damaged_files_prove_nothing},

@@ -15,36 +15,6 @@ static int parse(const char *text, struct duoshm__name *out)
 	return duoshm__name_parse(text, out);
 }
 
-static void takes_names(void)
-{
-	char longest[DUOSHM_NAME_SIZE] = "";
-	const char *const names[][3] = {{"a", "", "a"}, {"scope-0.volt_2", "", "scope-0.volt_2"},
-		{"one:two", "one", "two"}, {longest, "", longest}};
-	struct duoshm__name name;
-	memset(longest, 'z', DUOSHM_NAME_MAX);
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		EXPECT(parse(names[i][0], &name), 0);
-		EXPECT_TEXT(name.backend, names[i][1]);
-		EXPECT_TEXT(name.text, names[i][2]);
-	}
-}
-
-static void refuses_names(void)
-{
-	char long_one[DUOSHM_NAME_SIZE + 1] = "";
-	const char *const wrong[] = {"", ".", ".a", "A", "a b", "a/b", "../x", "a:", ":a", "a:b:c",
-		"aB", "a\n", "\xc3\xa4", "eightchr:x", "P:x", "a@b", "pos ix:x", long_one};
-	struct duoshm__name name, before;
-	memset(&before, 'x', sizeof before);
-	memset(long_one, 'a', DUOSHM_NAME_SIZE);
-	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-		EXPECT(parse(wrong[i], &name), DUOSHM_ERR_NAME);
-		EXPECT(memcmp(&name, &before, sizeof name), 0);
-		EXPECT(duoshm_failure()->code, DUOSHM_ERR_NAME);
-		CHECK(duoshm_failure()->cause[0] != '\0' && duoshm_failure()->cure[0] != '\0');
-	}
-}
-
 static void shows_names_safely(void)
 {
 	struct duoshm__name name;
@@ -173,8 +143,6 @@ static void draws_numbers(void)
 }
 
 static const struct harness_case cases[] = {
-	{"names: takes what is allowed", takes_names},
-	{"names: refuses all else", refuses_names},
 	{"names: shows what it refuses without harm", shows_names_safely},
 	{"failures: recorded in full", records_failures},
 	{"failures: bounded", bounds_failures},

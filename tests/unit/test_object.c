@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one life cycle of objects, from the inside: what hostile memory gets, what an absent kernel
- * object gets, which requests are refused. What users see of it is stated by the conformance suite;
- * what a native call that fails leaves, by test_native_failures.
+ * The one life cycle of objects, from the inside: what hostile memory gets, what a damaged entry or
+ * a stranger's object gets, which requests are refused. What users see of it is stated by the
+ * conformance suite; what a native call that fails leaves, by process/test_faults; what a removal
+ * from outside does, by process/outside.
  */
 #include "config.h"
 
@@ -98,20 +99,6 @@ static void damage_is_found(void)
 	close_and_remove(segment);
 }
 
-/* A private copy decides: what is scribbled later changes neither size nor place. */
-static void geometry_is_private(void)
-{
-	make(0, 0);
-	struct duoshm_segment *opened = open_segment(ctx, "object", 0);
-	void *data = duoshm_segment_data(opened);
-	memset(segment->header, 0xff, sizeof *segment->header);
-	EXPECT(duoshm_segment_size(opened), SIZE);
-	CHECK(duoshm_segment_data(opened) == data);
-	EXPECT_TEXT(duoshm_segment_name(opened), name());
-	end_segment(opened);
-	close_and_remove(segment);
-}
-
 static void judged(int state, const char *why, int created)
 {
 	struct duoshm_segment *again = NULL;
@@ -174,42 +161,6 @@ static void remove_natively(void)
 	OK(segment->backend->remove(&segment->entry.native, segment->entry.bells, &why));
 }
 
-static void gone_from_outside(void)
-{
-	struct duoshm_segment *again = NULL;
-	struct duoshm_stat stat = DUOSHM_STAT_INIT;
-
-	make(0, 1);
-	remove_natively();
-	EXPECT(try_open(0), DUOSHM_ERR_NOT_FOUND);
-	EXPECT_PART(duoshm_failure()->cause, "removed from outside");
-	EXPECT(duoshm_stat(ctx, name(), &stat), DUOSHM_ERR_NOT_FOUND);
-	EXPECT(duoshm_segment_removed(segment), 1);
-	EXPECT(duoshm_segment_sleep(segment, 0, LONG_TIME), DUOSHM_ERR_REMOVED);
-	EXPECT(create(NULL, &again), DUOSHM_REPLACED);
-	end_segment(again);
-	close_and_remove(segment);
-}
-
-/* What is left of an object of which a part was removed from outside. */
-static void a_part_is_gone(void)
-{
-	struct duoshm_failure why;
-	struct duoshm__bells *bells = NULL;
-
-	make(0, 2);
-	OK(segment->backend->remove(&segment->entry.native, 0, &why));
-	OK(duoshm_segment_remove(segment));
-	EXPECT(segment->backend->bells_open(&segment->entry.native, 2, &bells, &why),
-		DUOSHM_ERR_NOT_FOUND);
-	end_segment(segment);
-	make(0, 2);
-	remove_natively();
-	OK(duoshm_segment_remove(segment));
-	end_segment(segment);
-	EXPECT(harness_entries(duoshm_directory(ctx)), 0);
-}
-
 /* What a damaged entry stood for nobody knows; it goes alone, and its presence file with it. */
 static void damaged_entry_is_removed(void)
 {
@@ -268,27 +219,6 @@ static void unpublished_is_withdrawn_by_close(void)
 	EXPECT(try_open(0), DUOSHM_ERR_TIMEOUT);
 	end_segment(segment);
 	EXPECT(try_open(0), DUOSHM_ERR_NOT_FOUND);
-}
-
-static void close_the_parents(void)
-{
-	EXPECT(duoshm_segment_close(segment), DUOSHM_ERR_FORKED);
-	EXPECT(duoshm_free(ctx), DUOSHM_ERR_FORKED);
-}
-
-/* The child gives back its memory; the creation lock stays the parent's. */
-static void a_forked_child_withdraws_nothing(void)
-{
-	struct duoshm_create options = create_with(0, 0);
-	struct duoshm_segment *other = NULL;
-
-	options.timeout_ns = 0;
-	make(DUOSHM_UNPUBLISHED, 1);
-	harness_in_child(close_the_parents);
-	EXPECT(create(&options, &other), DUOSHM_ERR_BUSY);
-	EXPECT(duoshm_segment_publish(segment), 0);
-	EXPECT(try_open(0), 0);
-	close_and_remove(segment);
 }
 
 static void sized_structs_grow(void)
@@ -497,16 +427,12 @@ static void adopts_by_native_name(void)
 
 static const struct harness_case cases[] = {
 	{"each damage of the header is found", damage_is_found},
-	{"geometry is private once attached", geometry_is_private},
 	{"the word that says removed is no proof", the_removed_word_is_no_proof},
 	{"a removal that was begun is ended", a_begun_removal_is_ended},
 	{"an empty entry is somebody's, or nobody's", an_empty_entry_is_somebodys_or_nobodys},
-	{"removal from outside is noticed, the name can be made anew", gone_from_outside},
-	{"what is left of a removal from outside goes with its handle", a_part_is_gone},
 	{"a damaged entry is removed alone", damaged_entry_is_removed},
 	{"a stranger under our native name is not ours", stranger_under_our_native_name},
 	{"closing what was not published withdraws it", unpublished_is_withdrawn_by_close},
-	{"a forked child withdraws nothing", a_forked_child_withdraws_nothing},
 	{"sized structs grow", sized_structs_grow},
 	{"requests have ends", requests_have_ends},
 	{"an entry is not lent the rights of who removes it", an_entry_is_lent_no_rights},

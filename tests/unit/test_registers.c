@@ -11,10 +11,6 @@
 #include <math.h>
 #include <sys/mman.h>
 
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS MAP_ANON
-#endif
-
 static const struct duoshm_register volt = {.name = "VOLT",
 	.unit = "V",
 	.type = DUOSHM_TYPE_REAL,
@@ -132,11 +128,7 @@ static void rows_keep_everything(void)
 
 static struct duoshm__table *make_table(void)
 {
-	void *memory = mmap(NULL, duoshm__table_bytes(ROWS - DUOSHM__EXTRA_ROWS),
-		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK_FATAL(memory != MAP_FAILED);
-	return memory;
+	return harness_shared(duoshm__table_bytes(ROWS - DUOSHM__EXTRA_ROWS));
 }
 
 static void drop_table(struct duoshm__table *table)

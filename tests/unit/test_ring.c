@@ -271,22 +271,6 @@ static void a_producer_takes_over_a_full_ring(void)
 	EXPECT(got, sent);
 }
 
-static void a_consumer_takes_over_what_was_not_released(void)
-{
-	const void *message;
-	uint64_t length;
-
-	ring_at(1000);
-	for (uint64_t number = 0; number < 3; number++)
-		EXPECT(send(number, 30), 0);
-	CHECK(receives(0, 30));
-	EXPECT(duoshm__ring_peek(&pair.consumer, &message, &length), 0);
-	EXPECT(duoshm__ring_consume(&pair.consumer, pair.data, CAPACITY, &pair.tail), 0);
-	CHECK(receives(1, 30));
-	CHECK(receives(2, 30));
-	CHECK(empty());
-}
-
 static void hostile_headers_are_corrupt(void)
 {
 	static const uint64_t words[] = {
@@ -346,8 +330,6 @@ int main(int argc, char **argv)
 		{"a producer takes over what was committed",
 			a_producer_takes_over_what_was_committed},
 		{"a producer takes over a full ring", a_producer_takes_over_a_full_ring},
-		{"a consumer takes over what was not released",
-			a_consumer_takes_over_what_was_not_released},
 		{"hostile headers are corrupt", hostile_headers_are_corrupt},
 		{"a hostile index is corrupt", a_hostile_index_is_corrupt},
 		{NULL, NULL},
