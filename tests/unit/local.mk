@@ -2,20 +2,19 @@
 # Add tests here; ../local.mk says which list.
 unit_tests += \
 	tests/unit/test_backend \
-	tests/unit/test_broadcast \
 	tests/unit/test_broadcast_ring \
 	tests/unit/test_lifeline \
+	tests/unit/test_messages \
 	tests/unit/test_name \
 	tests/unit/test_object \
 	tests/unit/test_process \
-	tests/unit/test_queue \
 	tests/unit/test_registry \
 	tests/unit/test_ring \
 	tests/unit/test_words
 
 # What processes sleep on.
 sleepers = tests/unit/sleepers.c tests/unit/sleepers.h
-tests_unit_test_broadcast_SOURCES = tests/unit/test_broadcast.c $(sleepers)
+tests_unit_test_messages_SOURCES = tests/unit/test_messages.c $(sleepers)
 tests_unit_test_words_SOURCES = tests/unit/test_words.c $(sleepers)
 
 # The device's own side is in an archive of its own.

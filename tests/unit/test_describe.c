@@ -16,37 +16,37 @@ static int read_text(const char *text)
 	return duoshm__setup_read(&setup, harness_path("device.ini"));
 }
 
+static const struct {
+	const char *key, *right, *wrong;
+} known[] = {
+	{"name", "posix:scope0", "A B"},
+	{"name", "scope0", ".dot"},
+	{"backend", "auto", "a-very-long-name"},
+	{"wave", "square", "sinus"},
+	{"period", "20ms", "0"},
+	{"period", "1e-9", "1e-10"},
+	{"period", "3", "nan"},
+	{"bits", "64", "65"},
+	{"bits", "1", "0"},
+	{"rate", "44.1kHz", "-1"},
+	{"rate", "1", "0"},
+	{"rate", "1", "1e-7"},
+	{"seed", "42", "x"},
+	{"replay", "a.wav", NULL},
+	{"start", "now", "later"},
+	{"pace", "fast", "slow"},
+	{"once", "on", "2"},
+	{"mode", "0640", "0777"},
+	{"mode", "666", "0444"},
+};
+
 static void keys(void)
 {
-	static const struct {
-		const char *key, *right, *wrong;
-	} all[] = {
-		{"name", "posix:scope0", "A B"},
-		{"name", "scope0", ".dot"},
-		{"backend", "auto", "a-very-long-name"},
-		{"wave", "square", "sinus"},
-		{"period", "20ms", "0"},
-		{"period", "1e-9", "1e-10"},
-		{"period", "3", "nan"},
-		{"bits", "64", "65"},
-		{"bits", "1", "0"},
-		{"rate", "44.1kHz", "-1"},
-		{"rate", "1", "0"},
-		{"rate", "1", "1e-7"},
-		{"seed", "42", "x"},
-		{"replay", "a.wav", NULL},
-		{"start", "now", "later"},
-		{"pace", "fast", "slow"},
-		{"once", "on", "2"},
-		{"mode", "0640", "0777"},
-		{"mode", "666", "0444"},
-	};
-
 	duoshm__setup_init(&setup);
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		EXPECT(duoshm__setup_set(&setup, all[i].key, all[i].right), 0);
-		if (all[i].wrong)
-			EXPECT(duoshm__setup_set(&setup, all[i].key, all[i].wrong),
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		EXPECT(duoshm__setup_set(&setup, known[i].key, known[i].right), 0);
+		if (known[i].wrong)
+			EXPECT(duoshm__setup_set(&setup, known[i].key, known[i].wrong),
 				DUOSHM_ERR_INVALID);
 	}
 	EXPECT(duoshm__setup_set(&setup, "colour", "red"), DUOSHM_ERR_INVALID);

@@ -526,24 +526,6 @@ static void content_is_bounded(void)
 	close(fd);
 }
 
-static void open_without_rights(void)
-{
-	struct duoshm__lifeline *lifeline = NULL;
-	if (geteuid() == 0)
-		OK(setuid(65534));
-	EXPECT(duoshm__lifeline_open(directory, &lifeline), DUOSHM_ERR_PERMISSION);
-	CHECK(lifeline == NULL);
-	EXPECT(duoshm_failure()->system_error, EACCES);
-}
-
-static void needs_a_writable_directory(void)
-{
-	EXPECT(chmod(directory, 0555), 0);
-	EXPECT(chmod(harness_scratch_dir(), 0755), 0);
-	harness_in_child(open_without_rights);
-	EXPECT(chmod(directory, 0700), 0);
-}
-
 static void open_and_close_often(void)
 {
 	struct duoshm__registry registry = {.fd = -1};
@@ -582,7 +564,6 @@ static const struct harness_case cases[] = {
 	{"files of others: damaged", damaged_files_prove_nothing},
 	{"files of others: lengths are bounded", content_is_bounded},
 	{"makers and sweepers at once", survives_sweepers},
-	{"a directory that cannot be written", needs_a_writable_directory},
 	{NULL, NULL},
 };
 

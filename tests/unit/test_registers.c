@@ -52,19 +52,6 @@ static void alarms(void)
 	EXPECT(r.value[0].t_update_ns, 200);
 }
 
-static void finding(void)
-{
-	struct duoshm__registers r = {0};
-	struct duoshm_register other = volt;
-
-	strcpy(other.name, "OTHER");
-	EXPECT(duoshm__registers_add(&r, &volt), 0);
-	EXPECT(duoshm__registers_add(&r, &other), 1);
-	EXPECT(duoshm__registers_add(&r, &volt), DUOSHM_ERR_INVALID);
-	EXPECT(duoshm__registers_find(&r, "other"), 1);
-	EXPECT(duoshm__registers_find(&r, "OTHE"), DUOSHM_ERR_NOT_FOUND);
-}
-
 static void parsing(void)
 {
 	struct duoshm_register about = volt;
@@ -209,7 +196,6 @@ static void a_stopped_writer_blocks_nobody(void)
 
 static const struct harness_case cases[] = {
 	{"alarm levels", alarms},
-	{"names are found, and are unique", finding},
 	{"texts to values, within limits", parsing},
 	{"a row keeps everything", rows_keep_everything},
 	{"a snapshot is of one moment", snapshots_are_of_one_moment},

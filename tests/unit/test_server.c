@@ -58,36 +58,36 @@ static void followers_get_every_frame(void)
 	end();
 }
 
+static const struct {
+	const char *line, *reply;
+} said[] = {
+	{"set PERIOD=500ms", "Old : PERIOD 2 s\nNew : PERIOD 0.5 s"},
+	{"set period = 3", "New : PERIOD 3 s"},
+	{"set PERIOD=0", "PERIOD: 0 is beyond its limits, 1e-09 to 1e+09 s"},
+	{"set PERIOD=1V", "PERIOD: real register: \"1V\" is not a number in s"},
+	{"set AMPLITUDE=1e300", "beyond its limits"},
+	{"set OFFSET=-1e300", "beyond its limits"},
+	{"set SEED=-1", "beyond its limits, 0 to 9.22337e+18"},
+	{"set VOLT=1", "read-only"},
+	{"set PERIO=1", "no such register: PERIO"},
+	{"set PERIOD", "needs REG=VALUE"},
+	{"get PERIOD RATE", "PERIOD 3 s\nRATE 10 Hz"},
+	{"config square:period=4s", "VOLT square:period=4s"},
+	{"config sinus", "unknown wave"},
+	{"nonsense", "unknown command \"nonsense\""},
+	{"status x", "status stands alone, without \"x\""},
+	{"start x", "start stands alone"},
+	{"stop now", "stop stands alone"},
+	{"exit 1", "exit stands alone"},
+	{"get\nPERIOD", "without control characters"},
+	{"get PERIOD\033[2J", "without control characters"},
+	{"status", "running, frame 1, clients: 0, commands: 0"},
+	{"help", "exit"},
+	{"  stop \n", "stopped"},
+};
+
 static void commands(void)
 {
-	static const struct {
-		const char *line, *reply;
-	} said[] = {
-		{"set PERIOD=500ms", "Old : PERIOD 2 s\nNew : PERIOD 0.5 s"},
-		{"set period = 3", "New : PERIOD 3 s"},
-		{"set PERIOD=0", "PERIOD: 0 is beyond its limits, 1e-09 to 1e+09 s"},
-		{"set PERIOD=1V", "PERIOD: real register: \"1V\" is not a number in s"},
-		{"set AMPLITUDE=1e300", "beyond its limits"},
-		{"set OFFSET=-1e300", "beyond its limits"},
-		{"set SEED=-1", "beyond its limits, 0 to 9.22337e+18"},
-		{"set VOLT=1", "read-only"},
-		{"set NOSUCH=1", "no such register: NOSUCH"},
-		{"set PERIOD", "needs REG=VALUE"},
-		{"get PERIOD RATE", "PERIOD 3 s\nRATE 10 Hz"},
-		{"config square:period=4s", "VOLT square:period=4s"},
-		{"config sinus", "unknown wave"},
-		{"nonsense", "unknown command \"nonsense\""},
-		{"status x", "status stands alone, without \"x\""},
-		{"start x", "start stands alone"},
-		{"stop now", "stop stands alone"},
-		{"exit 1", "exit stands alone"},
-		{"get\nPERIOD", "without control characters"},
-		{"get PERIOD\033[2J", "without control characters"},
-		{"status", "running, frame 1, clients: 0, commands: 0"},
-		{"help", "exit"},
-		{"  stop \n", "stopped"},
-	};
-
 	begin("sine", "10Hz");
 	for (size_t i = 0; i < sizeof said / sizeof *said; i++)
 		says(said[i].line, said[i].reply);
