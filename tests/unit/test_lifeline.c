@@ -345,6 +345,25 @@ static struct count scan(uint64_t generation)
 	return count;
 }
 
+static struct duoshm__lifeline *inherited;
+static void use_the_parents(void)
+{
+	unsigned slot;
+	EXPECT(duoshm__lifeline_attach(inherited, 7, &slot), DUOSHM_ERR_FORKED);
+	duoshm__lifeline_detach(inherited, 0);
+	duoshm__lifeline_close(inherited);
+}
+
+static void a_child_has_no_part_in_its_parents(void)
+{
+	inherited = open_lifeline();
+	attach(inherited, 5);
+	harness_in_child(use_the_parents);
+	CHECK(has_file(duoshm__lifeline_id(inherited)));
+	EXPECT(scan(5).times, 1);
+	duoshm__lifeline_close(inherited);
+}
+
 /* ---- attachments ----------------------------------------------------------------------------- */
 
 static void fills_the_file(void)
@@ -557,6 +576,7 @@ static const struct harness_case cases[] = {
 #endif
 	{"life and death: all descriptors closed", closing_all_ends_no_life},
 	{"life and death: a child outlives its parent", children_keep_no_parent_alive},
+	{"life and death: a child has no part in its parent's", a_child_has_no_part_in_its_parents},
 	{"life and death: free locks need a second proof", free_locks_need_a_second_proof},
 	{"attachments: as many as the file holds", fills_the_file},
 	{"attachments: no room on the disk", no_room_is_an_error},
