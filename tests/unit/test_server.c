@@ -192,7 +192,7 @@ static void waves_are_counted(void)
 
 	ctx = new_context();
 	for (int i = 0; i < 65; i++)
-		sprintf(text + strlen(text), "[register R%d]\nwave = dc\n", i);
+		snprintf(text + strlen(text), 32, "[register R%d]\nwave = dc\n", i);
 	harness_write_text(harness_path("many.ini"), text);
 	duoshm__setup_init(&setup);
 	OK(duoshm__setup_read(&setup, harness_path("many.ini")));
