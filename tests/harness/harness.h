@@ -122,8 +122,6 @@ void harness_remove_tree(const char *path);
 /* Makes the file, or makes it anew. */
 void harness_write(const char *path, const void *bytes, size_t size);
 void harness_write_text(const char *path, const char *text);
-/* Zeroed memory that is shared with children; munmap gives it back. */
-void *harness_shared(size_t size);
 
 /* ---- children.c: processes ------------------------------------------------------------------- */
 
@@ -155,7 +153,7 @@ int harness_kill(pid_t pid);
 /* SIGSTOP, and wait until it stands still. */
 void harness_stop(pid_t pid);
 void harness_continue(pid_t pid);
-/* Zeroed memory that is shared with children forked from now on, until the program ends. */
+/* Zeroed memory, shared with children forked from now on; munmap gives it back. */
 void *harness_shared(size_t size);
 
 /*

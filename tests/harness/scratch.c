@@ -12,7 +12,6 @@
 
 #include <dirent.h>
 #include <ftw.h>
-#include <sys/mman.h>
 
 #ifndef MAP_ANONYMOUS
 #define MAP_ANONYMOUS MAP_ANON
@@ -155,12 +154,4 @@ void harness_write(const char *path, const void *bytes, size_t size)
 void harness_write_text(const char *path, const char *text)
 {
 	harness_write(path, text, strlen(text));
-}
-
-void *harness_shared(size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK_FATAL(memory != MAP_FAILED);
-	return memory;
 }
