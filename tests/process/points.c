@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loops over points; see the header. With a stride they begin at a point that depends on the
- * process, so that each run of the tests takes others.
+ * Plays for each point; see the header. Who hangs is found by an alarm. Of System V the objects of
+ * other tests cannot be told from ours, so that they are counted in an IPC namespace of our own
+ * only.
  */
 #include "config.h"
 
@@ -9,10 +10,21 @@
 
 #include <dirent.h>
 
-#define TURNS_MAX 5000 /* more than any role has */
+#define WATCHDOG 10 /* seconds */
 
 struct duoshm *ctx;
+pid_t tried;
 static bool private_ipc;
+static int64_t longest;
+static char now_playing[160];
+
+static void hangs(int signal_number)
+{
+	(void)signal_number;
+	if (write(STDERR_FILENO, now_playing, strlen(now_playing)) >= 0)
+		_exit(1);
+	_exit(1);
+}
 
 void points_begin(void)
 {
@@ -21,15 +33,22 @@ void points_begin(void)
 	 * end with us.
 	 */
 	private_ipc = private_ipc || harness_enter("/dev/shm", "mode=1777");
+	struct sigaction action = {.sa_handler = hangs};
+
+	sigemptyset(&action.sa_mask);
+	CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+	snprintf(now_playing, sizeof(now_playing), "\nharness: out of time\n");
 	instrument_begin();
+	ctx = new_context();
 }
 
 void points_end(void)
 {
+	end_context(ctx);
 	instrument_end();
 }
 
-/* ---- nothing is left ---- */
+/* ---- nothing is left ------------------------------------------------------------------------- */
 
 static int count_ours(const struct duoshm_stat *object, void *arg)
 {
@@ -48,105 +67,178 @@ static int files_in(const char *directory)
 	CHECK_FATAL(dir != NULL);
 	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
 		files += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-	closedir(dir);
+	(void)closedir(dir);
 	return files;
 }
 
-static void nothing_is_left(unsigned nth)
+static void nothing_is_left(void)
 {
 	int objects = 0;
 	bool counted = private_ipc || strcmp(harness_backend(), "posix") == 0;
 
-	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 0); /* sweeps */
 	OK(duoshm_list(ctx, counted ? DUOSHM_SYSTEM : 0, count_ours, &objects));
-	int files = files_in(getenv("DUOSHM_DIR"));
-	if (objects != 0 || files != 1)
-		fprintf(stderr, "point %u, %s: %d objects and %d files left\n", nth,
-			instrument_point(), objects, files);
 	EXPECT(objects, 0);
-	EXPECT(files, 1);
+	EXPECT(files_in(duoshm_directory(ctx)), 1);
 }
 
-/* ---- one turn ---- */
+/* ---- plays ----------------------------------------------------------------------------------- */
 
-static int work(void *argument)
+static unsigned play_once(const char *title, points_play *play, const struct points_plan *plan)
 {
-	const struct role *role = argument;
-	struct duoshm *own = new_context();
+	unsigned failures = CU_get_number_of_failures();
 
-	if (role->prepare != NULL)
-		role->prepare(own);
-	instrument_here();
-	role->work(own);
-	return 0;
-}
-
-static int recover(void *argument)
-{
-	const struct role *role = argument;
-	struct duoshm *own = new_context();
-
-	instrument_here();
-	role->recover(own);
-	return 0;
-}
-
-/* False: it came to its end. */
-static bool dies(struct role *role, unsigned nth)
-{
-	if (role->during == NULL)
-		return instrument_kills(work, role, nth);
-	pid_t pid = instrument_start(work, role, INSTRUMENT_DIE, nth);
-	role->during(pid);
-	return instrument_died(pid);
-}
-
-static bool stops(struct role *role, unsigned nth)
-{
-	pid_t pid = instrument_stops(work, role, nth);
-
-	if (pid == 0)
-		return false;
-	role->stopped(pid);
-	instrument_continue(pid);
-	if (role->resumed != NULL)
-		role->resumed(pid);
-	EXPECT(harness_wait(pid), 0);
-	return true;
-}
-
-/* Killed where it stands, while others wait for it. */
-static bool dies_awaited(struct role *role, unsigned nth)
-{
-	pid_t pid = instrument_stops(work, role, nth);
-
-	if (pid == 0)
-		return false;
-	role->stopped(pid);
-	harness_kill(pid);
-	return true;
-}
-
-static void begin_turn(const struct role *role)
-{
-	ctx = new_context();
-	if (role->before != NULL)
-		role->before();
-}
-
-static void end_turn(const struct role *role, unsigned nth)
-{
-	if (role->recover != NULL)
-		role->recover(ctx);
-	if (role->after != NULL)
-		role->after();
+	snprintf(now_playing, sizeof(now_playing), "\n%s hangs at points %u, %u\n", title,
+		plan->nth[0], plan->nth[1]);
+	alarm(WATCHDOG * (harness_instrumented() ? 5 : 1));
+	unsigned came = play(plan);
 	end_context(ctx);
 	ctx = new_context(); /* sweeps what the dead had */
-	nothing_is_left(nth);
-	end_context(ctx);
+	nothing_is_left();
+	harness_goes_on();
+	if (CU_get_number_of_failures() != failures)
+		fprintf(stderr, "%s: points %u, %u, the last: %s\n", title, plan->nth[0],
+			plan->nth[1], instrument_point());
+	return came;
 }
 
-/* ---- loops ---- */
+/* The first that is tried of each so many. */
+static unsigned first_of(long stride, unsigned shift)
+{
+	return 1 + ((unsigned)getpid() + shift) % (unsigned)stride;
+}
+
+long points_each(
+	const char *title, points_play *play, enum instrument_deed deed, long stride, long second)
+{
+	struct points_plan plan = {deed, {first_of(stride, 0)}};
+	const unsigned lives = second > 0 ? 2 : 1;
+	unsigned came;
+	long plays = 0;
+
+	do {
+		plan.nth[1] = second > 0 ? first_of(second, plan.nth[0]) : 0;
+		do {
+			came = play_once(title, play, &plan);
+			plays += came == lives;
+			plan.nth[1] += (unsigned)second;
+		} while (came == 2);
+		plan.nth[0] += (unsigned)stride;
+	} while (came > 0);
+	printf("\n%s: %ld, each %ld of the points; ", title, plays,
+		second > 0 ? stride * second : stride);
+	if (longest > 0)
+		printf("learnt after %lld ms at most ", (long long)(longest / MS));
+	longest = 0;
+	return plays;
+}
+
+/* ---- lives ----------------------------------------------------------------------------------- */
+
+struct life {
+	void (*prepare)(void), (*work)(void);
+	struct harness_gate *prepared;
+};
+
+static int live(void *arg)
+{
+	const struct life *life = arg;
+
+	ctx = new_context();
+	if (life->prepare != NULL)
+		life->prepare();
+	if (life->prepared != NULL)
+		harness_gate_open(life->prepared);
+	instrument_here();
+	life->work();
+	return 0;
+}
+
+pid_t points_start(
+	void (*prepare)(void), void (*work)(void), enum instrument_deed deed, unsigned nth)
+{
+	struct harness_gate prepared;
+	struct life life = {prepare, work, &prepared};
+
+	harness_gate(&prepared);
+	pid_t pid = instrument_start(live, &life, deed, nth);
+	CHECK(harness_gate_pass(&prepared));
+	harness_gate_close(&prepared);
+	return pid;
+}
+
+bool points_end_of(enum instrument_deed deed, void (*stopped)(void))
+{
+	int status = harness_wait_stopped(tried);
+	bool stood = status == HARNESS_STOPPED;
+
+	if (stood) {
+		if (stopped != NULL)
+			stopped();
+		harness_continue(tried);
+		status = harness_wait(tried);
+	}
+	if (status == -SIGKILL && deed == INSTRUMENT_DIE)
+		return true;
+	EXPECT(status, 0);
+	return stood;
+}
+
+void points_learnt(int64_t ns)
+{
+	longest = ns > longest ? ns : longest;
+}
+
+/* ---- roles ----------------------------------------------------------------------------------- */
+
+static const struct role *role;
+
+/* Stands still at its point, and is killed there or goes on. False: it came to its end. */
+static bool stands(struct life *first, const struct points_plan *plan)
+{
+	tried = instrument_stops(live, first, plan->nth[0]);
+	if (tried == 0)
+		return false;
+	role->stopped();
+	if (plan->deed == INSTRUMENT_DIE) {
+		EXPECT(harness_kill(tried), -SIGKILL);
+		return true;
+	}
+	instrument_continue(tried);
+	if (role->resumed != NULL)
+		role->resumed();
+	EXPECT(harness_wait(tried), 0);
+	return true;
+}
+
+static bool comes_to_its_point(const struct points_plan *plan)
+{
+	struct life first = {role->prepare, role->work, NULL};
+
+	if (role->stopped != NULL)
+		return stands(&first, plan);
+	if (role->during == NULL)
+		return instrument_kills(live, &first, plan->nth[0]);
+	tried = points_start(role->prepare, role->work, INSTRUMENT_DIE, plan->nth[0]);
+	role->during();
+	return instrument_died(tried);
+}
+
+static unsigned play_role(const struct points_plan *plan)
+{
+	struct life next = {NULL, role->recover, NULL};
+
+	if (role->before != NULL)
+		role->before();
+	unsigned came = comes_to_its_point(plan);
+	if (plan->nth[1] != 0)
+		came += came && instrument_kills(live, &next, plan->nth[1]);
+	if (role->recover != NULL)
+		role->recover();
+	if (role->after != NULL)
+		role->after();
+	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 0); /* sweeps entries that were never one */
+	return came;
+}
 
 static bool can(enum instrument_way way)
 {
@@ -156,89 +248,50 @@ static bool can(enum instrument_way way)
 	return false;
 }
 
-static unsigned first_of(long stride)
+static long each_point(enum instrument_deed deed, enum instrument_way way)
 {
-	return 1 + (unsigned)(getpid() % stride);
+	/* Writes are few, and who stands still takes longer. */
+	long stride = harness_scale(5, role->stopped != NULL ? 2 : 1, 1);
+
+	if (way == INSTRUMENT_WRITES)
+		stride = 1;
+	return points_each(role->title, play_role, deed, stride, 0);
 }
 
-static void prove(const struct role *role, long figure, const char *what)
+void points_die(const struct role *roles, enum instrument_way way)
 {
-	for (int i = 0; i < 4 && role->proves[i] != 0; i++)
-		harness_proves(role->proves[i], figure, what);
-}
+	if (!can(way))
+		return;
+	for (role = roles; role->title != NULL; role++) {
+		long deaths = each_point(INSTRUMENT_DIE, way);
 
-/* The number of turns that did not come to their end. */
-static long each(const struct role *role, long stride, bool (*turn)(struct role *role, unsigned n))
-{
-	struct role own = *role;
-	unsigned nth = first_of(stride);
-	bool more = true;
-	long turns = 0;
-
-	for (; more && nth < TURNS_MAX; nth += (unsigned)stride) {
-		begin_turn(role);
-		more = turn(&own, nth);
-		end_turn(role, nth);
-		turns += more;
+		harness_proves(1, deaths, "crash points");
+		harness_proves(4, deaths, "crash points");
+		for (const unsigned *other = role->proves; *other != 0; other++)
+			harness_proves(*other, deaths, "crash points");
 	}
-	CHECK(!more);
-	return turns;
 }
 
-/* Writes are few. */
-static long stride_of(enum instrument_way way, long normal)
+void points_stop(const struct role *roles, enum instrument_way way)
 {
-	return way == INSTRUMENT_WRITES ? 1 : harness_scale(5, normal, 1);
+	if (!can(way))
+		return;
+	for (role = roles; role->title != NULL; role++)
+		harness_proves(6, each_point(INSTRUMENT_STOP, way), "stops");
 }
 
-void points_die(const struct role *role, enum instrument_way way)
-{
-	if (can(way))
-		prove(role, each(role, stride_of(way, 1), dies), "crash points");
-}
-
-void points_die_awaited(const struct role *role, enum instrument_way way)
-{
-	if (can(way))
-		prove(role, each(role, stride_of(way, 2), dies_awaited), "crash points");
-}
-
-void points_stop(const struct role *role, enum instrument_way way)
-{
-	if (can(way))
-		prove(role, each(role, stride_of(way, 2), stops), "stops");
-}
-
-/* The second at each of its points, or one of `stride`, where the first died at its nth. */
-static bool dies_after(struct role *role, unsigned nth, long stride, long *deaths)
-{
-	unsigned second = 1 + (nth + (unsigned)getpid()) % (unsigned)stride;
-	bool first = true, more = true;
-
-	for (; first && more && second < TURNS_MAX; second += (unsigned)stride) {
-		begin_turn(role);
-		first = dies(role, nth);
-		more = instrument_kills(recover, role, second);
-		end_turn(role, nth);
-		*deaths += first && more;
-	}
-	return first;
-}
-
-void points_die_twice(const struct role *role, enum instrument_way way)
+void points_die_twice(const struct role *roles, enum instrument_way way)
 {
 	const bool calls = way == INSTRUMENT_CALLS;
 	const long first = calls ? harness_scale(7, 3, 1) : 1;
-	const long stride = calls ? harness_scale(199, 101, 13) : harness_scale(17, 5, 1);
-	struct role own = *role;
-	unsigned nth = first_of(first);
+	const long second = calls ? harness_scale(199, 101, 13) : harness_scale(17, 5, 1);
 	long deaths = 0;
 
 	if (!can(way))
 		return;
-	while (dies_after(&own, nth, stride, &deaths) && nth < TURNS_MAX)
-		nth += (unsigned)first;
-	CHECK(nth < TURNS_MAX);
-	printf("[one pair of %ld] ", first * stride);
+	for (role = roles; role->title != NULL; role++)
+		if (role->recover != NULL)
+			deaths +=
+				points_each(role->title, play_role, INSTRUMENT_DIE, first, second);
 	harness_proves(5, deaths, "second deaths");
 }

@@ -7,15 +7,13 @@
  */
 #include "config.h"
 
+#include "core/clock.h"
 #include "device/server_state.h"
 #include "duoshm/device.h"
-#include "harness/fixture.h"
-#include "process/plays.h"
-
-#include "core/clock.h"
+#include "process/points.h"
+#include "unit/sleepers.h"
 
 #include <stdatomic.h>
-#include <sys/mman.h>
 
 #define BITS 24
 #define MASK ((1 << BITS) - 1)
@@ -31,15 +29,15 @@ struct life {
 	_Atomic int outcome; /* the conductor */
 };
 struct ledger {
-	struct life life[PLAYS_LIVES];
+	struct life life[POINTS_LIVES];
 	_Atomic int64_t learnt; /* the client: the longest time until it learnt of a death */
 	/* The client: commands that were begun, and done; samples that were right. */
 	_Atomic uint64_t begun, done, samples;
 };
 
 static struct ledger *ledger;
+static struct life *life; /* of the next device */
 static struct duoshm__setup setup;
-static struct duoshm *ctx;
 static long samples;
 
 /* ---- the device ------------------------------------------------------------------------------ */
@@ -69,16 +67,13 @@ static void prepare(void)
 	describe(OWN, "OWN", "");
 }
 
-static int be_device(void *arg)
+static void be_device(void)
 {
-	struct duoshm *own = new_context();
 	struct duoshm__server *server = NULL;
-	struct life *life = arg;
 
 	life->pid = getpid();
 	life->clock = duoshm__now();
-	instrument_here();
-	CHECK_FATAL(duoshm__server_new(own, &setup, duoshm__now(), &server) >= 0);
+	CHECK_FATAL(duoshm__server_new(ctx, &setup, duoshm__now(), &server) >= 0);
 	life->open = true;
 	while (duoshm__server_over(server) == 0) {
 		int64_t now = duoshm__now();
@@ -89,7 +84,7 @@ static int be_device(void *arg)
 	life->open = false;
 	EXPECT(duoshm__server_over(server), 1);
 	OK(duoshm__server_free(server));
-	return duoshm_free(own);
+	end_context(ctx);
 }
 
 /* ---- a client -------------------------------------------------------------------------------- */
@@ -131,14 +126,18 @@ static void check_block(const struct duoshm_block *block, uint64_t *next)
 }
 
 /* 0, or why it was not acknowledged. */
+static int noted(int result)
+{
+	ledger->done += result == 0;
+	return result;
+}
+
 static int say(struct duoshm_device *device, const char *line)
 {
 	char reply[DUOSHM_REPLY_SIZE];
 
 	ledger->begun++;
-	int result = duoshm_device_command(device, line, reply, sizeof(reply), DUOSHM_FOREVER);
-	ledger->done += result == 0;
-	return result;
+	return noted(duoshm_device_command(device, line, reply, sizeof(reply), DUOSHM_FOREVER));
 }
 
 static int write_own(struct duoshm_device *device, int value)
@@ -148,12 +147,10 @@ static int write_own(struct duoshm_device *device, int value)
 
 	snprintf(text, sizeof(text), "%d", value);
 	ledger->begun++;
-	int result = duoshm_device_write(device, (unsigned)own, text, DUOSHM_FOREVER);
-	if (result != 0)
-		return result;
-	ledger->done++;
-	EXPECT(integer_of(device, "OWN"), value);
-	return 0;
+	int result = noted(duoshm_device_write(device, (unsigned)own, text, DUOSHM_FOREVER));
+	if (result == 0)
+		EXPECT(integer_of(device, "OWN"), value);
+	return result;
 }
 
 static int take_capture(struct duoshm_device *device)
@@ -162,18 +159,16 @@ static int take_capture(struct duoshm_device *device)
 	uint64_t next = 0, frames = 0;
 
 	ledger->begun++;
-	int result = duoshm_device_capture(device, 20, DUOSHM_FOREVER);
+	int result = noted(duoshm_device_capture(device, 20, DUOSHM_FOREVER));
 	if (result != 0)
 		return result;
-	ledger->done++;
 	while ((result = duoshm_device_capture_next(device, DUOSHM_FOREVER, &block)) == 0) {
 		check_block(&block, &next);
 		frames += block.frames;
 	}
-	if (result != DUOSHM_ERR_END)
-		return result;
-	EXPECT(frames, 20);
-	return 0;
+	if (result == DUOSHM_ERR_END)
+		EXPECT(frames, 20);
+	return result == DUOSHM_ERR_END ? 0 : result;
 }
 
 /* All but the end: 0, or what the device's death makes of it. */
@@ -220,19 +215,19 @@ static struct life *life_of(struct duoshm_device *device)
 
 	OK(duoshm_device_info(device, &info));
 	EXPECT_TEXT(info.name, harness_name("device"));
-	while (i < PLAYS_LIVES - 1 && ledger->life[i].pid != info.pid)
+	while (i < POINTS_LIVES - 1 && ledger->life[i].pid != info.pid)
 		i++;
 	EXPECT(ledger->life[i].pid, info.pid);
 	return &ledger->life[i];
 }
 
-static bool is_decided(void *life)
+static bool is_decided(void *arg)
 {
-	return ((struct life *)life)->outcome != GOES_ON;
+	return ((struct life *)arg)->outcome != GOES_ON;
 }
 
 /* Told that the device is gone: that is true, and stays so; what it showed can still be read. */
-static void learn(struct duoshm_device *device, struct life *life, int result)
+static void learn(struct duoshm_device *device, int result)
 {
 	int64_t took = duoshm__now() - life->clock;
 
@@ -250,41 +245,36 @@ static void learn(struct duoshm_device *device, struct life *life, int result)
  * Until a device has ended well. A lane of the last connection stays while its successor works:
  * what was not taken from it is not done by another device.
  */
-static int outlive(void *arg)
+static void outlive(void)
 {
-	struct duoshm *own = new_context();
 	struct duoshm_device *device, *old = NULL;
 
-	(void)arg;
 	for (bool ends = false; !ends; old = device) {
-		OK(duoshm_device_connect(own, harness_name("device"), LONG_TIME, &device));
-		struct life *life = life_of(device);
+		OK(duoshm_device_connect(ctx, harness_name("device"), LONG_TIME, &device));
+		life = life_of(device);
 		uint64_t done = ledger->done;
 		int result = use(device);
 		if (result == 0) {
 			EXPECT(integer_of(device, "COMMANDS"), ledger->done - done);
 			result = end_device(device);
 		}
-		learn(device, life, result);
+		learn(device, result);
 		ends = life->outcome == ENDED;
 		OK(duoshm_device_disconnect(old));
 	}
 	OK(duoshm_device_disconnect(old));
-	return duoshm_free(own);
+	end_context(ctx);
 }
 
 /* The one that is tried: it leaves the device running. */
-static int visit(void *arg)
+static void visit(void)
 {
-	struct duoshm *own = new_context();
 	struct duoshm_device *device = NULL;
 
-	(void)arg;
-	instrument_here();
-	OK(duoshm_device_connect(own, harness_name("device"), LONG_TIME, &device));
+	OK(duoshm_device_connect(ctx, harness_name("device"), LONG_TIME, &device));
 	OK(use(device));
 	OK(duoshm_device_disconnect(device));
-	return duoshm_free(own);
+	end_context(ctx);
 }
 
 static bool is_alone(void *device)
@@ -297,7 +287,6 @@ static void close_down(void)
 {
 	struct duoshm_device *device = NULL;
 
-	ctx = new_context();
 	OK(duoshm_device_connect(ctx, harness_name("device"), LONG_TIME, &device));
 	CHECK(harness_until(is_alone, device));
 	uint64_t done = (uint64_t)integer_of(device, "COMMANDS");
@@ -312,12 +301,12 @@ static void close_down(void)
 /* ---- plays ----------------------------------------------------------------------------------- */
 
 /* A device that stands still is not dead: nobody takes its name, and what it showed is whole. */
-static void device_stands_still(void *life)
+static void device_stands_still(void)
 {
 	struct duoshm__server *other = NULL;
 	struct duoshm_device *device = NULL;
 
-	if (!((struct life *)life)->open)
+	if (!life->open)
 		return;
 	EXPECT(duoshm__server_new(ctx, &setup, duoshm__now(), &other), DUOSHM_ERR_EXISTS);
 	OK(duoshm_device_connect(ctx, harness_name("device"), 0, &device));
@@ -326,63 +315,46 @@ static void device_stands_still(void *life)
 	OK(duoshm_device_disconnect(device));
 }
 
-static bool stands_or_ended(void *pid)
-{
-	return plays_look(*(pid_t *)pid) != PLAYS_RUNS;
-}
-
-/* One life. True: it came to its point. */
-static bool live(int (*fn)(void *), struct life *life, enum instrument_deed deed, unsigned nth)
-{
-	pid_t pid = instrument_start(fn, life, nth == 0 ? INSTRUMENT_COUNT : deed, nth);
-	bool stood;
-
-	CHECK(harness_until(stands_or_ended, &pid));
-	stood = plays_look(pid) == PLAYS_STOPPED;
-	if (stood && life != NULL)
-		device_stands_still(life);
-	return plays_end_of(pid, deed, stood);
-}
-
-static void begin_play(void)
+static pid_t begin_play(void (*other)(void))
 {
 	memset(ledger, 0, sizeof(*ledger));
+	life = ledger->life;
+	return points_start(NULL, other, INSTRUMENT_COUNT, 0);
 }
 
-static void end_play(void)
+static void end_play(pid_t other)
 {
+	EXPECT(harness_wait(other), 0);
 	samples += (long)ledger->samples;
-	plays_learnt(ledger->learnt);
+	points_learnt(ledger->learnt);
 }
 
-static unsigned play_device(const struct plays_plan *plan)
+static unsigned play_device(const struct points_plan *plan)
 {
+	pid_t client = begin_play(outlive);
 	unsigned came = 0;
 	bool dies;
 
-	begin_play();
-	pid_t client = instrument_start(outlive, NULL, INSTRUMENT_COUNT, 0);
 	do {
-		struct life *life = &ledger->life[came];
-		bool comes = live(be_device, life, plan->deed, plan->nth[came]);
-
+		life = &ledger->life[came];
+		tried = points_start(NULL, be_device, plan->deed, plan->nth[came]);
+		bool comes = points_end_of(plan->deed, device_stands_still);
 		came += comes;
 		dies = comes && plan->deed == INSTRUMENT_DIE;
 		life->outcome = dies ? DIED : ENDED;
 	} while (dies);
-	EXPECT(harness_wait(client), 0);
-	end_play();
+	end_play(client);
 	return came;
 }
 
-static unsigned play_client(const struct plays_plan *plan)
+static unsigned play_client(const struct points_plan *plan)
 {
-	begin_play();
-	pid_t device = instrument_start(be_device, &ledger->life[0], INSTRUMENT_COUNT, 0);
-	bool came = live(visit, NULL, plan->deed, plan->nth[0]);
-	(void)harness_in_child(close_down);
-	EXPECT(harness_wait(device), 0);
-	end_play();
+	pid_t device = begin_play(be_device);
+
+	tried = points_start(NULL, visit, plan->deed, plan->nth[0]);
+	bool came = points_end_of(plan->deed, NULL);
+	EXPECT(harness_wait(points_start(NULL, close_down, INSTRUMENT_COUNT, 0)), 0);
+	end_play(device);
 	return came;
 }
 
@@ -390,52 +362,43 @@ static unsigned play_client(const struct plays_plan *plan)
 
 static void begin(void)
 {
-	plays_begin();
-	ctx = new_context();
+	points_begin();
 	prepare();
-	ledger = harness_shared(sizeof(*ledger));
+	ledger = ledger != NULL ? ledger : harness_shared(sizeof(*ledger));
 	samples = 0;
 }
 
-static void end(void)
-{
-	(void)munmap(ledger, sizeof(*ledger));
-	end_context(ctx);
-	plays_end();
-}
-
-static void try_each(plays_fn *play, const char *title, unsigned stride)
+static void try_each(points_play *play, const char *title, long stride)
 {
 	if (has_no_room_for_lanes())
 		return;
-	long deaths = plays_each(title, play, INSTRUMENT_DIE, (unsigned)getpid(), stride);
+	long deaths = points_each(title, play, INSTRUMENT_DIE, stride, 0);
 
 	harness_proves(1, deaths, "deaths");
 	harness_proves(2, samples, "samples");
 	harness_proves(3, samples, "samples");
 	harness_proves(4, deaths, "deaths");
-	long stops = plays_each(title, play, INSTRUMENT_STOP, (unsigned)getpid(), 2 * stride - 1);
-	harness_proves(6, stops, "stops");
+	harness_proves(6, points_each(title, play, INSTRUMENT_STOP, 2 * stride - 1, 0), "stops");
 }
 
 static void device(void)
 {
-	try_each(play_device, "device", (unsigned)harness_scale(101, 71, 11));
+	try_each(play_device, "device", harness_scale(101, 71, 11));
 }
 
 static void client(void)
 {
-	try_each(play_client, "client", (unsigned)harness_scale(11, 7, 1));
+	try_each(play_client, "client", harness_scale(11, 7, 1));
 }
 
 static void successor(void)
 {
-	unsigned stride = (unsigned)harness_scale(701, 503, 101);
+	long stride = harness_scale(701, 503, 101);
 
-	if (has_no_room_for_lanes())
-		return;
-	harness_proves(5, plays_pairs("devices", play_device, (unsigned)getpid(), stride, stride),
-		"deaths of successors");
+	if (!has_no_room_for_lanes())
+		harness_proves(5,
+			points_each("devices", play_device, INSTRUMENT_DIE, stride, stride),
+			"deaths of successors");
 }
 
 static const struct harness_case cases[] = {
@@ -447,6 +410,6 @@ static const struct harness_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	harness_around(begin, end);
+	harness_around(begin, points_end);
 	return harness_run_each(argc, argv, "points of devices", cases);
 }

@@ -11,21 +11,19 @@
  */
 #include "config.h"
 
-#include "harness/fixture.h"
-#include "harness/message.h"
-#include "process/plays.h"
-
 #include "core/clock.h"
+#include "harness/message.h"
+#include "process/points.h"
+#include "unit/sleepers.h"
 
 #include <stdatomic.h>
-#include <sys/mman.h>
 
 #define CAPACITY 1024
 #define LONGEST  100 /* of a message: a broadcast of that capacity takes 128 bytes */
 #define LIMIT    24u /* messages: the ring wraps, and queues are full */
 #define PATIENCE (5 * MS)
 
-enum phase { OPENING, OPEN, CLOSING, CLOSED };
+enum phase { OPENING, OPEN, CLOSING };
 enum doing { NOTHING, PEEKING, RECEIVING };
 
 /* Written by the life that goes on; `listening` and `heard` by those who live. */
@@ -41,25 +39,22 @@ struct ledger {
 
 struct scene {
 	const char *title;
-	int (*life)(void *scene);          /* of the role that is tried */
-	int (*open)(bool make);            /* by the living one */
-	ssize_t (*turn)(int64_t patience); /* its next call */
-	void (*close)(void);
-	bool made;                  /* by the living one; else by each life that finds nothing */
-	int (*beside)(void *scene); /* a third process, that lives; NULL: none */
+	void (*life)(void);    /* of the role that is tried */
+	bool casts;            /* it is a broadcast */
+	enum duoshm_role role; /* of the living one */
+	bool made;             /* by the living one; else by each life that finds nothing */
 };
 
 static const struct scene *scene;
 static struct ledger *ledger;
-static struct duoshm *ctx;
-static struct duoshm_queue *queue; /* the living one's */
+static struct duoshm_queue *queue; /* this process's */
 static struct duoshm_broadcast *cast;
-static bool opened;   /* has he? */
-static bool lazy;     /* he leaves what a dead one left to be taken later */
-static pid_t tried;   /* the life that goes on */
-static uint64_t next; /* number of the living one's next message */
+static bool is_beside; /* a third process, which lives and reads, too */
+static bool opened;    /* has the living one? */
+static bool lazy;      /* he leaves what a dead one left to be taken later */
+static uint64_t next;  /* number of the living one's next message */
 /* Where successors begin to send again, in their order; which of them have come. */
-static uint64_t again[PLAYS_LIVES];
+static uint64_t again[POINTS_LIVES];
 static unsigned n_again, came_again;
 static long messages;
 
@@ -73,26 +68,57 @@ static void sign(void)
 	ledger->clock = duoshm__now();
 }
 
-/* ---- the role that is tried: queues ---------------------------------------------------------- */
+static bool is_idle(void *pid)
+{
+	int state = harness_process_state(*(pid_t *)pid);
 
-static struct duoshm_queue *join_queue(struct duoshm *in, enum duoshm_role role)
+	return state != 'R' && state != 'D';
+}
+
+/* Until it sleeps, has ended, or stands still. Where the system does not tell: no time at all. */
+static void until_idle(pid_t pid)
+{
+	CHECK(harness_until(is_idle, &pid));
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static int open_it(bool make, enum duoshm_role role, unsigned flags, int64_t patience)
 {
 	struct duoshm_create options = create_with(DUOSHM_OPEN_OR_CREATE | DUOSHM_PERSISTENT, 0);
-	struct duoshm_queue *q = NULL;
 
-	ledger->phase = OPENING;
+	if (scene->casts)
+		return make ? duoshm_broadcast_create(ctx, name(), CAPACITY, &options, &cast)
+			    : duoshm_broadcast_open(ctx, name(), role, flags, patience, &cast);
+	return make ? duoshm_queue_create(ctx, name(), CAPACITY, role, &options, &queue)
+		    : duoshm_queue_open(ctx, name(), role, patience, &queue);
+}
+
+static void close_it(void)
+{
+	OK(duoshm_queue_close(queue));
+	OK(duoshm_broadcast_close(cast));
+	queue = NULL;
+	cast = NULL;
+}
+
+/* ---- the role that is tried ------------------------------------------------------------------ */
+
+static void join(enum duoshm_role role)
+{
 	sign();
-	instrument_here();
-	if (scene->made)
-		OK(duoshm_queue_open(in, name(), role, LONG_TIME, &q));
-	else
-		CHECK_FATAL(duoshm_queue_create(in, name(), CAPACITY, role, &options, &q) >= 0);
+	CHECK_FATAL(open_it(!scene->made, role, 0, LONG_TIME) >= 0);
 	ledger->phase = OPEN;
-	return q;
+}
+
+static void leave(void)
+{
+	close_it();
+	end_context(ctx);
 }
 
 /* Several at once, by all ways to send. */
-static void send_some(struct duoshm_queue *q, uint64_t first, unsigned count)
+static void send_some(uint64_t first, unsigned count)
 {
 	struct message m;
 	void *room;
@@ -102,36 +128,42 @@ static void send_some(struct duoshm_queue *q, uint64_t first, unsigned count)
 		size_t length = message_make(&m, first + i, 0, LONGEST);
 
 		sign();
-		if (count == 1 && first % 2 == 0) {
-			OK(duoshm_queue_send(q, &m, length, LONG_TIME));
-			continue;
+		if (scene->casts) {
+			OK(duoshm_broadcast_publish(cast, &m, length));
+		} else if (count == 1 && first % 2 == 0) {
+			OK(duoshm_queue_send(queue, &m, length, LONG_TIME));
+		} else {
+			OK(duoshm_queue_reserve(queue, length, &room, LONG_TIME));
+			memcpy(room, &m, length);
+			OK(i + 1 < count ? duoshm_queue_stage(queue, length)
+					 : duoshm_queue_commit(queue, length));
 		}
-		OK(duoshm_queue_reserve(q, length, &room, LONG_TIME));
-		memcpy(room, &m, length);
-		if (i + 1 < count)
-			OK(duoshm_queue_stage(q, length));
-		else
-			OK(duoshm_queue_commit(q, length));
 	}
 	ledger->sent = first + count;
 }
 
-static int produce(void *arg)
+static bool has_been_heard(void *arg)
 {
-	struct duoshm *own = new_context();
-	struct duoshm_queue *q = join_queue(own, DUOSHM_PRODUCER);
+	return ledger->listening && ledger->heard >= *(uint64_t *)arg;
+}
 
-	(void)arg;
+static void produce(void)
+{
+	uint64_t first = ledger->sent;
+
+	join(DUOSHM_PRODUCER);
 	for (uint64_t i; (i = ledger->sent) < LIMIT;) {
+		/* Who broadcasts waits for nobody by itself. */
+		if (scene->casts && (i % 4 == 0 || i == first))
+			CHECK(harness_until(has_been_heard, &i));
 		if (i % 4 == 0)
-			plays_until_idle(getppid());
-		send_some(q, i, i % 3 == 1 && i + 1 < LIMIT ? 2 : 1);
+			until_idle(getppid());
+		send_some(i, !scene->casts && i % 3 == 1 && i + 1 < LIMIT ? 2 : 1);
 	}
 	ledger->phase = CLOSING;
-	OK(duoshm_queue_finish(q));
-	OK(duoshm_queue_close(q));
-	ledger->phase = CLOSED;
-	return duoshm_free(own);
+	if (!scene->casts)
+		OK(duoshm_queue_finish(queue));
+	leave();
 }
 
 /*
@@ -151,7 +183,7 @@ static void note_got(uint64_t number, int doing_before)
 }
 
 /* By both ways to receive. False: there are no more. */
-static bool take_one(struct duoshm_queue *q, int doing_before)
+static bool take_one(int doing_before)
 {
 	const void *message = NULL;
 	struct message m;
@@ -159,8 +191,8 @@ static bool take_one(struct duoshm_queue *q, int doing_before)
 
 	ledger->doing = peeks ? PEEKING : RECEIVING;
 	sign();
-	ssize_t length = peeks ? duoshm_queue_peek(q, &message, LONG_TIME)
-			       : duoshm_queue_receive(q, &m, sizeof(m), LONG_TIME);
+	ssize_t length = peeks ? duoshm_queue_peek(queue, &message, LONG_TIME)
+			       : duoshm_queue_receive(queue, &m, sizeof(m), LONG_TIME);
 	if (length == DUOSHM_ERR_END)
 		return false;
 	CHECK_FATAL(length > 0 && length <= (ssize_t)sizeof(m));
@@ -169,161 +201,56 @@ static bool take_one(struct duoshm_queue *q, int doing_before)
 	CHECK(message_whole(&m, length));
 	note_got(m.number, doing_before);
 	if (peeks)
-		OK(duoshm_queue_release(q));
+		OK(duoshm_queue_release(queue));
 	ledger->doing = NOTHING;
 	return true;
 }
 
-static int consume(void *arg)
+static void consume(void)
 {
-	struct duoshm *own = new_context();
 	int doing_before = ledger->doing;
-	struct duoshm_queue *q = join_queue(own, DUOSHM_CONSUMER);
 
-	(void)arg;
-	while (take_one(q, doing_before))
+	join(DUOSHM_CONSUMER);
+	while (take_one(doing_before))
 		doing_before = NOTHING;
 	ledger->phase = CLOSING;
-	OK(duoshm_queue_close(q));
-	ledger->phase = CLOSED;
-	return duoshm_free(own);
+	leave();
 }
 
-/* ---- the role that is tried: broadcasts ------------------------------------------------------ */
-
-static struct duoshm_broadcast *join_broadcast(struct duoshm *in)
+/* Reads a broadcast to the end. */
+static void follow(void)
 {
-	struct duoshm_create options = create_with(DUOSHM_OPEN_OR_CREATE | DUOSHM_PERSISTENT, 0);
-	struct duoshm_broadcast *b = NULL;
-
-	ledger->phase = OPENING;
-	sign();
-	instrument_here();
-	if (scene->made)
-		OK(duoshm_broadcast_open(in, name(), DUOSHM_PRODUCER, 0, LONG_TIME, &b));
-	else
-		CHECK_FATAL(duoshm_broadcast_create(in, name(), CAPACITY, &options, &b) >= 0);
-	ledger->phase = OPEN;
-	return b;
-}
-
-static bool has_been_heard(void *arg)
-{
-	return ledger->listening && ledger->heard >= *(uint64_t *)arg;
-}
-
-static int publish(void *arg)
-{
-	struct duoshm *own = new_context();
-	struct duoshm_broadcast *b = join_broadcast(own);
-	struct message m;
-
-	(void)arg;
-	for (uint64_t i = ledger->sent; i < LIMIT; i++) {
-		if (i % 4 == 0 || i == ledger->sent)
-			CHECK(harness_until(has_been_heard, &i));
-		if (i % 4 == 0)
-			plays_until_idle(getppid());
-		ledger->begun = i + 1;
-		sign();
-		OK(duoshm_broadcast_publish(b, &m, message_make(&m, i, 0, LONGEST)));
-		ledger->sent = i + 1;
-	}
-	ledger->phase = CLOSING;
-	OK(duoshm_broadcast_close(b));
-	ledger->phase = CLOSED;
-	return duoshm_free(own);
-}
-
-/* Reads to the end. */
-static void follow(bool lives)
-{
-	struct duoshm *own = new_context();
-	struct duoshm_broadcast *b = NULL;
 	uint64_t expected = 0, missed = 0;
 	ssize_t length;
 	struct message m;
 
-	ledger->phase = OPENING;
-	instrument_here();
-	OK(duoshm_broadcast_open(own, name(), DUOSHM_READER, 0, LONG_TIME, &b));
-	if (lives)
+	OK(open_it(false, DUOSHM_READER, 0, LONG_TIME));
+	if (is_beside)
 		ledger->listening = true;
-	while ((length = duoshm_broadcast_next(b, &m, sizeof(m), &missed, LONG_TIME)) !=
+	while ((length = duoshm_broadcast_next(cast, &m, sizeof(m), &missed, LONG_TIME)) !=
 		DUOSHM_ERR_END) {
 		CHECK(message_whole(&m, length));
 		/* Who stands still is lapped, and told so; it may also have come late. */
-		CHECK(m.number == expected + missed || (expected == 0 && !lives));
-		CHECK(missed == 0 || !lives);
+		CHECK(m.number == expected + missed || (expected == 0 && !is_beside));
+		CHECK(missed == 0 || !is_beside);
 		expected = m.number + 1;
-		if (lives)
+		if (is_beside)
 			ledger->heard = expected;
 	}
-	OK(duoshm_broadcast_close(b));
-	OK(duoshm_free(own));
+	leave();
 }
 
-static int read_beside(void *arg)
+/* ---- who lives ------------------------------------------------------------------------------- */
+
+static int open_living(bool make)
 {
-	(void)arg;
-	follow(true);
-	return 0;
-}
-
-static int read_tried(void *arg)
-{
-	(void)arg;
-	follow(false);
-	return 0;
-}
-
-/* ---- those who live -------------------------------------------------------------------------- */
-
-static int open_queue(bool make, enum duoshm_role role)
-{
-	struct duoshm_create options = create_with(DUOSHM_PERSISTENT, 0);
-
-	return make ? duoshm_queue_create(ctx, name(), CAPACITY, role, &options, &queue)
-		    : duoshm_queue_open(ctx, name(), role, PATIENCE, &queue);
-}
-
-static int open_consumer(bool make)
-{
-	return open_queue(make, DUOSHM_CONSUMER);
-}
-
-static int open_producer(bool make)
-{
-	return open_queue(make, DUOSHM_PRODUCER);
-}
-
-static int open_reader(bool make)
-{
-	struct duoshm_create options = create_with(DUOSHM_PERSISTENT, 0);
-
+	if (scene->role != DUOSHM_READER)
+		return open_it(make, scene->role, 0, PATIENCE);
 	if (make) {
-		OK(duoshm_broadcast_create(ctx, name(), CAPACITY, &options, &cast));
-		OK(duoshm_broadcast_close(cast));
+		OK(open_it(true, DUOSHM_PRODUCER, 0, PATIENCE));
+		close_it();
 	}
-	return duoshm_broadcast_open(ctx, name(), DUOSHM_READER, DUOSHM_READ_ONLY, PATIENCE, &cast);
-}
-
-static int open_publisher(bool make)
-{
-	CHECK(make);
-	return duoshm_broadcast_create(ctx, name(), CAPACITY, NULL, &cast);
-}
-
-static void close_queue(void)
-{
-	EXPECT(duoshm_queue_close(queue), 0);
-	queue = NULL;
-}
-
-static void close_cast(void)
-{
-	EXPECT(duoshm_broadcast_close(cast), 0);
-	cast = NULL;
+	return open_it(false, DUOSHM_READER, DUOSHM_READ_ONLY, PATIENCE);
 }
 
 /* In order; but a successor may begin again, once, behind what its predecessor had noted. */
@@ -338,67 +265,61 @@ static void note_heard(const struct message *m, ssize_t length)
 }
 
 /* Slow at times, so that the ring fills. */
-static ssize_t take(int64_t patience)
-{
-	struct message m;
-
-	if (next % 8 == 5)
-		plays_until_idle(tried);
-	ssize_t length = duoshm_queue_receive(queue, &m, sizeof(m), patience);
-	if (length >= 0)
-		note_heard(&m, length);
-	return length;
-}
-
-static ssize_t give(int64_t patience)
-{
-	struct message m;
-
-	if (next == LIMIT) {
-		EXPECT(duoshm_queue_finish(queue), 0);
-		return DUOSHM_ERR_END;
-	}
-	if (next % 8 == 5)
-		plays_until_idle(tried);
-	size_t length = message_make(&m, next, 0, LONGEST);
-	int result = duoshm_queue_send(queue, &m, length, patience);
-	next += result == 0;
-	messages += result == 0;
-	return result;
-}
-
 static ssize_t hear(int64_t patience)
 {
 	struct message m;
 	uint64_t missed = 0;
-	ssize_t length = duoshm_broadcast_next(cast, &m, sizeof(m), &missed, patience);
 
+	if (!scene->casts && next % 8 == 5)
+		until_idle(tried);
+	ssize_t length = scene->casts
+				 ? duoshm_broadcast_next(cast, &m, sizeof(m), &missed, patience)
+				 : duoshm_queue_receive(queue, &m, sizeof(m), patience);
 	EXPECT(missed, 0);
 	if (length >= 0)
 		note_heard(&m, length);
 	return length;
 }
 
-/* Whatever became of one reader, the other one hears it. */
 static ssize_t tell(int64_t patience)
 {
 	struct message m;
 
-	(void)patience;
-	CHECK(harness_until(has_been_heard, &next));
+	/* Whatever became of one reader, the other one hears it. */
+	if (scene->casts)
+		CHECK(harness_until(has_been_heard, &next));
 	if (next == LIMIT) {
-		close_cast();
+		if (!scene->casts)
+			OK(duoshm_queue_finish(queue));
+		else
+			close_it();
 		return DUOSHM_ERR_END;
 	}
-	plays_until_idle(tried);
+	if (scene->casts || next % 8 == 5)
+		until_idle(tried);
 	size_t length = message_make(&m, next, 0, LONGEST);
-	EXPECT(duoshm_broadcast_publish(cast, &m, length), 0);
-	next++;
-	messages++;
-	return 0;
+	int result = scene->casts ? duoshm_broadcast_publish(cast, &m, length)
+				  : duoshm_queue_send(queue, &m, length, patience);
+	next += result == 0;
+	messages += result == 0;
+	return result;
 }
 
 /* ---- the play -------------------------------------------------------------------------------- */
+
+enum state { RUNS, STANDS, ENDED };
+
+/* How it is now; it stays to be waited for. */
+static enum state look(pid_t pid)
+{
+	siginfo_t info = {0};
+
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) != 0)
+		return ENDED;
+	if (info.si_pid == 0)
+		return RUNS;
+	return info.si_code == CLD_STOPPED ? STANDS : ENDED;
+}
 
 /* Nobody takes the role of one who stands still. */
 static void stands_still(void)
@@ -415,7 +336,7 @@ static void stands_still(void)
 static ssize_t turn(int64_t patience)
 {
 	if (!opened) {
-		int result = scene->open(false);
+		int result = open_living(false);
 
 		/* not there yet, or half-built */
 		if (result == DUOSHM_ERR_NOT_FOUND || result == DUOSHM_ERR_TIMEOUT)
@@ -423,7 +344,7 @@ static ssize_t turn(int64_t patience)
 		EXPECT(result, 0);
 		ledger->listening = opened = true;
 	}
-	return scene->turn(patience);
+	return scene->role == DUOSHM_PRODUCER ? tell(patience) : hear(patience);
 }
 
 /* May the answer be another one while this life goes on? */
@@ -439,17 +360,17 @@ static bool is_passing(ssize_t result, bool was_open)
 static ssize_t accompany(enum instrument_deed deed, bool *stood)
 {
 	for (;;) {
-		enum plays_state state = plays_look(tried);
-		if (lazy && state == PLAYS_ENDED)
+		enum state state = look(tried);
+		if (lazy && state == ENDED)
 			return DUOSHM_ERR_TIMEOUT;
 		bool was_open = ledger->phase == OPEN;
 		/* Where there is somebody, a wait without end must end. */
 		bool waits = was_open && deed != INSTRUMENT_STOP && opened && !lazy;
 		ssize_t result = turn(waits ? DUOSHM_FOREVER : PATIENCE);
 
-		if (!is_passing(result, was_open) || (result < 0 && state == PLAYS_ENDED))
+		if (!is_passing(result, was_open) || (result < 0 && state == ENDED))
 			return result;
-		if (result < 0 && state == PLAYS_STOPPED) {
+		if (result < 0 && state == STANDS) {
 			stands_still();
 			*stood = true;
 			harness_continue(tried);
@@ -465,13 +386,13 @@ static bool live(enum instrument_deed deed, unsigned nth)
 	bool stood = false;
 
 	/* At times a successor comes before all is taken that its predecessor left. */
-	lazy = nth % 2 == 1 && deed == INSTRUMENT_DIE && scene->turn == take;
+	lazy = nth % 2 == 1 && deed == INSTRUMENT_DIE && scene->role == DUOSHM_CONSUMER;
 
 	ledger->phase = OPENING;
-	tried = instrument_start(scene->life, NULL, nth == 0 ? INSTRUMENT_COUNT : deed, nth);
+	tried = points_start(NULL, scene->life, deed, nth);
 	ssize_t result = accompany(deed, &stood);
 	int64_t told = duoshm__now();
-	bool came = plays_end_of(tried, deed, stood);
+	bool came = points_end_of(deed, NULL) || stood;
 
 	if (lazy && came)
 		return came;
@@ -489,47 +410,47 @@ static bool live(enum instrument_deed deed, unsigned nth)
 	else
 		CHECK(result == DUOSHM_ERR_PEER_DEAD || result == DUOSHM_ERR_TIMEOUT);
 	if (result == DUOSHM_ERR_PEER_DEAD)
-		plays_learnt(told - ledger->clock);
+		points_learnt(told - ledger->clock);
 	return came;
 }
 
 /* All that was sent has come, and nothing else. */
 static void balance(void)
 {
-	if (scene->turn != take && scene->turn != hear)
+	if (scene->role == DUOSHM_PRODUCER)
 		return;
 	CHECK((next >= ledger->sent || lazy) && next <= ledger->begun);
-	if (n_again < PLAYS_LIVES)
+	if (n_again < POINTS_LIVES)
 		again[n_again++] = ledger->sent;
 }
 
-static unsigned play(const struct plays_plan *plan)
+static unsigned play(const struct points_plan *plan)
 {
 	unsigned came = 0;
 	pid_t beside = 0;
+	bool comes;
 
 	memset(ledger, 0, sizeof(*ledger));
 	next = 0;
 	n_again = came_again = 0;
 	opened = scene->made;
 	if (opened)
-		OK(scene->open(true));
-	if (scene->beside != NULL)
-		beside = instrument_start(scene->beside, NULL, INSTRUMENT_COUNT, 0);
+		OK(open_living(true));
+	is_beside = scene->life == follow;
+	if (is_beside)
+		beside = points_start(NULL, follow, INSTRUMENT_COUNT, 0);
 	else
 		ledger->listening = opened;
-	for (bool dies = true; dies; came += dies) {
-		dies = live(plan->deed, plan->nth[came]);
+	is_beside = false;
+	do {
+		comes = live(plan->deed, plan->nth[came]);
+		came += comes;
 		balance();
-		if (plan->deed == INSTRUMENT_STOP) {
-			came += dies;
-			break;
-		}
-	}
+	} while (comes && plan->deed == INSTRUMENT_DIE);
 	EXPECT(next, LIMIT);
 	if (scene->life == consume)
 		CHECK(ledger->got == LIMIT || ledger->got == LIMIT - 1);
-	scene->close();
+	close_it();
 	if (beside != 0)
 		EXPECT(harness_wait(beside), 0);
 	discard(ctx, "points");
@@ -539,45 +460,35 @@ static unsigned play(const struct plays_plan *plan)
 /* ---- cases ----------------------------------------------------------------------------------- */
 
 static const struct scene scenes[] = {
-	{"producer", produce, open_consumer, take, close_queue, true, NULL},
-	{"producer that creates", produce, open_consumer, take, close_queue, false, NULL},
-	{"consumer", consume, open_producer, give, close_queue, true, NULL},
-	{"consumer that creates", consume, open_producer, give, close_queue, false, NULL},
-	{"broadcaster", publish, open_reader, hear, close_cast, true, NULL},
-	{"broadcaster that creates", publish, open_reader, hear, close_cast, false, NULL},
-	{"reader", read_tried, open_publisher, tell, close_cast, true, read_beside},
+	{"producer", produce, false, DUOSHM_CONSUMER, true},
+	{"producer that creates", produce, false, DUOSHM_CONSUMER, false},
+	{"consumer", consume, false, DUOSHM_PRODUCER, true},
+	{"consumer that creates", consume, false, DUOSHM_PRODUCER, false},
+	{"broadcaster", produce, true, DUOSHM_READER, true},
+	{"broadcaster that creates", produce, true, DUOSHM_READER, false},
+	{"reader", follow, true, DUOSHM_PRODUCER, true},
+	{.title = NULL},
 };
-enum { SCENES = sizeof(scenes) / sizeof(scenes[0]) };
 
 static void begin(void)
 {
-	plays_begin();
-	ctx = new_context();
-	ledger = harness_shared(sizeof(*ledger));
+	points_begin();
+	ledger = ledger != NULL ? ledger : harness_shared(sizeof(*ledger));
 	messages = 0;
 }
 
-static void end(void)
-{
-	(void)munmap(ledger, sizeof(*ledger));
-	end_context(ctx);
-	plays_end();
-}
-
-static long each_scene(enum instrument_deed deed, unsigned stride)
+static long each_scene(enum instrument_deed deed, long stride)
 {
 	long plays = 0;
 
-	for (unsigned i = 0; i < SCENES; i++) {
-		scene = &scenes[i];
-		plays += plays_each(scene->title, play, deed, 5 * i, stride);
-	}
+	for (scene = scenes; scene->title != NULL; scene++)
+		plays += points_each(scene->title, play, deed, stride, 0);
 	return plays;
 }
 
 static void death_is_told_and_nothing_is_lost(void)
 {
-	long deaths = each_scene(INSTRUMENT_DIE, (unsigned)harness_scale(5, 5, 1));
+	long deaths = each_scene(INSTRUMENT_DIE, harness_scale(5, 5, 1));
 
 	harness_proves(1, deaths, "deaths");
 	harness_proves(2, messages, "messages");
@@ -587,19 +498,17 @@ static void death_is_told_and_nothing_is_lost(void)
 
 static void slow_is_not_dead(void)
 {
-	harness_proves(6, each_scene(INSTRUMENT_STOP, (unsigned)harness_scale(13, 11, 1)), "stops");
+	harness_proves(6, each_scene(INSTRUMENT_STOP, harness_scale(13, 11, 1)), "stops");
 }
 
-/* A reader has no successor. */
 static void successors_may_die_too(void)
 {
-	unsigned stride = (unsigned)harness_scale(37, 31, 7);
+	long stride = harness_scale(37, 31, 7);
 	long pairs = 0;
 
-	for (unsigned i = 0; i < SCENES - 1; i++) {
-		scene = &scenes[i];
-		pairs += plays_pairs(scene->title, play, 3 * i, stride, stride);
-	}
+	/* A reader has no successor. */
+	for (scene = scenes; scene->life != follow; scene++)
+		pairs += points_each(scene->title, play, INSTRUMENT_DIE, stride, stride);
 	harness_proves(5, pairs, "deaths of successors");
 }
 
@@ -614,6 +523,6 @@ int main(int argc, char **argv)
 {
 	/* Whoever waits sleeps. */
 	(void)setenv("DUOSHM_SPIN_NS", "0", 1);
-	harness_around(begin, end);
+	harness_around(begin, points_end);
 	return harness_run_each(argc, argv, "points of queues", cases);
 }
