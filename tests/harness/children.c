@@ -293,12 +293,12 @@ int harness_process_state(pid_t pid)
 	return end != NULL && end[1] == ' ' ? end[2] : 0;
 }
 
-/* Asleep, or never to sleep again. */
+/* Asleep, or not to sleep by itself. */
 static bool settled(void *arg)
 {
 	int state = harness_process_state(*(const pid_t *)arg);
 
-	return state == 'S' || state == 'Z' || state == 'X' || state == 0;
+	return state == 0 || strchr("SZXTt", state) != NULL;
 }
 
 bool harness_until_asleep(pid_t pid)

@@ -174,7 +174,10 @@ int64_t harness_now(void);
 bool harness_until(bool (*holds)(void *arg), void *arg);
 /* As the kernel shows it: 'S' sleeps, 'Z' is a zombie; 0: this system does not tell. */
 int harness_process_state(pid_t pid);
-/* Until the process sleeps in the kernel; false: it ended, or this system does not tell. */
+/*
+ * Until the process sleeps in the kernel; false: it ended, or stands still, or this system does not
+ * tell.
+ */
 bool harness_until_asleep(pid_t pid);
 
 /* ---- alone.c: namespaces of one's own -------------------------------------------------------- */

@@ -139,13 +139,18 @@ struct life {
 	struct harness_gate *prepared;
 };
 
+static void call(void (*fn)(void))
+{
+	if (fn != NULL)
+		fn();
+}
+
 static int live(void *arg)
 {
 	const struct life *life = arg;
 
 	ctx = new_context();
-	if (life->prepare != NULL)
-		life->prepare();
+	call(life->prepare);
 	if (life->prepared != NULL)
 		harness_gate_open(life->prepared);
 	instrument_here();
@@ -172,8 +177,7 @@ bool points_end_of(enum instrument_deed deed, void (*stopped)(void))
 	bool stood = status == HARNESS_STOPPED;
 
 	if (stood) {
-		if (stopped != NULL)
-			stopped();
+		call(stopped);
 		harness_continue(tried);
 		status = harness_wait(tried);
 	}
@@ -192,50 +196,40 @@ void points_learnt(int64_t ns)
 
 static const struct role *role;
 
-/* Stands still at its point, and is killed there or goes on. False: it came to its end. */
-static bool stands(struct life *first, const struct points_plan *plan)
-{
-	tried = instrument_stops(live, first, plan->nth[0]);
-	if (tried == 0)
-		return false;
-	role->stopped();
-	if (plan->deed == INSTRUMENT_DIE) {
-		EXPECT(harness_kill(tried), -SIGKILL);
-		return true;
-	}
-	instrument_continue(tried);
-	if (role->resumed != NULL)
-		role->resumed();
-	EXPECT(harness_wait(tried), 0);
-	return true;
-}
-
+/* False: it came to its end. */
 static bool comes_to_its_point(const struct points_plan *plan)
 {
 	struct life first = {role->prepare, role->work, NULL};
 
-	if (role->stopped != NULL)
-		return stands(&first, plan);
-	if (role->during == NULL)
+	if (role->during != NULL) {
+		tried = points_start(role->prepare, role->work, plan->deed, plan->nth[0]);
+		role->during();
+		return instrument_died(tried);
+	}
+	if (role->stopped == NULL)
 		return instrument_kills(live, &first, plan->nth[0]);
-	tried = points_start(role->prepare, role->work, INSTRUMENT_DIE, plan->nth[0]);
-	role->during();
-	return instrument_died(tried);
+	tried = instrument_stops(live, &first, plan->nth[0]);
+	if (tried == 0)
+		return false;
+	role->stopped();
+	if (plan->deed == INSTRUMENT_DIE)
+		return harness_kill(tried) == -SIGKILL;
+	instrument_continue(tried);
+	call(role->resumed);
+	EXPECT(harness_wait(tried), 0);
+	return true;
 }
 
 static unsigned play_role(const struct points_plan *plan)
 {
 	struct life next = {NULL, role->recover, NULL};
 
-	if (role->before != NULL)
-		role->before();
+	call(role->before);
 	unsigned came = comes_to_its_point(plan);
-	if (plan->nth[1] != 0)
-		came += came && instrument_kills(live, &next, plan->nth[1]);
-	if (role->recover != NULL)
-		role->recover();
-	if (role->after != NULL)
-		role->after();
+	if (came > 0 && plan->nth[1] > 0)
+		came += instrument_kills(live, &next, plan->nth[1]);
+	call(role->recover);
+	call(role->after);
 	EXPECT(duoshm_reclaim(ctx, 0, NULL, NULL), 0); /* sweeps entries that were never one */
 	return came;
 }

@@ -45,6 +45,7 @@ struct scene {
 	bool made;             /* by the living one; else by each life that finds nothing */
 };
 
+static const char *name;
 static const struct scene *scene;
 static struct ledger *ledger;
 static struct duoshm_queue *queue; /* this process's */
@@ -58,27 +59,9 @@ static uint64_t again[POINTS_LIVES];
 static unsigned n_again, came_again;
 static long messages;
 
-static const char *name(void)
-{
-	return harness_name("points");
-}
-
 static void sign(void)
 {
 	ledger->clock = duoshm__now();
-}
-
-static bool is_idle(void *pid)
-{
-	int state = harness_process_state(*(pid_t *)pid);
-
-	return state != 'R' && state != 'D';
-}
-
-/* Until it sleeps, has ended, or stands still. Where the system does not tell: no time at all. */
-static void until_idle(pid_t pid)
-{
-	CHECK(harness_until(is_idle, &pid));
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */
@@ -88,10 +71,10 @@ static int open_it(bool make, enum duoshm_role role, unsigned flags, int64_t pat
 	struct duoshm_create options = create_with(DUOSHM_OPEN_OR_CREATE | DUOSHM_PERSISTENT, 0);
 
 	if (scene->casts)
-		return make ? duoshm_broadcast_create(ctx, name(), CAPACITY, &options, &cast)
-			    : duoshm_broadcast_open(ctx, name(), role, flags, patience, &cast);
-	return make ? duoshm_queue_create(ctx, name(), CAPACITY, role, &options, &queue)
-		    : duoshm_queue_open(ctx, name(), role, patience, &queue);
+		return make ? duoshm_broadcast_create(ctx, name, CAPACITY, &options, &cast)
+			    : duoshm_broadcast_open(ctx, name, role, flags, patience, &cast);
+	return make ? duoshm_queue_create(ctx, name, CAPACITY, role, &options, &queue)
+		    : duoshm_queue_open(ctx, name, role, patience, &queue);
 }
 
 static void close_it(void)
@@ -100,6 +83,15 @@ static void close_it(void)
 	OK(duoshm_broadcast_close(cast));
 	queue = NULL;
 	cast = NULL;
+}
+
+/* A broadcast ends with its broadcaster. */
+static void finish(void)
+{
+	if (scene->casts)
+		close_it();
+	else
+		OK(duoshm_queue_finish(queue));
 }
 
 /* ---- the role that is tried ------------------------------------------------------------------ */
@@ -157,12 +149,11 @@ static void produce(void)
 		if (scene->casts && (i % 4 == 0 || i == first))
 			CHECK(harness_until(has_been_heard, &i));
 		if (i % 4 == 0)
-			until_idle(getppid());
+			harness_until_asleep(getppid());
 		send_some(i, !scene->casts && i % 3 == 1 && i + 1 < LIMIT ? 2 : 1);
 	}
 	ledger->phase = CLOSING;
-	if (!scene->casts)
-		OK(duoshm_queue_finish(queue));
+	finish();
 	leave();
 }
 
@@ -271,7 +262,7 @@ static ssize_t hear(int64_t patience)
 	uint64_t missed = 0;
 
 	if (!scene->casts && next % 8 == 5)
-		until_idle(tried);
+		harness_until_asleep(tried);
 	ssize_t length = scene->casts
 				 ? duoshm_broadcast_next(cast, &m, sizeof(m), &missed, patience)
 				 : duoshm_queue_receive(queue, &m, sizeof(m), patience);
@@ -289,14 +280,11 @@ static ssize_t tell(int64_t patience)
 	if (scene->casts)
 		CHECK(harness_until(has_been_heard, &next));
 	if (next == LIMIT) {
-		if (!scene->casts)
-			OK(duoshm_queue_finish(queue));
-		else
-			close_it();
+		finish();
 		return DUOSHM_ERR_END;
 	}
 	if (scene->casts || next % 8 == 5)
-		until_idle(tried);
+		harness_until_asleep(tried);
 	size_t length = message_make(&m, next, 0, LONGEST);
 	int result = scene->casts ? duoshm_broadcast_publish(cast, &m, length)
 				  : duoshm_queue_send(queue, &m, length, patience);
@@ -328,7 +316,7 @@ static void stands_still(void)
 
 	if (ledger->phase != OPEN || queue == NULL)
 		return;
-	EXPECT(duoshm_queue_open(ctx, name(),
+	EXPECT(duoshm_queue_open(ctx, name,
 		       scene->life == produce ? DUOSHM_PRODUCER : DUOSHM_CONSUMER, 0, &other),
 		DUOSHM_ERR_BUSY);
 }
@@ -473,6 +461,7 @@ static const struct scene scenes[] = {
 static void begin(void)
 {
 	points_begin();
+	name = harness_name("points");
 	ledger = ledger != NULL ? ledger : harness_shared(sizeof(*ledger));
 	messages = 0;
 }
