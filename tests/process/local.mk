@@ -11,10 +11,11 @@ c_tests += \
 	tests/process/proofs \
 	tests/process/squat \
 	tests/process/test_faults \
+	tests/process/test_points_words
+long_tests += \
 	tests/process/test_points_device \
 	tests/process/test_points_objects \
-	tests/process/test_points_queue \
-	tests/process/test_points_words
+	tests/process/test_points_queue
 test_helpers += tests/process/peer
 tests_process_peer_LDADD = libduoshm-core.la
 

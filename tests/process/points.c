@@ -278,7 +278,7 @@ void points_die_twice(const struct role *roles, enum instrument_way way)
 {
 	const bool calls = way == INSTRUMENT_CALLS;
 	const long first = calls ? harness_scale(7, 3, 1) : 1;
-	const long second = calls ? harness_scale(199, 101, 13) : harness_scale(17, 5, 1);
+	const long second = calls ? harness_scale(199, 101, 29) : harness_scale(17, 5, 1);
 	long deaths = 0;
 
 	if (!can(way))

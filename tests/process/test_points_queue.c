@@ -492,7 +492,7 @@ static void slow_is_not_dead(void)
 
 static void successors_may_die_too(void)
 {
-	long stride = harness_scale(37, 31, 7);
+	long stride = harness_scale(37, 31, 11);
 	long pairs = 0;
 
 	/* A reader has no successor. */

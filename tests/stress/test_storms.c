@@ -48,7 +48,7 @@ static void storm_once(const struct storm *storm, long kills)
 
 static long kills(void)
 {
-	return harness_scale(20, 125, 1200);
+	return harness_scale(20, 125, 1000);
 }
 
 static void on_queues(void)
