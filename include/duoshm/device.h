@@ -199,7 +199,8 @@ int duoshm_device_next(struct duoshm_device *device, int64_t timeout_ns, struct 
 /*
  * Lossless: every frame from the start of the capture (for a replay that waits for its first
  * capture: from its first frame), through this client's lane; the device waits for a slow client.
- * frames 0: until END or stop.
+ * frames 0: until END or stop. A capture that was not acknowledged in time (TIMEOUT) is called off;
+ * a replay that waited for it may have begun.
  */
 int duoshm_device_capture(struct duoshm_device *device, uint64_t frames, int64_t timeout_ns);
 int duoshm_device_capture_next(

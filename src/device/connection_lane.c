@@ -51,6 +51,7 @@ static void close_lane(struct duoshm_device *device)
 	duoshm_segment_close(device->lane);
 	device->lane = NULL;
 	device->captured.serial = 0;
+	device->stop_owed = 0;
 }
 
 /* The device leaves alone the lane of a user who may not write to it: so that is told here. */
@@ -180,11 +181,14 @@ static int look_again(struct duoshm_device *device, int err, int64_t left,
 		duoshm_segment_name(device->segment), awaited);
 }
 
+#define STALE_MAX 1000 /* more than the queue holds */
+
 /* The reply's text is terminated. */
 static int await_reply(struct duoshm_device *device, int64_t deadline, struct duoshm__reply *out)
 {
 	const ssize_t head = (ssize_t)offsetof(struct duoshm__reply, text);
 	struct duoshm_failure gone = {0};
+	unsigned stale = 0;
 
 	for (;;) {
 		int64_t left = duoshm__remaining(deadline, DUOSHM__SLICE_NS);
@@ -197,7 +201,8 @@ static int await_reply(struct duoshm_device *device, int64_t deadline, struct du
 				'\0';
 			return 0;
 		}
-		if (n >= 0 && left > 0) /* the late answer to a command that was given up */
+		/* The late answer to a command that was given up; of all of them there is an end. */
+		if (n >= 0 && (left > 0 || stale++ < STALE_MAX))
 			continue;
 		err = look_again(
 			device, n < 0 ? (int)n : DUOSHM_ERR_TIMEOUT, left, &gone, "not answered");
@@ -272,14 +277,25 @@ int duoshm_device_write(
 
 /* ---- captures ---- */
 
-/* One that was given up may begin yet, and would be in the way of the next. */
-static void call_off(struct duoshm_device *device)
+/*
+ * One that was given up may begin yet, and would be in the way of the next: the device is told so,
+ * or the word is owed until there is room for it.
+ */
+static int call_off(struct duoshm_device *device)
 {
 	struct duoshm__command stop = {.op = DUOSHM__OP_STOP, .serial = device->serial};
+	int err;
 
-	if (device->lane && duoshm_queue_send(device->queue[DUOSHM__COMMANDS], &stop,
-				    offsetof(struct duoshm__command, line), 0) >= 0)
-		ring(device);
+	device->stop_owed = 1;
+	err = duoshm_queue_send(
+		device->queue[DUOSHM__COMMANDS], &stop, offsetof(struct duoshm__command, line), 0);
+	if (err == DUOSHM_ERR_TIMEOUT)
+		return duoshm__fail(err, "the device takes no commands");
+	if (err < 0)
+		return queue_error(device, err);
+	device->stop_owed = 0;
+	ring(device);
+	return 0;
 }
 
 int duoshm_device_capture(struct duoshm_device *device, uint64_t frames, int64_t timeout_ns)
@@ -290,8 +306,11 @@ int duoshm_device_capture(struct duoshm_device *device, uint64_t frames, int64_t
 
 	if (device->captured.serial)
 		return duoshm__fail(DUOSHM_ERR_BUSY, "this connection captures already");
+	err = device->stop_owed ? call_off(device) : 0;
+	if (err)
+		return err;
 	err = call(device, &message, 0, timeout_ns, &reply);
-	if (err == DUOSHM_ERR_TIMEOUT) {
+	if (err == DUOSHM_ERR_TIMEOUT && device->lane) {
 		struct duoshm_failure why = *duoshm_failure();
 
 		call_off(device);
@@ -359,7 +378,7 @@ int duoshm_device_capture_stop(struct duoshm_device *device)
 	struct duoshm__reply reply;
 
 	if (!device->captured.serial)
-		return 0;
+		return device->stop_owed ? call_off(device) : 0;
 	release_block(device);
 	device->captured.serial = 0;
 	return call(device, &message, 0, 1000000000, &reply);

@@ -13,10 +13,6 @@
 #include <dirent.h>
 #include <ftw.h>
 
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS MAP_ANON
-#endif
-
 enum { TEXTS_MAX = 256, TEXT_SIZE = 320 };
 
 static char scratch[200];

@@ -27,12 +27,12 @@ tests_process_disturbed_SOURCES = tests/process/disturbed.c $(native)
 tests_process_outside_LDADD = $(device_test_libs)
 
 # What each process does at each of its points.
-points = tests/process/points.c tests/process/points.h $(sleepers)
+points = tests/process/points.c tests/process/points.h
 tests_process_test_points_device_SOURCES = tests/process/test_points_device.c $(points)
 tests_process_test_points_device_LDADD = $(instrument_libs)
 tests_process_test_points_objects_SOURCES = tests/process/test_points_objects.c $(points)
 tests_process_test_points_objects_LDADD = $(instrument_libs)
 tests_process_test_points_queue_SOURCES = tests/process/test_points_queue.c $(points)
 tests_process_test_points_queue_LDADD = $(instrument_libs)
-tests_process_test_points_words_SOURCES = tests/process/test_points_words.c $(points)
+tests_process_test_points_words_SOURCES = tests/process/test_points_words.c $(points) $(sleepers)
 tests_process_test_points_words_LDADD = $(instrument_libs)

@@ -107,10 +107,11 @@ static unsigned first_of(long stride, unsigned shift)
 	return 1 + ((unsigned)getpid() + shift) % (unsigned)stride;
 }
 
-long points_each(
-	const char *title, points_play *play, enum instrument_deed deed, long stride, long second)
+/* What `points_each` does, from that point of the first life on. */
+static long each_from(unsigned first, const char *title, points_play *play,
+	enum instrument_deed deed, long stride, long second)
 {
-	struct points_plan plan = {deed, {first_of(stride, 0)}};
+	struct points_plan plan = {deed, {first}};
 	const unsigned lives = second > 0 ? 2 : 1;
 	unsigned came;
 	long plays = 0;
@@ -124,6 +125,18 @@ long points_each(
 		} while (came == 2);
 		plan.nth[0] += (unsigned)stride;
 	} while (came > 0);
+	return plays;
+}
+
+long points_each(
+	const char *title, points_play *play, enum instrument_deed deed, long stride, long second)
+{
+	long plays = each_from(first_of(stride, 0), title, play, deed, stride, second);
+
+	/* A short life may have been over before. */
+	if (plays == 0)
+		plays = each_from(1, title, play, deed, stride, second > 0 ? 1 : 0);
+	CHECK(plays > 0);
 	printf("\n%s: %ld, each %ld of the points; ", title, plays,
 		second > 0 ? stride * second : stride);
 	if (longest > 0)

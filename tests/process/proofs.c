@@ -49,7 +49,10 @@ static int stay(void *nothing)
 	return 0;
 }
 
-/* Starts are told in ticks; where a free lock is no proof, two in the same tick are one. */
+/*
+ * Starts are told in ticks of the kernel's; where a free lock is no proof, two in the same tick are
+ * one.
+ */
 static bool ticked(void *then)
 {
 	return duoshm__now() > *(int64_t *)then + 20 * MS;
@@ -70,7 +73,7 @@ static int reuse_pids(void *rounds)
 		pid_t pid = creator.pid;
 		int64_t now = duoshm__now();
 		if (harness_profile("macos-arm64"))
-			harness_until(ticked, &now);
+			CHECK(harness_until(ticked, &now));
 		kill_helper(&creator);
 		snprintf(last, sizeof last, "%ld", (long)pid - 1);
 		if (!harness_put("/proc/sys/kernel/ns_last_pid", last))

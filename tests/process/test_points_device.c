@@ -11,7 +11,6 @@
 #include "device/server_state.h"
 #include "duoshm/device.h"
 #include "process/points.h"
-#include "unit/sleepers.h"
 
 #include <stdatomic.h>
 
@@ -231,9 +230,11 @@ static void learn(struct duoshm_device *device, int result)
 {
 	int64_t took = duoshm__now() - life->clock;
 
-	/* Of one that has ended, either is told: REMOVED while its process is there. */
+	/* Who dies after it has said that it ends, has ended. */
 	CHECK(result == DUOSHM_ERR_PEER_DEAD || result == DUOSHM_ERR_REMOVED);
 	CHECK(harness_until(is_decided, life));
+	if (life->outcome == ENDED)
+		EXPECT(result, DUOSHM_ERR_REMOVED);
 	look(device);
 	if (life->outcome != DIED || result != DUOSHM_ERR_PEER_DEAD)
 		return;
@@ -292,8 +293,7 @@ static void close_down(void)
 	uint64_t done = (uint64_t)integer_of(device, "COMMANDS");
 	CHECK(done >= ledger->done && done <= ledger->begun);
 	OK(use(device));
-	int result = end_device(device);
-	CHECK(result == DUOSHM_ERR_REMOVED || result == DUOSHM_ERR_PEER_DEAD);
+	EXPECT(end_device(device), DUOSHM_ERR_REMOVED);
 	OK(duoshm_device_disconnect(device));
 	end_context(ctx);
 }

@@ -14,7 +14,6 @@
 #include "core/clock.h"
 #include "harness/message.h"
 #include "process/points.h"
-#include "unit/sleepers.h"
 
 #include <stdatomic.h>
 

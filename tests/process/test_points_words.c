@@ -160,6 +160,13 @@ static void hold(void)
 	OK(duoshm_lock_acquire(lock, 0));
 }
 
+/* Amid its work: who is not told of its death finds the data torn. */
+static void hold_halfway(void)
+{
+	hold();
+	ledger->first++;
+}
+
 static void stay(void)
 {
 	pause();
@@ -168,7 +175,7 @@ static void stay(void)
 static void make_held_by_the_dead(void)
 {
 	make_lock();
-	harness_kill(points_start(hold, stay, INSTRUMENT_COUNT, 0));
+	harness_kill(points_start(hold_halfway, stay, INSTRUMENT_COUNT, 0));
 }
 
 static void let_go(void)
@@ -225,6 +232,13 @@ static void lock_is_removed(void)
 	EXPECT(duoshm_lock_close(lock), 0);
 }
 
+static void lock_stays_removed(void)
+{
+	remove_it();
+	EXPECT(duoshm_lock_acquire(lock, 0), DUOSHM_ERR_REMOVED);
+	lock_is_removed();
+}
+
 /* ---- locks, and who stands still ------------------------------------------------------------- */
 
 /* Its place is not taken; who then falls asleep is woken by its release alone. */
@@ -273,7 +287,7 @@ static void takeover_wakes(void)
 {
 	patient_begin();
 	make_lock();
-	pid_t holder = points_start(hold, stay, INSTRUMENT_COUNT, 0);
+	pid_t holder = points_start(hold_halfway, stay, INSTRUMENT_COUNT, 0);
 	start_sleepers(1, open_lock, cross);
 	harness_kill(holder);
 	EXPECT(duoshm_lock_acquire(lock, 0), DUOSHM_OWNER_DEAD);
@@ -458,7 +472,7 @@ static const struct role slow[] = {
 	{"holder that rings when it goes on", .before = make_lock, .prepare = open_lock,
 		.work = cross, .stopped = wait_for_the_slow, .after = slow_was_spared},
 	{"holder of what is removed", .before = make_lock, .prepare = open_lock,
-		.work = cross_unless_removed, .stopped = remove_it, .after = lock_is_removed},
+		.work = cross_unless_removed, .stopped = remove_it, .after = lock_stays_removed},
 	{"heir that is overtaken", .before = make_held_by_the_dead, .prepare = open_lock,
 		.work = cross, .stopped = take_over, .resumed = is_ours, .after = end_lock},
 	{"poster", .before = two_sleep, .prepare = open_semaphore, .work = post_two_and_one,
