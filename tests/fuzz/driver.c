@@ -217,7 +217,7 @@ static int watched(const char *name, int (*run)(void *arg), void *arg)
 
 int main(int argc, char **argv)
 {
-	long milliseconds = harness_scale(300, 1500, 10000);
+	long milliseconds = harness_scale(300, 1500, 5000);
 	int result = 0;
 
 	input = mmap(

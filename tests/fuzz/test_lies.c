@@ -42,7 +42,7 @@ static int use_it(void *arg)
 	ctx = context_of(part->backend, NULL);
 	const struct subject *subject = subject_make(part->subject, ctx);
 	subject_between = lie;
-	for (round_now = 0; round_now < harness_scale(48, 96, 600); round_now++) {
+	for (round_now = 0; round_now < harness_scale(48, 96, 300); round_now++) {
 		alarm(WATCHDOG_SECONDS * (harness_instrumented() ? 5 : 1));
 		calls_now = 0;
 		subject->use();
