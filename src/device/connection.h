@@ -40,7 +40,7 @@ struct duoshm_device {
 	uint32_t serial;                /* of the last command */
 	struct duoshm__cursor captured; /* serial 0: no capture is going on */
 	int peeked;                     /* a block of it is handed out */
-	int stop_owed;                  /* the device may begin one that was given up */
+	unsigned unanswered;            /* commands */
 };
 
 /*

@@ -51,7 +51,7 @@ static void close_lane(struct duoshm_device *device)
 	duoshm_segment_close(device->lane);
 	device->lane = NULL;
 	device->captured.serial = 0;
-	device->stop_owed = 0;
+	device->unanswered = 0;
 }
 
 /* The device leaves alone the lane of a user who may not write to it: so that is told here. */
@@ -181,8 +181,6 @@ static int look_again(struct duoshm_device *device, int err, int64_t left,
 		duoshm_segment_name(device->segment), awaited);
 }
 
-#define STALE_MAX 1000 /* more than the queue holds */
-
 /* The reply's text is terminated. */
 static int await_reply(struct duoshm_device *device, int64_t deadline, struct duoshm__reply *out)
 {
@@ -196,13 +194,14 @@ static int await_reply(struct duoshm_device *device, int64_t deadline, struct du
 			device->queue[DUOSHM__REPLIES], out, sizeof *out, gone.code ? 0 : left);
 		int err;
 
+		device->unanswered -= n >= 0 && device->unanswered > 0;
 		if (n >= head && out->serial == device->serial) {
 			out->text[n < (ssize_t)sizeof *out ? n - head : DUOSHM_REPLY_SIZE - 1] =
 				'\0';
 			return 0;
 		}
 		/* The late answer to a command that was given up; of all of them there is an end. */
-		if (n >= 0 && (left > 0 || stale++ < STALE_MAX))
+		if (n >= 0 && (left > 0 || stale++ < DUOSHM__UNANSWERED_MAX))
 			continue;
 		err = look_again(
 			device, n < 0 ? (int)n : DUOSHM_ERR_TIMEOUT, left, &gone, "not answered");
@@ -211,18 +210,39 @@ static int await_reply(struct duoshm_device *device, int64_t deadline, struct du
 	}
 }
 
-/* Sends a command and waits for its reply; `serial` of it stays in the connection. */
-static int call(struct duoshm_device *device, struct duoshm__command *command, size_t line_length,
-	int64_t timeout_ns, struct duoshm__reply *reply)
+/*
+ * Until this command's reply has room for sure: late ones are taken out. The last place is a stop's,
+ * so that a capture can be called off whenever it could be asked for.
+ */
+static int await_room(struct duoshm_device *device, uint32_t op, int64_t deadline)
 {
-	int64_t deadline = duoshm__deadline(timeout_ns);
-	int err;
+	const unsigned most = DUOSHM__UNANSWERED_MAX - (op == DUOSHM__OP_STOP ? 1 : 2);
+	struct duoshm_failure gone = {0};
+	struct duoshm__reply late;
 
-	if (timeout_ns < 0)
-		return duoshm__invalid("the timeout is negative");
-	err = duoshm__device_look(device);
-	if (!err)
-		err = make_lane(device);
+	while (device->unanswered > 0) {
+		bool full = device->unanswered > most;
+		int64_t left = full ? duoshm__remaining(deadline, DUOSHM__SLICE_NS) : 0;
+		ssize_t n = duoshm_queue_receive(
+			device->queue[DUOSHM__REPLIES], &late, sizeof late, gone.code ? 0 : left);
+
+		if (n >= 0) {
+			device->unanswered--;
+			continue;
+		}
+		int err = full ? look_again(device, (int)n, left, &gone, "not answered") : 0;
+		if (err || !full)
+			return err;
+	}
+	return 0;
+}
+
+/* Sends a command; its serial is the connection's then. */
+static int post(struct duoshm_device *device, struct duoshm__command *command, size_t line_length,
+	int64_t deadline)
+{
+	int err = await_room(device, command->op, deadline);
+
 	if (err)
 		return err;
 	if (++device->serial == 0) /* 0 means none */
@@ -234,8 +254,27 @@ static int call(struct duoshm_device *device, struct duoshm__command *command, s
 		return duoshm__fail(err, "the device takes no commands");
 	if (err < 0)
 		return queue_error(device, err);
+	device->unanswered++;
 	ring(device);
-	err = await_reply(device, deadline, reply);
+	return 0;
+}
+
+/* Posts it and waits for the reply. */
+static int call(struct duoshm_device *device, struct duoshm__command *command, size_t line_length,
+	int64_t timeout_ns, struct duoshm__reply *reply)
+{
+	int64_t deadline = duoshm__deadline(timeout_ns);
+	int err;
+
+	if (timeout_ns < 0)
+		return duoshm__invalid("the timeout is negative");
+	err = duoshm__device_look(device);
+	if (!err)
+		err = make_lane(device);
+	if (!err)
+		err = post(device, command, line_length, deadline);
+	if (!err)
+		err = await_reply(device, deadline, reply);
 	if (err || reply->code >= 0)
 		return err;
 	err = reply->code == DUOSHM_ERR_NOT_FOUND ? DUOSHM_ERR_NOT_FOUND : DUOSHM_ERR_REFUSED;
@@ -277,27 +316,6 @@ int duoshm_device_write(
 
 /* ---- captures ---- */
 
-/*
- * One that was given up may begin yet, and would be in the way of the next: the device is told so,
- * or the word is owed until there is room for it.
- */
-static int call_off(struct duoshm_device *device)
-{
-	struct duoshm__command stop = {.op = DUOSHM__OP_STOP, .serial = device->serial};
-	int err;
-
-	device->stop_owed = 1;
-	err = duoshm_queue_send(
-		device->queue[DUOSHM__COMMANDS], &stop, offsetof(struct duoshm__command, line), 0);
-	if (err == DUOSHM_ERR_TIMEOUT)
-		return duoshm__fail(err, "the device takes no commands");
-	if (err < 0)
-		return queue_error(device, err);
-	device->stop_owed = 0;
-	ring(device);
-	return 0;
-}
-
 int duoshm_device_capture(struct duoshm_device *device, uint64_t frames, int64_t timeout_ns)
 {
 	struct duoshm__command message = {.op = DUOSHM__OP_CAPTURE, .frames = frames};
@@ -306,14 +324,13 @@ int duoshm_device_capture(struct duoshm_device *device, uint64_t frames, int64_t
 
 	if (device->captured.serial)
 		return duoshm__fail(DUOSHM_ERR_BUSY, "this connection captures already");
-	err = device->stop_owed ? call_off(device) : 0;
-	if (err)
-		return err;
 	err = call(device, &message, 0, timeout_ns, &reply);
 	if (err == DUOSHM_ERR_TIMEOUT && device->lane) {
 		struct duoshm_failure why = *duoshm_failure();
+		struct duoshm__command stop = {.op = DUOSHM__OP_STOP};
 
-		call_off(device);
+		/* It may begin yet, and would be in the way of the next. */
+		post(device, &stop, 0, 0);
 		return duoshm__fail_native(&why);
 	}
 	if (err)
@@ -378,7 +395,7 @@ int duoshm_device_capture_stop(struct duoshm_device *device)
 	struct duoshm__reply reply;
 
 	if (!device->captured.serial)
-		return device->stop_owed ? call_off(device) : 0;
+		return 0;
 	release_block(device);
 	device->captured.serial = 0;
 	return call(device, &message, 0, 1000000000, &reply);

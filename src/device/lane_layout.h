@@ -55,6 +55,12 @@ void duoshm__lane_detach(struct duoshm_queue *queue[DUOSHM__LANE_QUEUES]);
 int duoshm__may_write(
 	const struct duoshm *ctx, const struct duoshm_stat *object, const struct duoshm_stat *by);
 
+/*
+ * A client leaves so many commands unanswered at most: all of them have room in their queue, and all
+ * replies in theirs.
+ */
+#define DUOSHM__UNANSWERED_MAX 14u
+
 /* Messages of the command queue. */
 enum { DUOSHM__OP_LINE = 1, DUOSHM__OP_CAPTURE = 2, DUOSHM__OP_STOP = 3 };
 struct duoshm__command {

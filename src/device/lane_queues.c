@@ -19,6 +19,10 @@ static const struct {
 	[DUOSHM__CAPTURE] = {262144, 2},
 };
 
+/* A word before each, rounded up, and one that does not fit before the end of the ring. */
+_Static_assert((DUOSHM__UNANSWERED_MAX + 1) * (sizeof(struct duoshm__command) + 16) <= 8192,
+	"there is room for all commands, and for the replies, which are shorter");
+
 /* Where a queue begins; DUOSHM__LANE_QUEUES: where the last one ends. */
 static size_t place(int which)
 {

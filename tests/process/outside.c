@@ -137,7 +137,8 @@ static int take_messages(void)
 
 	while (length >= 0)
 		length = duoshm_queue_receive(queue, text, sizeof text, 0);
-	return length == DUOSHM_ERR_TIMEOUT ? 0 : (int)length;
+	/* Who got the room may have sent, and ended, meanwhile. */
+	return length == DUOSHM_ERR_TIMEOUT || length == DUOSHM_ERR_PEER_DEAD ? 0 : (int)length;
 }
 
 static int make_broadcast(void)

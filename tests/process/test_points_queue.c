@@ -23,7 +23,7 @@
 #define PATIENCE (5 * MS)
 
 enum phase { OPENING, OPEN, CLOSING };
-enum doing { NOTHING, PEEKING, RECEIVING };
+enum doing { NOTHING, PEEKING, RECEIVING }; /* an heir does also what he began with */
 
 /* Written by the life that goes on; `listening` and `heard` by those who live. */
 struct ledger {
@@ -164,9 +164,9 @@ static void note_got(uint64_t number, int doing_before)
 {
 	uint64_t got = ledger->got;
 
-	if (doing_before == PEEKING && got > 0 && number == got - 1)
+	if ((doing_before & PEEKING) != 0 && got > 0 && number == got - 1)
 		return;
-	if (doing_before == RECEIVING && number == got + 1)
+	if ((doing_before & RECEIVING) != 0 && number == got + 1)
 		got++;
 	EXPECT(number, got);
 	ledger->got = number + 1;
@@ -179,7 +179,8 @@ static bool take_one(int doing_before)
 	struct message m;
 	bool peeks = ledger->got % 2 == 0;
 
-	ledger->doing = peeks ? PEEKING : RECEIVING;
+	/* What was peeked at is his to lose or to leave now, too. */
+	ledger->doing = (peeks ? PEEKING : RECEIVING) | doing_before;
 	sign();
 	ssize_t length = peeks ? duoshm_queue_peek(queue, &message, LONG_TIME)
 			       : duoshm_queue_receive(queue, &m, sizeof(m), LONG_TIME);

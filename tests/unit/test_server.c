@@ -271,7 +271,7 @@ static int capture_again(void *helper)
 	int err;
 
 	begin_client();
-	/* More than the lane has room for: what does not fit is said later. */
+	/* More than can stay unanswered; what is asked last waits for the replies before. */
 	for (int i = 0; i < 500; i++)
 		EXPECT(duoshm_device_capture(device, 0, 0), DUOSHM_ERR_TIMEOUT);
 	EXPECT(helper_stays(helper), 0);
