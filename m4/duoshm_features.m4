@@ -109,3 +109,19 @@ AC_CACHE_CHECK([whether the linker takes a version script], [duoshm_cv_version_s
 ])
 AM_CONDITIONAL([HAVE_VERSION_SCRIPT], [test "x$duoshm_cv_version_script" = xyes])
 ])
+
+# DUOSHM_CHECK_BINDING: the library's own calls of its public functions go straight there, and not by
+# the table through which a program could put another in their place.
+AC_DEFUN([DUOSHM_CHECK_BINDING], [
+DUOSHM_TRY_CFLAG([-fno-semantic-interposition], [BINDING_CFLAGS])
+AC_SUBST([BINDING_CFLAGS])
+AC_CACHE_CHECK([whether the linker binds functions], [duoshm_cv_binds_functions], [
+	duoshm_save_LDFLAGS=$LDFLAGS
+	LDFLAGS="$LDFLAGS -shared -fPIC -Wl,-Bsymbolic-functions"
+	AC_LINK_IFELSE([AC_LANG_SOURCE([[int duoshm_x(void); int duoshm_x(void) { return 0; }]])],
+		[duoshm_cv_binds_functions=yes], [duoshm_cv_binds_functions=no])
+	LDFLAGS=$duoshm_save_LDFLAGS
+])
+AS_IF([test "x$duoshm_cv_binds_functions" = xyes],
+	[AC_SUBST([BINDING_LDFLAGS], [-Wl,-Bsymbolic-functions])])
+])

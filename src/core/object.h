@@ -58,10 +58,20 @@ int duoshm__object_create(struct duoshm *ctx, const char *name, const struct duo
 int duoshm__object_open(struct duoshm *ctx, const char *name, int kind, size_t min_size,
 	unsigned flags, int64_t timeout_ns, struct duoshm_segment **out);
 int duoshm__object_close(struct duoshm_segment *object);
+/* Why the check below fails. */
+int duoshm__object_refuse(const struct duoshm_segment *object);
 /* INVALID for NULL, FORKED in a child. A load and a compare. */
-int duoshm__object_check(const struct duoshm_segment *object);
+static inline int duoshm__object_check(const struct duoshm_segment *object)
+{
+	if (object && object->forks == duoshm__forks())
+		return 0;
+	return duoshm__object_refuse(object);
+}
 /* Removed by the library (a load). */
-bool duoshm__object_removed(const struct duoshm_segment *object);
+static inline bool duoshm__object_removed(const struct duoshm_segment *object)
+{
+	return object->header && duoshm__load32_acquire(&object->header->removed) != 0;
+}
 /* The caller's lifeline id, 0 where it has none. */
 uint64_t duoshm__object_self(const struct duoshm_segment *object);
 /* Of a lifeline id that stood in this object's memory; label may be NULL. */

@@ -61,15 +61,13 @@ void duoshm__object_discard(struct duoshm_segment *object)
 	free(object);
 }
 
-int duoshm__object_check(const struct duoshm_segment *object)
+int duoshm__object_refuse(const struct duoshm_segment *object)
 {
 	if (!object)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "the handle is NULL");
-	if (object->forks != duoshm__forks())
-		return duoshm__fail(DUOSHM_ERR_FORKED,
-			"the handle of \"%s\" belongs to the parent process; open it again here",
-			object->entry.name);
-	return 0;
+	return duoshm__fail(DUOSHM_ERR_FORKED,
+		"the handle of \"%s\" belongs to the parent process; open it again here",
+		object->entry.name);
 }
 
 uint64_t duoshm__object_self(const struct duoshm_segment *object)

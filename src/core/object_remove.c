@@ -23,11 +23,6 @@
 /* How long for one that looks at an entry without text, to tell whether it is abandoned. */
 #define LOOK_PATIENCE 20000000
 
-bool duoshm__object_removed(const struct duoshm_segment *object)
-{
-	return object->header && duoshm__load32_acquire(&object->header->removed) != 0;
-}
-
 /*
  * The words of the payload that its users look at are marked too, so that no call on it succeeds
  * again. Queues and broadcasts look at the header's word themselves.

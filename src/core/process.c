@@ -20,7 +20,6 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,8 +39,8 @@ static pthread_mutex_t outer = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t inner = PTHREAD_MUTEX_INITIALIZER;
 static struct kept *kept;
 static size_t n_kept;
-static struct duoshm__process self; /* pid 0: not looked up yet */
-static _Atomic unsigned forks;      /* written by the at-fork handler, alone in its process */
+static struct duoshm__process self;  /* pid 0: not looked up yet */
+_Atomic unsigned duoshm__fork_count; /* written by the at-fork handler, alone in its process */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_result;
@@ -75,7 +74,7 @@ static void in_child(void)
 	}
 	n_kept = 0;
 	self.pid = 0;
-	atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&duoshm__fork_count, 1, memory_order_relaxed);
 	in_parent();
 }
 
@@ -100,11 +99,6 @@ void duoshm__process_lock(void)
 void duoshm__process_unlock(void)
 {
 	pthread_mutex_unlock(&outer);
-}
-
-unsigned duoshm__forks(void)
-{
-	return atomic_load_explicit(&forks, memory_order_relaxed);
 }
 
 void duoshm__process_self(struct duoshm__process *out)

@@ -6,6 +6,7 @@
 #ifndef DUOSHM_CORE_PROCESS_H
 #define DUOSHM_CORE_PROCESS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -47,7 +48,11 @@ uint64_t duoshm__boot(void);
  * How often this process image was forked, counted in the child: a handle remembers it and
  * compares.
  */
-unsigned duoshm__forks(void);
+extern _Atomic unsigned duoshm__fork_count; /* the at-fork handler's alone */
+static inline unsigned duoshm__forks(void)
+{
+	return atomic_load_explicit(&duoshm__fork_count, memory_order_relaxed);
+}
 /* Installs the at-fork handlers, once. Called by duoshm_new. */
 int duoshm__process_init(void);
 /*
