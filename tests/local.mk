@@ -35,6 +35,7 @@ include tests/install/local.mk
 include tests/cross/local.mk
 include tests/profiles/local.mk
 include tests/mutants/local.mk
+include tests/bench/local.mk
 
 # What is run. All but the last in any order and in parallel; the last one looks for what the others
 # left behind.
