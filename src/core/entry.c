@@ -93,6 +93,7 @@ static int read_text(int fd, struct duoshm__entry *out)
 	return result;
 }
 
+/* *out was made by duoshm__entry_init. */
 static int read_open(
 	int fd, const char *path, const char *name, const char *backend, struct duoshm__entry *out)
 {
@@ -100,8 +101,7 @@ static int read_open(
 	int result = look(fd, path, &file);
 	if (result != 0)
 		return result;
-	struct duoshm__entry made;
-	duoshm__entry_init(&made, name, backend);
+	struct duoshm__entry made = *out;
 	result = read_text(fd, &made);
 	if (result == 0 && (strcmp(made.name, name) != 0 || strcmp(made.backend, backend) != 0))
 		result = duoshm__fail(DUOSHM_ERR_CORRUPT, "it tells of another object");
@@ -184,6 +184,7 @@ int duoshm__entry_create(const struct duoshm__registry *registry, const char *na
 static int fail_busy(int fd, const char *path, const char *name, const char *backend)
 {
 	struct duoshm__entry entry;
+	duoshm__entry_init(&entry, name, backend);
 	if (read_open(fd, path, name, backend, &entry) != 0 || entry.generation == 0)
 		return duoshm__fail(DUOSHM_ERR_BUSY, "\"%s\" is just being created", name);
 	if (entry.ready)

@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
@@ -300,11 +301,11 @@ static void refuse(const struct duoshm_stat *object, const char *why)
 
 /*
  * Another object may have got the name since it was looked at. Asked last, this leaves a short
- * moment only.
+ * moment only. Who has it attached is not asked, for each of many objects.
  */
 static int is_another(struct duoshm *ctx, const char *name, const struct duoshm_stat *object)
 {
-	struct duoshm_stat now = DUOSHM_STAT_INIT;
+	struct duoshm_stat now = {.struct_size = offsetof(struct duoshm_stat, attached)};
 
 	return duoshm_stat(ctx, name, &now) >= 0 && now.generation != object->generation;
 }
