@@ -160,14 +160,19 @@ _Noreturn static void version(const char *argument)
 	exit(tool_end(TOOL_DONE));
 }
 
-static void want_json(const char *argument)
+void tool_want_json(void)
 {
-	(void)argument;
 #ifndef HAVE_JANSSON
 	tool_error("--json: not available: built without jansson");
 	exit(TOOL_FAILED);
 #endif
 	tool.json = 1;
+}
+
+static void want_json(const char *argument)
+{
+	(void)argument;
+	tool_want_json();
 }
 
 static void set_wait(const char *argument)
@@ -191,16 +196,30 @@ static const struct tool_option common_options[] = {
 	{.name = NULL},
 };
 
+/* A common option that the program has one of its own in place of. */
+static int is_replaced(const struct tool_option *row)
+{
+	const struct tool_option *own = program->options;
+
+	while (own && own->name && strcmp(own->name, row->name) != 0)
+		own++;
+	return own && own->name && own != row;
+}
+
 static void help_lines(const struct tool_option *row)
 {
 	for (; row->name; row++) {
 		char letter[] = "    ";
+		const char *argument = row->argument ? row->argument : "";
 		int width;
 
+		if (is_replaced(row))
+			continue;
 		if (row->letter)
 			snprintf(letter, sizeof letter, "-%c, ", row->letter);
-		width = printf("  %s--%s%s%s", letter, row->name, row->argument ? "=" : "",
-			row->argument ? row->argument : "");
+		width = *argument == '[' ? printf("  %s--%s[=%s", letter, row->name, argument + 1)
+					 : printf("  %s--%s%s%s", letter, row->name,
+						   *argument ? "=" : "", argument);
 		printf("%*s%s%s%s\n", width < 24 ? 24 - width : 1, "", row->with ? row->with : "",
 			row->with ? ": " : "", row->help);
 	}
@@ -251,12 +270,18 @@ static void compile_options(const struct tool_option *row, struct option *longs,
 {
 	for (; row && row->name; row++) {
 		int value = row->letter ? row->letter : (int)(UCHAR_MAX + 1 + n_rows);
+		int may_do_without = row->argument && row->argument[0] == '[';
+		int takes = !row->argument   ? no_argument
+			    : may_do_without ? optional_argument
+					     : required_argument;
 
-		longs[n_rows] = (struct option){
-			row->name, row->argument ? required_argument : no_argument, NULL, value};
+		if (is_replaced(row))
+			continue;
+		longs[n_rows] = (struct option){row->name, takes, NULL, value};
+		/* A letter takes none that may be left out: "-J4" is a slip. */
 		if (row->letter)
 			snprintf(letters + strlen(letters), 3, "%c%s", row->letter,
-				row->argument ? ":" : "");
+				takes == required_argument ? ":" : "");
 		rows[n_rows++] = row;
 	}
 }

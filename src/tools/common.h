@@ -44,8 +44,9 @@ enum tool_status {
 struct tool_option {
 	int letter; /* 0: none */
 	const char *name;
-	const char *argument; /* what --help calls it; NULL: takes none */
-	const char *with;     /* the modes that it makes sense in, "get, put"; NULL: all */
+	const char
+		*argument; /* what --help calls it, "[FILE]": may be left out; NULL: takes none */
+	const char *with;  /* the modes that it makes sense in, "get, put"; NULL: all */
 	const char *help;
 	int *flag;         /* counts how often it was given */
 	const char **word; /* gets the argument as it is */
@@ -56,8 +57,9 @@ struct tool_option {
 
 struct tool_program {
 	const char *usage; /* --help before the options; "%s" stands for the program's name */
-	const struct tool_option *options; /* its own, or NULL */
-	const char *more;                  /* --help after the options, or NULL */
+	const struct tool_option
+		*options; /* its own, in place of a common one of that name; or NULL */
+	const char *more; /* --help after the options, or NULL */
 };
 
 /* The running program and its common options: one record, written by tool_begin only. */
@@ -79,6 +81,8 @@ extern struct tool tool;
  * and -.5 are operands, for no option is a digit. Wrong options end the program by tool_usage().
  */
 char **tool_begin(int argc, char **argv, const struct tool_program *program);
+/* What -J does: sets tool.json, where JSON can be written. */
+void tool_want_json(void);
 /* Wrong usage if an option was given that is not for this mode. */
 void tool_only(const char *mode);
 /*

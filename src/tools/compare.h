@@ -10,5 +10,16 @@ int compare_info(void);
  * the library.
  */
 int compare_semantics(char *const *only);
+/* Speed. `json`: where the document goes, if not said by --json=FILE; or NULL. */
+int compare_bench(const char *json);
+extern const struct tool_option compare_options[];
+
+/*
+ * A scratch directory, flat, for ftok's paths and a registry: TOOL_DONE, or the failure was
+ * reported. Its end takes everything in it away.
+ */
+#define COMPARE_SCRATCH_SIZE 64
+int compare_scratch_make(char directory[COMPARE_SCRATCH_SIZE]);
+void compare_scratch_remove(const char *directory);
 
 #endif

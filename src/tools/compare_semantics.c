@@ -12,7 +12,6 @@
 #include "tools/compare_subject.h"
 #include "tools/json.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -468,21 +467,6 @@ static void run(const struct experiment *x, const struct subject *s, struct evid
 		snprintf(e->outcome, sizeof e->outcome, "failed");
 }
 
-/* The scratch directory is flat: ftok paths and a registry. */
-static void remove_directory(const char *directory)
-{
-	char path[512];
-	DIR *d = opendir(directory);
-	for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
-		snprintf(path, sizeof path, "%s/%s", directory, e->d_name);
-		unlink(path); /* "." and ".." refuse */
-	}
-	if (d)
-		closedir(d);
-	if (rmdir(directory) < 0)
-		tool_error("%s: %s", directory, strerror(errno));
-}
-
 /* Those that are named, or all; a misspelt one is wrong usage, before anything is run. */
 static void choose(char *const *only)
 {
@@ -580,22 +564,25 @@ static void show_json(struct evidence (*results)[SUBJECTS])
 
 int compare_semantics(char *const *only)
 {
-	char directory[] = "/tmp/duoshm-compare-XXXXXX";
+	char directory[COMPARE_SCRATCH_SIZE];
 	size_t bytes = sizeof(struct evidence) * EXPERIMENTS * SUBJECTS;
 	choose(only);
 	tool_catch_signals();
 	/* Shared, since each trial runs in a process of its own. */
 	struct evidence(*results)[SUBJECTS] =
 		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (results == MAP_FAILED || !mkdtemp(directory)) {
+	if (results == MAP_FAILED) {
 		tool_error("semantics: %s", strerror(errno));
 		return TOOL_FAILED;
 	}
+	int status = compare_scratch_make(directory);
+	if (status != TOOL_DONE)
+		return status;
 	for (size_t x = 0; x < EXPERIMENTS; x++)
 		for (size_t s = 0; s < SUBJECTS && !tool_stop; s++)
 			if (chosen[x])
 				run(&experiments[x], &subjects[s], &results[x][s], directory);
-	remove_directory(directory);
+	compare_scratch_remove(directory);
 	if (tool_stop)
 		return TOOL_STOPPED;
 	if (tool.json)

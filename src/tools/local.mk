@@ -19,7 +19,10 @@ client_SOURCES = src/tools/client.c src/tools/client.h src/tools/client_capture.
 	src/tools/client_file.c src/tools/client_monitor.c src/tools/client_registers.c \
 	src/tools/client_show.c
 client_LDADD = $(tool_libs) $(SNDFILE_LIBS)
-compare_SOURCES = src/tools/compare.c src/tools/compare.h src/tools/compare_duoshm.c \
+compare_SOURCES = src/tools/bench.c src/tools/bench.h src/tools/bench_bare.c \
+	src/tools/bench_bare.h src/tools/bench_queue.c src/tools/bench_report.c \
+	src/tools/bench_run.c src/tools/bench_stats.c src/tools/bench_stats.h \
+	src/tools/compare.c src/tools/compare.h src/tools/compare_duoshm.c \
 	src/tools/compare_info.c src/tools/compare_posix.c src/tools/compare_semantics.c \
 	src/tools/compare_subject.h src/tools/compare_sysv.c
 compare_LDADD = $(tool_libs)

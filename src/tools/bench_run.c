@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run of `compare bench`: forks the sides of a case, pins them to CPUs, starts them together,
+ * times it, and takes home what side 0 found. Whatever a side does to its process (memory, limits,
+ * a crash) ends with it.
+ *
+ * The trap: a run must end in any case. Each side has an alarm that ends it, and when one side goes
+ * wrong the others are killed, which leaves their objects to be reclaimed.
+ */
+#include "config.h"
+
+#include "tools/bench.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef HAVE_SCHED_H
+#include <sched.h>
+#endif
+
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+#define GRACE_SECONDS 60 /* set-up, and what a run may take longer than it was told */
+
+struct bench_shared {
+	_Atomic unsigned ready;
+	_Atomic int failed; /* 1: `why` is written, and it is a failure; 2: a run not to be had */
+	_Atomic bool over;
+	_Atomic unsigned pinned;
+	int64_t begin, first, last; /* side 0's: when time ran, and the first and last record */
+	int64_t warm, end;
+	double clock_cost;
+	struct bench_found found;
+};
+
+/* ---- what the sides call ---- */
+
+double bench_clock_cost(void)
+{
+	enum { LOOKS = 200, TIMES = 15 };
+	double costs[TIMES];
+
+	for (int t = 0; t < TIMES; t++) {
+		int64_t begin = tool_now();
+		for (int i = 1; i < LOOKS; i++)
+			(void)tool_now();
+		costs[t] = (double)(tool_now() - begin) / LOOKS;
+	}
+	return bench_median(costs, TIMES);
+}
+
+void bench_go(struct bench_side *side)
+{
+	struct bench_shared *shared = side->shared;
+
+	/* Before the others wait for it: what it costs is known, and it is in the caches. */
+	if (side->index == 0)
+		shared->clock_cost = bench_clock_cost();
+	atomic_fetch_add(&shared->ready, 1);
+	while (atomic_load(&shared->ready) < side->sides && atomic_load(&shared->failed) == 0)
+		tool_pause(10000);
+	if (side->index == 0) {
+		shared->begin = tool_now();
+		shared->warm += shared->begin;
+		shared->end += shared->warm;
+	}
+}
+
+bool bench_record(struct bench_side *side, int64_t begin, int64_t end, uint64_t operations)
+{
+	struct bench_shared *shared = side->shared;
+
+	if (begin >= shared->warm && operations != 0) {
+		double ns = (double)(end - begin) - shared->clock_cost;
+		double each = ns > 0 ? 1000 * ns / (double)operations : 0;
+
+		bench_count(&shared->found.times, (uint64_t)(each + 0.5));
+		shared->found.operations += operations;
+		if (shared->first == 0)
+			shared->first = begin;
+		shared->last = end;
+	}
+	/* A slow case has at least one record. */
+	return end < shared->end || shared->found.operations == 0;
+}
+
+bool bench_over(const struct bench_side *side)
+{
+	return atomic_load_explicit(&side->shared->over, memory_order_relaxed);
+}
+
+void bench_finish(struct bench_side *side)
+{
+	atomic_store(&side->shared->over, true);
+}
+
+TOOL_PRINTF(3, 0)
+static int end_by(struct bench_side *side, int how, const char *format, va_list arguments)
+{
+	int nothing = 0;
+
+	/* The first one's words; what the others find wrong follows from it. */
+	if (atomic_compare_exchange_strong(&side->shared->failed, &nothing, -1)) {
+		char *why = side->shared->found.why;
+
+		vsnprintf(why, sizeof side->shared->found.why, format, arguments);
+		atomic_store(&side->shared->failed, how);
+	}
+	return TOOL_FAILED;
+}
+
+int bench_failed(struct bench_side *side, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	int result = end_by(side, 1, format, arguments);
+	va_end(arguments);
+	return result;
+}
+
+int bench_skipped(struct bench_side *side, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	int result = end_by(side, 2, format, arguments);
+	va_end(arguments);
+	return result;
+}
+
+int bench_refused(struct bench_side *side, const char *call, int64_t code)
+{
+	if (code == DUOSHM_ERR_NO_SPACE || code == DUOSHM_ERR_LIMIT)
+		return bench_skipped(side, "%s: %s", call, tool_cause((int)code));
+	return bench_failed(side, "%s: %s", call, tool_cause((int)code));
+}
+
+static uint64_t word_for(uint64_t sequence, uint64_t at)
+{
+	return (sequence ^ at) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Of message `sequence` of at least 24 bytes: where its middle word is. */
+static uint64_t middle(uint64_t size, uint64_t sequence)
+{
+	uint64_t words = size / 8 - 2;
+
+	return 8 + 8 * (sequence * 61 % words);
+}
+
+void bench_fill(void *message, uint64_t size, uint64_t sequence)
+{
+	unsigned char *bytes = message;
+	uint64_t word = word_for(sequence, 0);
+
+	memcpy(bytes, &word, sizeof word);
+	if (size < 24)
+		return;
+	word = word_for(sequence, middle(size, sequence));
+	memcpy(bytes + middle(size, sequence), &word, sizeof word);
+	word = word_for(sequence, size);
+	memcpy(bytes + size - sizeof word, &word, sizeof word);
+}
+
+bool bench_verify(const void *message, uint64_t size, uint64_t sequence)
+{
+	const unsigned char *bytes = message;
+	uint64_t first, between, last;
+
+	memcpy(&first, bytes, sizeof first);
+	if (size < 24)
+		return first == word_for(sequence, 0);
+	memcpy(&between, bytes + middle(size, sequence), sizeof between);
+	memcpy(&last, bytes + size - sizeof last, sizeof last);
+	return first == word_for(sequence, 0) &&
+	       between == word_for(sequence, middle(size, sequence)) &&
+	       last == word_for(sequence, size);
+}
+
+/* ---- a side's process ---- */
+
+/* Side 0 has the first CPU for itself, unless the test is spread or there is but one. */
+static int cpu_of(const struct bench_plan *plan, const struct bench_side *side)
+{
+	bool spread = (side->of->test->flags & BENCH_SPREAD) != 0 || plan->n_cpus == 1;
+
+	if (spread || side->index == 0)
+		return plan->cpus[side->index % plan->n_cpus];
+	return plan->cpus[1 + (side->index - 1) % (plan->n_cpus - 1)];
+}
+
+static bool pin(const struct bench_plan *plan, const struct bench_side *side)
+{
+#if defined HAVE_SCHED_SETAFFINITY && defined CPU_SET
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu_of(plan, side), &set);
+	return sched_setaffinity(0, sizeof set, &set) == 0;
+#else
+	(void)cpu_of(plan, side);
+	return false;
+#endif
+}
+
+static void set_wait(enum bench_wait wait)
+{
+	if (wait == BENCH_SPIN)
+		setenv("DUOSHM_SPIN_NS", "1000000000", 1);
+	else if (wait == BENCH_SLEEP)
+		setenv("DUOSHM_SPIN_NS", "0", 1);
+	else
+		unsetenv("DUOSHM_SPIN_NS");
+}
+
+/* The library's context of a side. */
+static int open_context(struct bench_side *side)
+{
+	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
+
+	options.backend = side->backend;
+	options.directory = side->scratch;
+	int result = duoshm_new(&options, &side->ctx);
+	return result < 0 ? bench_refused(side, "duoshm_new", result) : 0;
+}
+
+_Noreturn static void side_process(
+	const struct bench_plan *plan, struct bench_side *side, bool floor)
+{
+	const struct bench_test *test = side->of->test;
+	int64_t seconds = (plan->duration_ns + plan->warmup_ns) / TOOL_SECOND;
+	int result = 0;
+
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
+	alarm((unsigned)seconds + GRACE_SECONDS);
+	set_wait(side->of->wait);
+	if (pin(plan, side))
+		atomic_fetch_add(&side->shared->pinned, 1);
+	if (!floor)
+		result = open_context(side);
+	if (result == 0)
+		result = floor ? test->floor(side) : test->run(side);
+	if (side->ctx != NULL)
+		(void)duoshm_free(side->ctx);
+	_exit(result == 0 ? TOOL_DONE : TOOL_FAILED);
+}
+
+/* ---- the run ---- */
+
+static unsigned sides_of(const struct bench_case *of)
+{
+	return of->test->sides + (unsigned)of->clients;
+}
+
+/* Ends those that still run, and waits for all. */
+static void end_all(pid_t *pids, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (pids[i] > 0)
+			kill(pids[i], SIGKILL);
+	for (unsigned i = 0; i < count; i++)
+		while (pids[i] > 0 && waitpid(pids[i], NULL, 0) < 0 && errno == EINTR)
+			;
+}
+
+/* The objects of processes that were killed. */
+static void reclaim(const struct bench_plan *plan)
+{
+	struct duoshm_options options = DUOSHM_OPTIONS_INIT;
+	struct duoshm *ctx;
+
+	options.backend = "auto";
+	options.directory = plan->scratch;
+	if (duoshm_new(&options, &ctx) < 0)
+		return;
+	(void)duoshm_reclaim(ctx, 0, NULL, NULL);
+	(void)duoshm_free(ctx);
+}
+
+static unsigned index_of(const pid_t *pids, unsigned count, pid_t pid)
+{
+	unsigned i = 0;
+
+	while (i < count && pids[i] != pid)
+		i++;
+	return i;
+}
+
+/* Waits for all sides. 0, TOOL_STOPPED, or TOOL_FAILED with a reason in `why` at least. */
+static int await(pid_t *pids, unsigned count, struct bench_shared *shared)
+{
+	int result = 0;
+
+	for (unsigned left = count; left > 0 && result == 0;) {
+		int status = 0;
+		pid_t pid = waitpid(-1, &status, 0);
+		unsigned i = index_of(pids, count, pid);
+
+		if (tool_stop)
+			result = TOOL_STOPPED;
+		if (pid < 0 || i == count)
+			continue;
+		pids[i] = 0;
+		left--;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			continue;
+		result = tool_stop ? TOOL_STOPPED : TOOL_FAILED;
+		if (!WIFEXITED(status) && atomic_load(&shared->failed) == 0)
+			snprintf(shared->found.why, sizeof shared->found.why,
+				WTERMSIG(status) == SIGALRM ? "side %u hung" : "side %u crashed",
+				i);
+	}
+	return result;
+}
+
+static int fork_sides(const struct bench_plan *plan, struct bench_side *side, bool floor,
+	pid_t *pids, unsigned *started)
+{
+	for (*started = 0; *started < side->sides; ++*started) {
+		side->index = *started;
+		fflush(NULL);
+		pids[*started] = fork();
+		if (pids[*started] == 0)
+			side_process(plan, side, floor);
+		if (pids[*started] < 0)
+			return bench_failed(side, "fork: %s", strerror(errno));
+	}
+	return 0;
+}
+
+static void *map(size_t bytes, int flags)
+{
+	void *memory = mmap(
+		NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | flags, -1, 0);
+
+	if (memory == MAP_FAILED) {
+		tool_error("mmap(%zu): %s", bytes, strerror(errno));
+		exit(TOOL_FAILED);
+	}
+	return memory;
+}
+
+/* What the sides found, in plain memory. */
+static struct bench_found *take_home(
+	const struct bench_plan *plan, const struct bench_side *side, bool skipped)
+{
+	struct bench_found *found = tool_allocate(1, sizeof *found);
+
+	*found = side->shared->found;
+	found->elapsed_ns = side->shared->last - side->shared->first;
+	if (found->elapsed_ns < 1)
+		found->elapsed_ns = 1;
+	found->placed = plan->n_cpus >= 2 && atomic_load(&side->shared->pinned) == side->sides;
+	found->skipped = skipped;
+	return found;
+}
+
+int bench_run(const struct bench_plan *plan, const struct bench_case *of, const char *backend,
+	bool floor, struct bench_found **found)
+{
+	static unsigned runs;
+	char name[32];
+	unsigned started;
+	struct bench_side side = {.of = of,
+		.backend = backend,
+		.name = name,
+		.scratch = plan->scratch,
+		.sides = sides_of(of),
+		.memory = map(BENCH_MEMORY, MAP_NORESERVE),
+		.shared = map(sizeof(struct bench_shared), 0)};
+	pid_t *pids = tool_allocate(side.sides, sizeof *pids);
+
+	snprintf(name, sizeof name, "bench%u", runs++);
+	side.shared->warm = plan->warmup_ns;
+	side.shared->end = plan->duration_ns > 20 * of->test->pause_ns ? plan->duration_ns
+								       : 20 * of->test->pause_ns;
+	int result = fork_sides(plan, &side, floor, pids, &started);
+	if (result == 0)
+		result = await(pids, started, side.shared);
+	end_all(pids, started);
+	if (result != 0)
+		reclaim(plan);
+	bool skipped = atomic_load(&side.shared->failed) == 2;
+	if (result == 0 || (skipped && result != TOOL_STOPPED)) {
+		*found = take_home(plan, &side, skipped);
+		result = TOOL_DONE;
+	} else if (result == TOOL_FAILED) {
+		char title[96];
+
+		tool_error("%s, %s: %s", bench_title(of, title), backend ? backend : "floor",
+			side.shared->found.why);
+	}
+	free(pids);
+	munmap(side.memory, BENCH_MEMORY);
+	munmap(side.shared, sizeof *side.shared);
+	return result;
+}
