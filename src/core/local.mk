@@ -39,4 +39,6 @@ libduoshm_core_la_SOURCES += \
 	src/core/semaphore.c \
 	src/core/semaphore_layout.h \
 	src/core/sized.h \
+	src/core/spin.c \
+	src/core/spin.h \
 	src/core/word.h

@@ -14,13 +14,12 @@
 #include "core/failure.h"
 #include "core/lock_layout.h"
 #include "core/object.h"
+#include "core/spin.h"
 
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #define BELL        0
-#define SPIN_TURNS  200
 #define LATE_TURNS  100 /* after the deadline, while the word changes all the time */
 #define HANDLES_MAX (1u << DUOSHM__LOCK_HANDLE_BITS)
 #define SLEEPERS    DUOSHM__LOCK_SLEEPERS
@@ -34,7 +33,7 @@ struct duoshm_lock {
 	uint64_t self; /* what the word holds when this handle holds the lock */
 	struct duoshm__process process;
 	unsigned handle;
-	bool spin; /* more than one processor: the holder may be running */
+	struct duoshm__spin spin;
 };
 
 /* ---- handle numbers: of this process, used again only when closed ---- */
@@ -97,7 +96,7 @@ static int finish(struct duoshm_lock *lock, int result, struct duoshm_lock **out
 	lock->self = duoshm__object_self(lock->object) << DUOSHM__LOCK_ID_SHIFT |
 		     (uint64_t)lock->handle << 3;
 	duoshm__process_self(&lock->process);
-	lock->spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+	duoshm__spin_init(&lock->spin);
 	*out = lock;
 	return result;
 }
@@ -263,16 +262,12 @@ static int look(struct duoshm_lock *lock, int64_t deadline, bool slept)
 	return next & DEAD ? HELD_AFTER_DEATH : HELD;
 }
 
-static bool spin(struct duoshm_lock *lock)
+static bool took(const void *handle)
 {
-	for (int turn = 0; lock->spin && turn < SPIN_TURNS; turn++) {
-		uint64_t word = duoshm__load64(&lock->shared->word);
+	const struct duoshm_lock *lock = handle;
+	uint64_t word = duoshm__load64(&lock->shared->word);
 
-		if (word == 0 && duoshm__cas64(&lock->shared->word, &word, lock->self))
-			return true;
-		duoshm__relax();
-	}
-	return false;
+	return word == 0 && duoshm__cas64(&lock->shared->word, &word, lock->self);
 }
 
 static int acquire_slowly(struct duoshm_lock *lock, int64_t timeout_ns)
@@ -282,7 +277,7 @@ static int acquire_slowly(struct duoshm_lock *lock, int64_t timeout_ns)
 	bool slept = false;
 
 	if (timeout_ns > 0 && (duoshm__load64(&lock->shared->word) & OWNER) != lock->self &&
-		spin(lock))
+		duoshm__spin(&lock->spin, took, lock, deadline))
 		return HELD;
 	for (;;) {
 		int result = look(lock, deadline, slept);

@@ -15,20 +15,19 @@
 #include "core/failure.h"
 #include "core/object.h"
 #include "core/semaphore_layout.h"
+#include "core/spin.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-#define BELL       0
-#define SPIN_TURNS 200
-#define SLEEPERS   DUOSHM__SEMAPHORE_SLEEPERS
-#define REMOVED    DUOSHM__SEMAPHORE_REMOVED
-#define VALUE      DUOSHM__SEMAPHORE_VALUE
+#define BELL     0
+#define SLEEPERS DUOSHM__SEMAPHORE_SLEEPERS
+#define REMOVED  DUOSHM__SEMAPHORE_REMOVED
+#define VALUE    DUOSHM__SEMAPHORE_VALUE
 
 struct duoshm_semaphore {
 	struct duoshm_segment *object;
 	struct duoshm__word32 *word;
-	bool spin; /* more than one processor: the other side may be running */
+	struct duoshm__spin spin;
 };
 
 /* ---- life ---- */
@@ -58,7 +57,7 @@ static int finish(struct duoshm_semaphore *semaphore, int result, struct duoshm_
 		return result;
 	}
 	semaphore->word = &((struct duoshm__semaphore *)semaphore->object->payload)->word;
-	semaphore->spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+	duoshm__spin_init(&semaphore->spin);
 	*out = semaphore;
 	return result;
 }
@@ -203,14 +202,9 @@ static bool take(struct duoshm__word32 *shared)
 	return false;
 }
 
-static bool spin(struct duoshm_semaphore *semaphore)
+static bool took(const void *handle)
 {
-	for (int turn = 0; semaphore->spin && turn < SPIN_TURNS; turn++) {
-		duoshm__relax();
-		if (take(semaphore->word))
-			return true;
-	}
-	return false;
+	return take(((const struct duoshm_semaphore *)handle)->word);
 }
 
 /*
@@ -259,7 +253,7 @@ static int wait_slowly(struct duoshm_semaphore *semaphore, int64_t timeout_ns, b
 	int64_t deadline = duoshm__deadline(timeout_ns);
 	bool slept = false;
 
-	if (timeout_ns > 0 && spin(semaphore))
+	if (timeout_ns > 0 && duoshm__spin(&semaphore->spin, took, semaphore, deadline))
 		return 0;
 	for (;;) {
 		int result = look(semaphore, deadline, slept);

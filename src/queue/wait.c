@@ -20,82 +20,15 @@
 #include "core/clock.h"
 #include "queue/role.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
-#ifdef HAVE_SCHED_H
-#include <sched.h>
-#endif
-
-#define SPIN_NS     50000 /* about a sleeping hand-off: what spinning can save */
-#define SPIN_MIN_NS 3000  /* ten bounces of a line: enough to see that the peer is quick again */
-#define SPIN_MAX_NS 1000000000
 #define GRACE_NS    2000
 #define FIRST_SLICE 1000000
 #define POLL_MIN_NS 20000
 #define POLL_MAX_NS 1000000
 #define CHECK_NS    1000000 /* between two tests of the peer's life */
-#define LOOKS       32      /* at the word between two looks at the clock */
-
-/* ---- spinning -------------------------------------------------------------------------------- */
-
-/* With one processor the peer cannot go on while we spin. */
-static bool several_processors(void)
-{
-#if defined HAVE_SCHED_SETAFFINITY && defined CPU_COUNT
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		return CPU_COUNT(&set) > 1;
-#endif
-	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
-}
-
-static int64_t spin_limit(void)
-{
-	const char *text = getenv("DUOSHM_SPIN_NS");
-	char *end;
-
-	if (text != NULL && *text != '\0') {
-		long long value = strtoll(text, &end, 10);
-		if (*end == '\0' && value >= 0)
-			return value < SPIN_MAX_NS ? value : SPIN_MAX_NS;
-	}
-	return several_processors() ? SPIN_NS : 0;
-}
 
 static bool ready(const struct duoshm__waiter *w)
 {
 	return w->ready(w->arg);
-}
-
-/* Polls for `ns`; true: ready. */
-static bool poll_for(const struct duoshm__waiter *w, int64_t ns)
-{
-	if (ns <= 0)
-		return ready(w);
-	int64_t end = duoshm__now() + ns;
-	do {
-		for (int i = 0; i < LOOKS; i++) {
-			if (ready(w))
-				return true;
-			duoshm__relax();
-		}
-	} while (duoshm__now() < end);
-	return false;
-}
-
-/* Longer when it helps, shorter when it does not: a slow peer is not worth a processor. */
-static bool spin(struct duoshm__waiter *w, int64_t deadline)
-{
-	bool done = poll_for(w, duoshm__remaining(deadline, w->spin_ns));
-
-	w->spin_ns = done ? w->spin_ns * 2 : w->spin_ns / 2;
-	if (w->spin_ns < SPIN_MIN_NS)
-		w->spin_ns = SPIN_MIN_NS;
-	if (w->spin_ns > w->spin_max_ns)
-		w->spin_ns = w->spin_max_ns;
-	return done;
 }
 
 /* ---- sleeping -------------------------------------------------------------------------------- */
@@ -116,7 +49,7 @@ static int sleep_announced(struct duoshm__waiter *w, int64_t deadline, int64_t s
 	bool fenced = duoshm__role_fence(w->peer);
 	int result = 0;
 
-	if (!poll_for(w, fenced ? 0 : GRACE_NS)) {
+	if (!duoshm__poll(w->ready, w->arg, fenced ? 0 : GRACE_NS)) {
 		/* Not fenced, or one of many sleepers: a ring can go astray. */
 		if (fenced && w->epoch == NULL)
 			slice = DUOSHM__SLICE_NS;
@@ -170,7 +103,8 @@ int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 	int64_t longest = w->sleeps != NULL ? DUOSHM__SLICE_NS : POLL_MAX_NS;
 	int result = 0;
 
-	if (ready(w) || (deadline != DUOSHM__TRY && spin(w, deadline)))
+	if (ready(w) ||
+		(deadline != DUOSHM__TRY && duoshm__spin(&w->spin, w->ready, w->arg, deadline)))
 		return 0;
 	while (result == 0 && !ready(w)) {
 		bool over = duoshm__remaining(deadline, 1) == 0;
@@ -202,6 +136,5 @@ void duoshm__waiter_init(
 	w->arg = arg;
 	if (!bells)
 		w->sleeps = NULL;
-	w->spin_max_ns = spin_limit();
-	w->spin_ns = w->spin_max_ns;
+	duoshm__spin_init(&w->spin);
 }

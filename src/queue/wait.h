@@ -10,10 +10,8 @@
 #define DUOSHM_QUEUE_WAIT_H
 
 #include "core/object.h"
+#include "core/spin.h"
 #include "queue/endpoint_layout.h"
-
-/* Can it go on? Called often, makes no system call. */
-typedef bool duoshm__ready_fn(const void *arg);
 
 /* One side's way of waiting; private to its handle. */
 struct duoshm__waiter {
@@ -27,7 +25,7 @@ struct duoshm__waiter {
 	/* waiting's own */
 	struct duoshm_segment *segment;
 	const void *arg; /* of `ready` */
-	int64_t spin_ns, spin_max_ns;
+	struct duoshm__spin spin;
 	int64_t next_check_ns; /* of the peer's life */
 };
 

@@ -111,8 +111,8 @@ inline let_go() {
 	fi
 }
 
-/* @ src/core/lock.c spin */
-inline spin() {
+/* @ src/core/lock.c took */
+inline took() {
 	atomic {
 		if /* = word == 0 && duoshm__cas64(&lock->shared->word, &word, lock->self) */
 		:: shared == 0 -> shared = me; got_it(); result = 1
@@ -123,7 +123,7 @@ inline spin() {
 
 /* @ src/core/lock.c acquire_slowly */
 inline acquire_slowly() {
-	spin(); /* = spin(lock) */
+	took(); /* = duoshm__spin(&lock->spin, took, lock, deadline) */
 	do
 	:: result == 1 || result == 3 -> break
 	:: else ->

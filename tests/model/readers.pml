@@ -58,7 +58,7 @@ inline sleep(me) {
 	:: registered[0] -> membarrier(me)
 	:: else
 	fi; /* = duoshm__role_fence(w->peer) */
-	load(me, COMMIT, RELAXED, commit); /* = poll_for(w, fenced ? 0 : GRACE_NS) */
+	load(me, COMMIT, RELAXED, commit); /* = duoshm__poll(w->ready, w->arg, fenced ? 0 : GRACE_NS) */
 	if
 	:: commit > got
 	:: commit == got ->

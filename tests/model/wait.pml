@@ -92,7 +92,7 @@ inline sleep(me) {
 	:: fence && RIGHT(NO_BARRIER) -> membarrier(me)
 	:: else -> fence_full(me)
 	fi;
-	load(me, HEAD, RELAXED, head); /* = poll_for(w, fenced ? 0 : GRACE_NS) */
+	load(me, HEAD, RELAXED, head); /* = duoshm__poll(w->ready, w->arg, fenced ? 0 : GRACE_NS) */
 	ONLY(FLAG_LATE, exchange(me, FLAG, 1, x));
 	if
 	:: head > got
