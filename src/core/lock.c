@@ -166,18 +166,22 @@ static int64_t stamp(void)
  * reads it (acquire) sees the fields that belong to it. A holder that comes again finds its own
  * label.
  */
-static void write_label(struct duoshm_lock *lock)
+static void write_name(struct duoshm_lock *lock)
 {
 	struct duoshm__lock *shared = lock->shared;
 
-	duoshm__store64_release(&shared->since_ns, (uint64_t)stamp());
-	if (duoshm__load64(&shared->label_of) == lock->self)
-		return;
 	duoshm__store64(&shared->label_of, 0);
 	duoshm__store64_release(&shared->pid, (uint64_t)lock->process.pid);
 	duoshm__store64_release(&shared->start, lock->process.start);
 	duoshm__store64_release(&shared->boot, lock->process.boot);
 	duoshm__store64_release(&shared->label_of, lock->self);
+}
+
+static inline void write_label(struct duoshm_lock *lock)
+{
+	duoshm__store64_release(&lock->shared->since_ns, (uint64_t)stamp());
+	if (duoshm__load64(&lock->shared->label_of) != lock->self)
+		write_name(lock);
 }
 
 bool duoshm__lock_label(
@@ -310,9 +314,8 @@ int duoshm_lock_acquire(struct duoshm_lock *lock, int64_t timeout_ns)
 		return duoshm__fail(
 			DUOSHM_ERR_INVALID, "acquire: timeout %lld ns", (long long)timeout_ns);
 	/* Acquires what the last holder wrote before its release. */
-	result = duoshm__cas64(&lock->shared->word, &free_word, lock->self)
-			 ? HELD
-			 : acquire_slowly(lock, timeout_ns);
+	if (!duoshm__cas64(&lock->shared->word, &free_word, lock->self))
+		result = acquire_slowly(lock, timeout_ns);
 	if (result < 0)
 		return result;
 	write_label(lock);
@@ -324,7 +327,7 @@ int duoshm_lock_acquire(struct duoshm_lock *lock, int64_t timeout_ns)
 /* R stays; S and D go. */
 static int let_go(struct duoshm_lock *lock)
 {
-	uint64_t word = duoshm__load64(&lock->shared->word);
+	uint64_t word = lock->self; /* as it mostly is */
 
 	do {
 		if ((word & OWNER) != lock->self && (word & REMOVED))

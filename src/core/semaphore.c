@@ -158,6 +158,17 @@ int duoshm_semaphore_value(const struct duoshm_semaphore *semaphore)
 
 /* ---- post ---- */
 
+static int fail_post(const struct duoshm_semaphore *semaphore, uint32_t word, unsigned count)
+{
+	int result = check_word(semaphore, word);
+
+	if (result < 0)
+		return result;
+	return duoshm__fail(DUOSHM_ERR_OVERFLOW,
+		"the semaphore \"%s\" has %u units; %u more would exceed %d",
+		semaphore->object->entry.name, word & VALUE, count, DUOSHM_VALUE_MAX);
+}
+
 int duoshm_semaphore_post(struct duoshm_semaphore *semaphore, unsigned count)
 {
 	int result = check_writable(semaphore);
@@ -169,14 +180,9 @@ int duoshm_semaphore_post(struct duoshm_semaphore *semaphore, unsigned count)
 			count, DUOSHM_VALUE_MAX);
 	uint32_t word = duoshm__load32(semaphore->word);
 	do {
-		result = check_word(semaphore, word);
-		if (result < 0)
-			return result;
-		if ((word & VALUE) + count > DUOSHM_VALUE_MAX)
-			return duoshm__fail(DUOSHM_ERR_OVERFLOW,
-				"the semaphore \"%s\" has %u units; %u more would exceed %d",
-				semaphore->object->entry.name, word & VALUE, count,
-				DUOSHM_VALUE_MAX);
+		/* What is removed or makes no sense is more than any count. */
+		if ((word & ~SLEEPERS) > DUOSHM_VALUE_MAX - count)
+			return fail_post(semaphore, word, count);
 		/* Releases what was written before the post to who acquires the unit. */
 	} while (!duoshm__cas32(semaphore->word, &word, (word + count) & ~SLEEPERS));
 	/*
@@ -195,7 +201,8 @@ static bool take(struct duoshm__word32 *shared)
 {
 	uint32_t word = duoshm__load32(shared);
 
-	while (is_sane(word) && !(word & REMOVED) && (word & VALUE) > 0)
+	/* Neither 0, nor removed, nor what makes no sense. */
+	while ((word & ~SLEEPERS) - 1 < DUOSHM_VALUE_MAX)
 		/* Acquires what was written before the post of the unit. */
 		if (duoshm__cas32(shared, &word, word - 1))
 			return true;

@@ -90,7 +90,7 @@ inline look() {
 
 /* @ src/core/lock.c let_go */
 inline let_go() {
-	word = shared; /* = duoshm__load64(&lock->shared->word) */
+	word = me; /* = word = lock->self */
 	do
 	:: atomic {
 			if /* = duoshm__cas64(&lock->shared->word, &word, word & REMOVED) */
