@@ -12,3 +12,17 @@ bench-instructions: all tests/bench/instructions$(EXEEXT)
 	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/tests/bench/instructions.sh $(OPERATIONS) || \
 	test $$? -eq 77
 .PHONY: bench-instructions
+
+# Other libraries and the kernel's means beside ours. PEERS holds options, such as --repeat=5.
+PEERS =
+EXTRA_DIST += \
+	tests/bench/README.md \
+	tests/bench/peer.h \
+	tests/bench/peer_boost.cc \
+	tests/bench/peer_iceoryx.cc \
+	tests/bench/peer_kernel.c \
+	tests/bench/peer_zeromq.c \
+	tests/bench/peers.sh
+bench-peers: all
+	@top_builddir='$(abs_top_builddir)' CC='$(CC)' $(SHELL) $(srcdir)/tests/bench/peers.sh $(PEERS)
+.PHONY: bench-peers
