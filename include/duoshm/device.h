@@ -133,7 +133,7 @@ int duoshm_device_find(struct duoshm_device *device, const char *name);
 int duoshm_device_describe(
 	struct duoshm_device *device, unsigned index, struct duoshm_register *out);
 int duoshm_device_read(struct duoshm_device *device, unsigned index, struct duoshm_value *out);
-/* `count` registers from `first`, all of one moment. */
+/* `count` registers from `first`, all of one moment. BUSY: `out` holds nothing of use. */
 int duoshm_device_snapshot(
 	struct duoshm_device *device, unsigned first, unsigned count, struct duoshm_value *out);
 

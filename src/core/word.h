@@ -83,6 +83,18 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must be lock-free");
 DUOSHM__WORD(32)
 DUOSHM__WORD(64)
 
+/*
+ * Data that may change while it is copied, and are looked at only when it is known that they did
+ * not, are copied by memcpy. ThreadSanitizer calls that a race: for it they are copied by words.
+ */
+#if defined __SANITIZE_THREAD__
+#define DUOSHM__WORDWISE 1
+#elif defined __has_feature
+#define DUOSHM__WORDWISE __has_feature(thread_sanitizer)
+#else
+#define DUOSHM__WORDWISE 0
+#endif
+
 /* Tells the processor that this is a spin loop. */
 static inline void duoshm__relax(void)
 {

@@ -121,13 +121,15 @@ static int read_object(struct duoshm_device *device)
 		return err;
 	device->table = (const void *)(payload + device->head.table_at);
 	device->about = calloc(device->head.registers, sizeof *device->about);
-	device->rows = calloc(device->head.registers, sizeof *device->rows);
-	if (!device->about || !device->rows)
+	device->types = calloc(device->head.registers, sizeof *device->types);
+	if (!device->about || !device->types)
 		return duoshm__no_memory("a connection");
 	memcpy(device->about, payload + device->head.descriptions_at,
 		device->head.registers * sizeof *device->about);
-	for (unsigned i = 0; !err && i < device->head.registers; i++)
+	for (unsigned i = 0; !err && i < device->head.registers; i++) {
 		err = check_description(&device->about[i]);
+		device->types[i] = (unsigned char)device->about[i].type;
+	}
 	return err;
 }
 
@@ -193,7 +195,7 @@ int duoshm_device_disconnect(struct duoshm_device *device)
 	duoshm_segment_close(device->segment);
 	free(device->block);
 	free(device->about);
-	free(device->rows);
+	free(device->types);
 	free(device);
 	return err;
 }
@@ -363,10 +365,8 @@ int duoshm_device_snapshot(
 	int err = check_index(device, first, count);
 
 	if (!err)
-		err = duoshm__table_read(
-			device->table, row_count(device), first, count, device->rows);
-	for (unsigned i = 0; !err && i < count; i++)
-		duoshm__row_decode(&device->rows[i], device->about[first + i].type, &out[i]);
+		err = duoshm__table_values(
+			device->table, row_count(device), first, count, device->types + first, out);
 	return err;
 }
 

@@ -27,7 +27,7 @@ struct duoshm_device {
 	const struct duoshm__table *table;
 	struct duoshm__device_header head; /* a copy, checked */
 	struct duoshm_register *about;     /* copies */
-	struct duoshm__plain_row *rows;    /* room for a snapshot */
+	unsigned char *types;              /* of the registers, side by side */
 
 	struct duoshm_broadcast *stream; /* NULL: not following */
 	void *block;

@@ -41,40 +41,91 @@ void duoshm__table_write(struct duoshm__table *table, size_t rows,
 	memset(dirty, 0, rows);
 }
 
-int duoshm__table_read(const struct duoshm__table *table, size_t rows, size_t first, size_t count,
-	struct duoshm__plain_row *to)
-{
-	for (unsigned i = 0; i < TRIES; i++) {
-		/* Acquire: the latch before the words of the copy that it points to. */
-		uint32_t latch = duoshm__load32_acquire(&table->latch);
-		const struct duoshm__row *from = table->row + (latch & 1 ? rows : 0) + first;
-
-		for (size_t r = 0; r < count; r++)
-			for (size_t w = 0; w < DUOSHM__ROW_WORDS; w++)
-				to[r].word[w] = duoshm__load64(&from[r].word[w]);
-		/*
-		 * Acquire: the words before the second look at the latch; pairs with the writer's
-		 * fence.
-		 */
-		atomic_thread_fence(memory_order_acquire);
-		if (duoshm__load32(&table->latch) == latch)
-			return 0;
-		duoshm__relax();
-	}
-	return duoshm__fail(DUOSHM_ERR_BUSY, "the registers change faster than they can be read");
-}
-
 void duoshm__row_encode(const struct duoshm_value *value, struct duoshm__plain_row *row)
 {
 	memset(row, 0, sizeof *row);
 	memcpy(row->word, value, sizeof *value);
 }
 
-void duoshm__row_decode(const struct duoshm__plain_row *row, int type, struct duoshm_value *out)
+/* ---- reading ---- */
+
+/* The copy that is stable while the latch is as it was found. */
+static const struct duoshm__row *enter(
+	const struct duoshm__table *table, size_t rows, uint32_t *latch)
 {
-	memcpy(out, row->word, sizeof *out);
-	out->type = type;
-	out->severity &= 3;
-	out->alarm &= 7;
-	out->text[sizeof out->text - 1] = '\0';
+	/* Acquire: the latch before the words of the copy that it points to. */
+	*latch = duoshm__load32_acquire(&table->latch);
+	return table->row + (*latch & 1 ? rows : 0);
+}
+
+static bool stayed(const struct duoshm__table *table, uint32_t latch)
+{
+	/*
+	 * Acquire: the words before the second look at the latch; pairs with the writer's
+	 * fence.
+	 */
+	atomic_thread_fence(memory_order_acquire);
+	return duoshm__load32(&table->latch) == latch;
+}
+
+/* Its first bytes, whole words; they may be changing. */
+static inline void copy_row(const struct duoshm__row *from, void *to, size_t bytes)
+{
+	unsigned char *at = to;
+
+	for (size_t w = 0; DUOSHM__WORDWISE && w < bytes / sizeof(uint64_t); w++) {
+		uint64_t word = duoshm__load64(&from->word[w]);
+		memcpy(at + w * sizeof word, &word, sizeof word);
+	}
+	if (!DUOSHM__WORDWISE)
+		memcpy(to, from, bytes);
+}
+
+static int fail_busy(void)
+{
+	return duoshm__fail(DUOSHM_ERR_BUSY, "the registers change faster than they can be read");
+}
+
+int duoshm__table_read(const struct duoshm__table *table, size_t rows, size_t first, size_t count,
+	struct duoshm__plain_row *to)
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint32_t latch;
+		const struct duoshm__row *from = enter(table, rows, &latch) + first;
+
+		for (size_t r = 0; r < count; r++)
+			copy_row(&from[r], &to[r], sizeof to[r]);
+		if (stayed(table, latch))
+			return 0;
+		duoshm__relax();
+	}
+	return fail_busy();
+}
+
+/* What another process wrote may be anything. */
+static inline void check_value(struct duoshm_value *value, int type)
+{
+	value->type = type;
+	value->severity &= 3;
+	value->alarm &= 7;
+	value->text[sizeof value->text - 1] = '\0';
+}
+
+int duoshm__table_values(const struct duoshm__table *table, size_t rows, size_t first, size_t count,
+	const unsigned char *types, struct duoshm_value *to)
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint32_t latch;
+		const struct duoshm__row *from = enter(table, rows, &latch) + first;
+
+		/* Each is checked while it is at hand. */
+		for (size_t r = 0; r < count; r++) {
+			copy_row(&from[r], &to[r], sizeof to[r]);
+			check_value(&to[r], types[r]);
+		}
+		if (stayed(table, latch))
+			return 0;
+		duoshm__relax();
+	}
+	return fail_busy();
 }

@@ -26,8 +26,10 @@ void duoshm__table_write(struct duoshm__table *table, size_t rows,
 /* Copies `count` rows from `first`, all of one moment. 0, or BUSY after many overtaken tries. */
 int duoshm__table_read(const struct duoshm__table *table, size_t rows, size_t first, size_t count,
 	struct duoshm__plain_row *to);
+/* The same as values of these types, checked: not an odd alarm, nor a text without an end. */
+int duoshm__table_values(const struct duoshm__table *table, size_t rows, size_t first, size_t count,
+	const unsigned char *types, struct duoshm_value *to);
 
 void duoshm__row_encode(const struct duoshm_value *value, struct duoshm__plain_row *row);
-void duoshm__row_decode(const struct duoshm__plain_row *row, int type, struct duoshm_value *out);
 
 #endif

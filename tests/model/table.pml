@@ -35,15 +35,25 @@ inline write(me, value) {
 	od
 }
 
-/* @ src/device/table.c duoshm__table_read */
+/* @ src/device/table.c enter */
+inline enter(me) {
+	load(me, LATCH, RIGHT(READ_RELAXED), latch); /* = duoshm__load32_acquire(&table->latch) */
+	at = (latch % 2 -> 2 : 0) /* = table->row + (*latch & 1 ? rows : 0) */
+}
+
+/* @ src/device/table.c stayed */
+inline stayed(me) {
+	BUT(NO_READ_FENCE, fence_acquire(me)); /* = atomic_thread_fence(memory_order_acquire) */
+	load(me, LATCH, RELAXED, again) /* = duoshm__load32(&table->latch) == latch */
+}
+
+/* @ src/device/table.c duoshm__table_values */
 inline read(me) {
 	do
-	:: load(me, LATCH, RIGHT(READ_RELAXED), latch); /* = duoshm__load32_acquire(&table->latch) */
-		at = (latch % 2 -> 2 : 0); /* = table->row + (latch & 1 ? rows : 0) */
-		load(me, at, RELAXED, first); /* = duoshm__load64(&from[r].word[w]) */
+	:: enter(me); /* = enter(table, rows, &latch) */
+		load(me, at, RELAXED, first); /* = copy_row(&from[r], &to[r], sizeof to[r]) */
 		load(me, at + 1, RELAXED, second);
-		BUT(NO_READ_FENCE, fence_acquire(me)); /* = atomic_thread_fence(memory_order_acquire) */
-		load(me, LATCH, RELAXED, again); /* = duoshm__load32(&table->latch) == latch */
+		stayed(me); /* = stayed(table, latch) */
 		if
 		:: again == latch || mutant == NO_SECOND_LOOK -> break
 		:: else
