@@ -16,7 +16,7 @@ sources=$(cd "$(dirname "$0")" && pwd) || exit 1
 compare=$(cd "${top_builddir:-.}" && pwd)/compare
 command="peers.sh${*:+ $*}"
 cpus='' repeat=3 seconds=0.2
-peers='ring deep-ring ucx-posix ucx-sysv iceoryx boost zeromq pipe socket mqueue sysv-msg'
+peers='ring deep-ring ucx-posix ucx-sysv uct-posix uct-sysv iceoryx boost zeromq pipe socket mqueue sysv-msg'
 
 for option; do
 	case $option in
@@ -170,7 +170,7 @@ prepare() {
 			"-I$folder" -liceoryx_posh -liceoryx_hoofs -liceoryx_platform -lpthread &&
 			start_roudi
 		;;
-	ucx-*)
+	ucx-* | uct-*)
 		command -v ucx_perftest > /dev/null && return
 		note "not installed: $1 (ucx_perftest)"
 		return 1
@@ -184,24 +184,24 @@ prepare() {
 
 # ---- measuring; each prints nanoseconds an operation ----
 
-# The fastest of its tests for each size. Its lower layer carries short messages alone; active messages
-# above are read where they lie, so that large ones are not comparable.
+# ucx_test LAYER-TRANSPORT KIND SIZE: ucp by tag matching, which copies out; uct, the layer below, shows
+# short messages where they lie.
 ucx_test() {
-	tl=$1 kind=$2 size=$3
-	suffix=lat
-	[ "$kind" = pingpong ] || suffix=bw
-	case $size in
-	8 | 64) echo "am_$suffix -x $tl -d memory -s $size -w 10000 -n 300000" ;;
-	4096) echo "tag_$suffix -s $size -w 2000 -n 50000" ;;
-	65536) echo "tag_$suffix -s $size -w 1000 -n 5000" ;;
-	*) echo "tag_$suffix -s $size -w 100 -n 500" ;;
+	suffix=lat count=$((200000000 / ($3 + 1000)))
+	[ "$2" = pingpong ] || suffix=bw
+	[ "$3" -lt 1048576 ] || count=500
+	case $1$3 in
+	ucx-*) echo "tag_$suffix -s $3 -w $((count / 10)) -n $count" ;;
+	uct-*4096) echo "am_$suffix -x ${1#*-} -d memory -D bcopy -s $3 -w $((count / 10)) -n $count" ;;
+	uct-*) echo "am_$suffix -x ${1#*-} -d memory -s $3 -w $((count / 10)) -n $count" ;;
 	esac
 }
 
 # It prints half a round trip's median in microseconds, and messages a second over all.
 ucx() {
+	case $1-$3 in uct-*-65536 | uct-*-1048576) return 3 ;; esac
 	port=$((20000 + ($$ + measured) % 10000))
-	UCX_TLS=$1,self
+	UCX_TLS=${1#*-},self
 	export UCX_TLS
 	ucx_perftest -c "$first" -p "$port" > "$scratch/server" 2>&1 &
 	server=$!
@@ -236,7 +236,7 @@ record() { printf '%s %s %s %s\n' "$@" >> "$scratch/records"; }
 peer() {
 	[ ! -e "$scratch/no-$1-$2-$3" ] || return 0
 	case $1 in
-	ucx-*) ucx "${1#ucx-}" "$2" "$3" ;;
+	ucx-* | uct-*) ucx "$@" ;;
 	boost | zeromq | iceoryx) driver "$1" "$@" ;;
 	*) driver kernel "$@" ;;
 	esac
@@ -298,12 +298,12 @@ line_of() { "$@" 2>&1 | sed 's/\x1b\[[0-9;]*m//g' | grep -m 1 '[0-9]\.[0-9]'; }
 versions() {
 	for who in $present; do
 		case $who in
-		ucx-posix) echo "UCX $(ucx_info -v | sed -n 's/^# Version //p')" ;;
+		ucx-*) echo "UCX $(ucx_info -v | sed -n 's/^# Version //p')" ;;
 		iceoryx) echo "iceoryx $(line_of iox-roudi -v | sed 's/.*: *//')" ;;
 		boost) macro boost/version.hpp BOOST_LIB_VERSION 'Boost ' ;;
 		zeromq) macro zmq.h 'ZMQ_VERSION_MAJOR ZMQ_VERSION_MINOR ZMQ_VERSION_PATCH' 'ZeroMQ ' ;;
 		esac
-	done | paste -s -d , - | sed 's/,/, /g'
+	done | uniq | paste -s -d , - | sed 's/,/, /g'
 }
 
 # macro HEADER NAMES TITLE
@@ -371,6 +371,7 @@ table() {
 		title["posix-inplace"] = "duoshm posix, in place"
 		title["ring"] = "textbook ring of 64 KiB"; title["deep-ring"] = "textbook ring of 4 MiB"
 		title["ucx-posix"] = "UCX posix"; title["ucx-sysv"] = "UCX sysv"
+		title["uct-posix"] = "UCX posix, in place"; title["uct-sysv"] = "UCX sysv, in place"
 		title["iceoryx"] = "iceoryx, in place"; title["boost"] = "Boost message_queue"
 		title["zeromq"] = "ZeroMQ ipc://"; title["socket"] = "Unix socket"
 		title["mqueue"] = "POSIX message queue"; title["sysv-msg"] = "System V message queue"
@@ -402,9 +403,9 @@ table() {
 
 remarks() {
 	echo
-	echo 'Copied in and out, but for "in place", where no payload is copied: compare those with each'
-	echo 'other. "-": not measured, or messages of that size are not carried. All check what arrives'
-	echo 'but UCX, which its own ucx_perftest measures: up to 64 B by its lower layer, then by tag matching.'
+	echo 'Copied in and out; "in place", no payload is copied: compare those with each other. "-": not'
+	echo 'measured, or messages of that size are not carried. All look at what arrives, first word, last'
+	echo 'word and one between; in place at less: UCX (its own ucx_perftest) and ours at the first word.'
 	[ "$unsteady" -eq 0 ] ||
 		echo "The floor moved by a fifth or more in $unsteady of the rounds, three times in a row."
 	[ ! -s "$scratch/notes" ] || cat "$scratch/notes"
