@@ -23,7 +23,8 @@
 const char *const bench_wait_names[BENCH_WAITS] = {"spin", "adaptive", "sleep"};
 
 static const struct bench_test *const tests[] = {&bench_pingpong, &bench_inplace, &bench_oneway,
-	&bench_staged, &bench_handoff, &bench_broadcast, &bench_memcpy};
+	&bench_staged, &bench_handoff, &bench_broadcast, &bench_semaphore, &bench_lock,
+	&bench_contention, &bench_register, &bench_snapshot, &bench_memcpy};
 #define TESTS (sizeof tests / sizeof tests[0])
 
 #define SIZE_MIN    8u

@@ -74,7 +74,8 @@ struct bench_test {
 };
 
 extern const struct bench_test bench_pingpong, bench_oneway, bench_staged, bench_inplace,
-	bench_handoff, bench_broadcast, bench_memcpy;
+	bench_handoff, bench_broadcast, bench_memcpy, bench_semaphore, bench_lock, bench_contention,
+	bench_register, bench_snapshot;
 
 /* Waits until all sides are ready; from then on the time runs. */
 void bench_go(struct bench_side *side);

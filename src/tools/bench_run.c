@@ -216,14 +216,16 @@ static bool pin(const struct bench_plan *plan, const struct bench_side *side)
 #endif
 }
 
-static void set_wait(enum bench_wait wait)
+/* A side is pinned to one CPU: it would take it for the only one, and never spin by itself. */
+static void set_wait(enum bench_wait wait, unsigned n_cpus)
 {
-	if (wait == BENCH_SPIN)
-		setenv("DUOSHM_SPIN_NS", "1000000000", 1);
-	else if (wait == BENCH_SLEEP)
-		setenv("DUOSHM_SPIN_NS", "0", 1);
-	else
+	static const char *const ns[BENCH_WAITS] = {
+		[BENCH_SPIN] = "1000000000", [BENCH_ADAPTIVE] = "50000", [BENCH_SLEEP] = "0"};
+
+	if (wait == BENCH_ADAPTIVE && n_cpus == 1)
 		unsetenv("DUOSHM_SPIN_NS");
+	else
+		setenv("DUOSHM_SPIN_NS", ns[wait], 1);
 }
 
 /* The library's context of a side. */
@@ -248,7 +250,7 @@ _Noreturn static void side_process(
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGHUP, SIG_DFL);
 	alarm((unsigned)seconds + GRACE_SECONDS);
-	set_wait(side->of->wait);
+	set_wait(side->of->wait, plan->n_cpus);
 	if (pin(plan, side))
 		atomic_fetch_add(&side->shared->pinned, 1);
 	if (!floor)

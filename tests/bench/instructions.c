@@ -7,8 +7,8 @@
  */
 #include "config.h"
 
-#include "device/table.h"
 #include "duoshm.h"
+#include "tools/bench_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,28 +138,9 @@ static void begin_words(void)
 
 /* ---- registers ------------------------------------------------------------------------------- */
 
-/* A device that nobody serves: what a client reads registers from. */
 static void begin_device(void)
 {
-	struct duoshm_create options = DUOSHM_CREATE_INIT;
-	struct duoshm__device_header head = {.magic = DUOSHM__DEVICE_MAGIC,
-		.layout = DUOSHM__DEVICE_LAYOUT,
-		.registers = REGISTERS,
-		.format = {.channels = 1, .bits = 10, .sample_type = DUOSHM_SAMPLE_INT32}};
-	struct duoshm_register about = {.name = "R", .type = DUOSHM_TYPE_REAL};
-
-	head.descriptions_at = duoshm__line_up(sizeof head);
-	head.table_at = duoshm__line_up((size_t)head.descriptions_at + REGISTERS * sizeof about);
-	head.stream_at =
-		duoshm__line_up((size_t)head.table_at + duoshm__table_bytes(head.registers));
-	options.kind = DUOSHM_KIND_DEVICE;
-	options.flags = DUOSHM_UNPUBLISHED;
-	MUST(duoshm_segment_create(ctx, "device", (size_t)head.stream_at, &options, &segment));
-	char *payload = duoshm_segment_data(segment);
-	memcpy(payload, &head, sizeof head);
-	for (size_t i = 0; i < REGISTERS; i++)
-		memcpy(payload + head.descriptions_at + i * sizeof about, &about, sizeof about);
-	MUST(duoshm_segment_publish(segment));
+	MUST(bench_table_make(ctx, "device", REGISTERS, &segment));
 	MUST(duoshm_device_connect(ctx, "device", 0, &device));
 }
 

@@ -6,6 +6,8 @@ OPERATIONS =
 if WITH_TESTS
 check_PROGRAMS += tests/bench/instructions
 endif
+tests_bench_instructions_SOURCES = tests/bench/instructions.c src/tools/bench_table.c \
+	src/tools/bench_table.h
 tests_bench_instructions_LDADD = libduoshm-core.la
 EXTRA_DIST += tests/bench/instructions.sh
 bench-instructions: all tests/bench/instructions$(EXEEXT)

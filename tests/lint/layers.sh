@@ -82,7 +82,7 @@ for file in $(project_files | grep -E '\.[ch]$' | grep -v '^tests/'); do
 	src/tools/compare* | src/tools/bench_bare* | src/tools/bench_run*)
 		own_headers "$file" "config.h|$public|tools/*"
 		;;
-	src/tools/device*)
+	src/tools/device* | src/tools/bench_table*)
 		own_headers "$file" "config.h|$public|tools/*|device/*"
 		no_headers "$file" "$ipc_headers|sys/mman.h" 'programs use the public interface'
 		;;
