@@ -10,7 +10,7 @@ tests_bench_instructions_SOURCES = tests/bench/instructions.c src/tools/bench_ta
 	src/tools/bench_table.h
 tests_bench_instructions_LDADD = libduoshm-core.la
 EXTRA_DIST += tests/bench/instructions.sh
-bench-instructions: all tests/bench/instructions$(EXEEXT)
+bench-instructions: tests/bench/instructions$(EXEEXT)
 	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/tests/bench/instructions.sh $(OPERATIONS) || \
 	test $$? -eq 77
 .PHONY: bench-instructions
