@@ -7,6 +7,7 @@
 
 #include "core/lock_layout.h"
 #include "core/semaphore_layout.h"
+#include "core/spin.h"
 #include "unit/sleepers.h"
 
 #include <pthread.h>
@@ -264,6 +265,32 @@ static void a_label_can_veto(void)
 	EXPECT(duoshm_lock_acquire(lock, 0), DUOSHM_OWNER_DEAD);
 }
 
+/* The next spin's, after one that helped or not. */
+static int64_t learnt(struct duoshm__spin *spin, bool helped)
+{
+	duoshm__spin_learn(spin, helped);
+	return atomic_load(&spin->ns);
+}
+
+static void spinning_is_bounded(void)
+{
+	struct duoshm__spin spin;
+
+	OK(setenv("DUOSHM_SPIN_NS", "10000", 1));
+	duoshm__spin_init(&spin);
+	EXPECT(learnt(&spin, true), 10000);
+	EXPECT(learnt(&spin, false), 5000);
+	EXPECT(learnt(&spin, false), 3000);
+	EXPECT(learnt(&spin, false), 3000);
+	EXPECT(learnt(&spin, true), 6000);
+	EXPECT(learnt(&spin, true), 10000);
+	OK(setenv("DUOSHM_SPIN_NS", "0", 1));
+	duoshm__spin_init(&spin);
+	EXPECT(learnt(&spin, true), 0);
+	EXPECT(learnt(&spin, false), 0);
+	OK(unsetenv("DUOSHM_SPIN_NS"));
+}
+
 static const struct harness_case cases[] = {
 	{"semaphores: one post wakes many", one_post_wakes_many},
 	{"semaphores: removal wakes all", removal_wakes_who_waits},
@@ -274,6 +301,7 @@ static const struct harness_case cases[] = {
 	{"semaphores: a scribbled word is CORRUPT", a_scribbled_semaphore_is_corrupt},
 	{"locks: a scribbled word is taken over", a_scribbled_lock_is_taken_over},
 	{"locks: the label can veto", a_label_can_veto},
+	{"spinning is bounded", spinning_is_bounded},
 	{NULL, NULL},
 };
 
