@@ -274,6 +274,15 @@ static bool took(const void *handle)
 	return word == 0 && duoshm__cas64(&lock->shared->word, &word, lock->self);
 }
 
+/* After a sleep: others may sleep on, so it is taken with the mark. */
+static bool took_marked(const void *handle)
+{
+	const struct duoshm_lock *lock = handle;
+	uint64_t word = duoshm__load64(&lock->shared->word);
+
+	return word == 0 && duoshm__cas64(&lock->shared->word, &word, lock->self | SLEEPERS);
+}
+
 static int acquire_slowly(struct duoshm_lock *lock, int64_t timeout_ns)
 {
 	int64_t deadline = duoshm__deadline(timeout_ns);
@@ -300,6 +309,9 @@ static int acquire_slowly(struct duoshm_lock *lock, int64_t timeout_ns)
 			duoshm__object_ring(lock->object, BELL);
 		if (result < 0 && result != DUOSHM_ERR_TIMEOUT)
 			return result;
+		/* One that is let go and taken all the time is hardly ever free at a single look. */
+		if (result == 0 && duoshm__spin(&lock->spin, took_marked, lock, deadline))
+			return HELD;
 	}
 }
 

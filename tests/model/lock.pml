@@ -121,6 +121,16 @@ inline took() {
 	}
 }
 
+/* @ src/core/lock.c took_marked */
+inline took_marked() {
+	atomic {
+		if /* = word == 0 && duoshm__cas64(&lock->shared->word, &word, lock->self | SLEEPERS) */
+		:: shared == 0 -> shared = (mutant == NO_MARK -> me : me | SLEEPERS); got_it(); result = 1
+		:: else
+		fi
+	}
+}
+
 /* @ src/core/lock.c acquire_slowly */
 inline acquire_slowly() {
 	took(); /* = duoshm__spin(&lock->spin, took, lock, deadline) */
@@ -138,7 +148,11 @@ inline acquire_slowly() {
 			:: gives_up -> over = true
 			:: timeout -> assert(SLICES)
 			fi;
-			slept = true
+			slept = true;
+			if
+			:: !over -> took_marked() /* = duoshm__spin(&lock->spin, took_marked, lock, deadline) */
+			:: true
+			fi
 		:: else
 		fi
 	od
