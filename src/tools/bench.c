@@ -24,7 +24,8 @@ const char *const bench_wait_names[BENCH_WAITS] = {"spin", "adaptive", "sleep"};
 
 static const struct bench_test *const tests[] = {&bench_pingpong, &bench_inplace, &bench_oneway,
 	&bench_staged, &bench_handoff, &bench_broadcast, &bench_semaphore, &bench_lock,
-	&bench_contention, &bench_register, &bench_snapshot, &bench_memcpy};
+	&bench_contention, &bench_register, &bench_snapshot, &bench_attach, &bench_bells,
+	&bench_objects, &bench_list, &bench_memcpy};
 #define TESTS (sizeof tests / sizeof tests[0])
 
 #define SIZE_MIN    8u
@@ -380,10 +381,11 @@ static bool is_shown(void)
 static int run_case(const struct bench_plan *plan, struct agenda *agenda, unsigned which)
 {
 	struct bench_report *report = &agenda->reports[which];
-	unsigned n = report->n_results;
+	unsigned n = report->n_results, most = report->of->test->rounds;
+	uint64_t rounds = most != 0 && most < chosen.repeat ? most : chosen.repeat;
 	int status = TOOL_DONE;
 
-	for (uint64_t round = 0; status == TOOL_DONE && round < chosen.repeat; round++) {
+	for (uint64_t round = 0; status == TOOL_DONE && round < rounds; round++) {
 		for (unsigned i = 0; status == TOOL_DONE && i < n; i++) {
 			struct bench_result *result =
 				&report->results[round % 2 == 0 ? i : n - 1 - i];

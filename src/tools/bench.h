@@ -65,17 +65,20 @@ struct bench_test {
 	const uint64_t *waits, *sizes, *clients, *counts;
 	unsigned sides;   /* besides the clients */
 	int64_t pause_ns; /* before each operation: a run lasts for 20 of these at least */
+	unsigned rounds;  /* at most, where setting up takes long; 0: as many as are asked for */
 	/*
 	 * What a side does, from making or opening its objects to closing them; between the two it
 	 * calls bench_go(). `floor` NULL: there is none. 0; or the failure is told.
 	 */
 	int (*run)(struct bench_side *side);
 	int (*floor)(struct bench_side *side);
+	/* What a killed floor left, as its `memory` tells; called by the frame. NULL: nothing. */
+	void (*sweep)(struct bench_side *side);
 };
 
 extern const struct bench_test bench_pingpong, bench_oneway, bench_staged, bench_inplace,
 	bench_handoff, bench_broadcast, bench_memcpy, bench_semaphore, bench_lock, bench_contention,
-	bench_register, bench_snapshot;
+	bench_register, bench_snapshot, bench_attach, bench_bells, bench_objects, bench_list;
 
 /* Waits until all sides are ready; from then on the time runs. */
 void bench_go(struct bench_side *side);

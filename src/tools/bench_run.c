@@ -397,6 +397,8 @@ int bench_run(const struct bench_plan *plan, const struct bench_case *of, const 
 	end_all(pids, started);
 	if (result != 0)
 		reclaim(plan);
+	if (result != 0 && floor && of->test->sweep != NULL)
+		of->test->sweep(&side);
 	bool skipped = atomic_load(&side.shared->failed) == 2;
 	if (result == 0 || (skipped && result != TOOL_STOPPED)) {
 		*found = take_home(plan, &side, skipped);

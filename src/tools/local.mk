@@ -20,9 +20,10 @@ client_SOURCES = src/tools/client.c src/tools/client.h src/tools/client_capture.
 	src/tools/client_show.c
 client_LDADD = $(tool_libs) $(SNDFILE_LIBS)
 compare_SOURCES = src/tools/bench.c src/tools/bench.h src/tools/bench_bare.c \
-	src/tools/bench_bare.h src/tools/bench_device.c src/tools/bench_queue.c src/tools/bench_report.c \
-	src/tools/bench_run.c src/tools/bench_stats.c src/tools/bench_stats.h \
-	src/tools/bench_table.c src/tools/bench_table.h src/tools/bench_words.c \
+	src/tools/bench_bare.h src/tools/bench_device.c src/tools/bench_objects.c \
+	src/tools/bench_queue.c src/tools/bench_report.c src/tools/bench_run.c \
+	src/tools/bench_stats.c src/tools/bench_stats.h src/tools/bench_table.c \
+	src/tools/bench_table.h src/tools/bench_words.c \
 	src/tools/compare.c src/tools/compare.h src/tools/compare_duoshm.c \
 	src/tools/compare_info.c src/tools/compare_posix.c src/tools/compare_semantics.c \
 	src/tools/compare_subject.h src/tools/compare_sysv.c

@@ -79,7 +79,7 @@ for file in $(project_files | grep -E '\.[ch]$' | grep -v '^tests/'); do
 		no_headers "$file" "$ipc_headers|sys/mman.h" 'a device knows no family'
 		found=$(names_a_family "$file") && fault "$file" "names a family: $found"
 		;;
-	src/tools/compare* | src/tools/bench_bare* | src/tools/bench_run*)
+	src/tools/compare* | src/tools/bench_bare* | src/tools/bench_objects* | src/tools/bench_run*)
 		own_headers "$file" "config.h|$public|tools/*"
 		;;
 	src/tools/device* | src/tools/bench_table*)
