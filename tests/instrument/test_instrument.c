@@ -42,7 +42,7 @@ static void native_operations_are_counted(void)
 {
 	begin();
 	instrument_arm(INSTRUMENT_COUNT, 0);
-	EXPECT(duoshm_semaphore_wait(semaphore, MS, 0), DUOSHM_ERR_TIMEOUT);
+	EXPECT(duoshm_semaphore_wait(semaphore, 50 * MS, 0), DUOSHM_ERR_TIMEOUT);
 	EXPECT(instrument_points(), 4);
 	end();
 }
