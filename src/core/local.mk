@@ -12,6 +12,7 @@ libduoshm_core_la_SOURCES += \
 	src/core/entry_text.c \
 	src/core/failure.c \
 	src/core/failure.h \
+	src/core/fast.h \
 	src/core/file.c \
 	src/core/file.h \
 	src/core/header_layout.h \

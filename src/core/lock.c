@@ -362,6 +362,13 @@ int duoshm_lock_release(struct duoshm_lock *lock)
 	return result < 0 ? result : let_go(lock);
 }
 
+int duoshm_lock_set_spin(struct duoshm_lock *lock, int64_t ns)
+{
+	int result = check(lock);
+
+	return result < 0 ? result : duoshm__spin_set(&lock->spin, ns);
+}
+
 int duoshm_lock_close(struct duoshm_lock *lock)
 {
 	if (!lock)

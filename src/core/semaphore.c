@@ -299,3 +299,10 @@ int duoshm_semaphore_wait(struct duoshm_semaphore *semaphore, int64_t timeout_ns
 		return 0;
 	return wait_slowly(semaphore, timeout_ns, (flags & DUOSHM_INTERRUPTIBLE) != 0);
 }
+
+int duoshm_semaphore_set_spin(struct duoshm_semaphore *semaphore, int64_t ns)
+{
+	int result = check(semaphore);
+
+	return result < 0 ? result : duoshm__spin_set(&semaphore->spin, ns);
+}

@@ -4,6 +4,8 @@
 
 #include "core/spin.h"
 
+#include "core/failure.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,15 +17,20 @@
 #define SPIN_MIN_NS 3000  /* ten bounces of a line: enough to see that the peer is quick again */
 #define SPIN_MAX_NS 1000000000
 
-static bool several_processors(void)
+unsigned duoshm__pinned_to(void)
 {
 #if defined HAVE_SCHED_SETAFFINITY && defined CPU_COUNT
 	cpu_set_t set;
+	size_t cpu = 0;
 
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		return CPU_COUNT(&set) > 1;
+	if (sched_getaffinity(0, sizeof(set), &set) != 0 || CPU_COUNT(&set) != 1)
+		return 0;
+	while (!CPU_ISSET(cpu, &set))
+		cpu++;
+	return (unsigned)cpu + 1;
+#else
+	return 0;
 #endif
-	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
 static int64_t limit(void)
@@ -36,13 +43,22 @@ static int64_t limit(void)
 		if (*end == '\0' && value >= 0)
 			return value < SPIN_MAX_NS ? value : SPIN_MAX_NS;
 	}
-	return several_processors() ? SPIN_NS : 0;
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_NS : 0;
 }
 
 void duoshm__spin_init(struct duoshm__spin *spin)
 {
 	spin->max_ns = limit();
 	atomic_init(&spin->ns, spin->max_ns);
+}
+
+int duoshm__spin_set(struct duoshm__spin *spin, int64_t ns)
+{
+	if (ns < 0)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "a spin of %lld ns", (long long)ns);
+	spin->max_ns = ns < SPIN_MAX_NS ? ns : SPIN_MAX_NS;
+	atomic_store_explicit(&spin->ns, spin->max_ns, memory_order_relaxed);
+	return 0;
 }
 
 void duoshm__spin_learn(struct duoshm__spin *spin, bool helped)

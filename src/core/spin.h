@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Spinning before a sleep: bounded in time, longer after it helped, shorter after it did not, and
- * none where this process has one processor, on which the peer could not go on meanwhile.
+ * none where the machine has one processor, on which the peer could not go on meanwhile.
  */
 #ifndef DUOSHM_CORE_SPIN_H
 #define DUOSHM_CORE_SPIN_H
@@ -20,8 +20,15 @@ struct duoshm__spin {
 	int64_t max_ns;
 };
 
+/*
+ * 1 + the number of the only processor that the caller may run on; 0: several, or nobody knows. Who
+ * is pinned where its peer is pinned spins in vain.
+ */
+unsigned duoshm__pinned_to(void);
 /* At most the time that DUOSHM_SPIN_NS tells, else one that pays. */
 void duoshm__spin_init(struct duoshm__spin *spin);
+/* The user's own bound, from the next wait on. INVALID: negative. */
+int duoshm__spin_set(struct duoshm__spin *spin, int64_t ns);
 /* After a spin: `helped` says whether what was waited for came. */
 void duoshm__spin_learn(struct duoshm__spin *spin, bool helped);
 

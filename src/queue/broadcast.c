@@ -19,6 +19,7 @@ struct duoshm_broadcast {
 	struct duoshm__endpoint end;
 	struct duoshm__cast_producer producer;
 	struct duoshm__cast_reader reader;
+	unsigned taken; /* messages since the last wait */
 };
 
 /* ---- coming and going ------------------------------------------------------------------------ */
@@ -91,7 +92,8 @@ static void wake_readers(struct duoshm_broadcast *b)
 {
 	struct duoshm__broadcast *shared = b->end.shared;
 
-	if (b->end.bells == DUOSHM_NO_BELLS || !duoshm__sleeper(&shared->sleeps))
+	if (b->end.bells == DUOSHM_NO_BELLS || !duoshm__sleepy(&shared->sleeps) ||
+		!duoshm__sleeper(&shared->sleeps))
 		return;
 	uint32_t epoch = duoshm__load32(&shared->epoch);
 	/*
@@ -99,6 +101,11 @@ static void wake_readers(struct duoshm_broadcast *b)
 	 */
 	duoshm__store32_release(&shared->epoch, epoch + 1);
 	(void)duoshm__object_ring(b->end.segment, b->end.bells + (epoch & 1));
+}
+
+int duoshm_broadcast_set_spin(struct duoshm_broadcast *b, int64_t ns)
+{
+	return duoshm__endpoint_set_spin(b, ns);
 }
 
 int duoshm_broadcast_close(struct duoshm_broadcast *b)
@@ -119,7 +126,8 @@ size_t duoshm_broadcast_longest(const struct duoshm_broadcast *b)
 	return b == NULL ? 0 : (size_t)duoshm__cast_longest(b->end.capacity);
 }
 
-int duoshm_broadcast_publish(struct duoshm_broadcast *b, const void *message, size_t length)
+DUOSHM__RARE static int fail_publish(
+	const struct duoshm_broadcast *b, const void *message, size_t length)
 {
 	int result = duoshm__endpoint_enter(b, DUOSHM_PRODUCER, 0);
 
@@ -129,9 +137,16 @@ int duoshm_broadcast_publish(struct duoshm_broadcast *b, const void *message, si
 		return duoshm__fail(DUOSHM_ERR_INVALID, "no message");
 	if (duoshm__object_removed(b->end.segment))
 		return duoshm__endpoint_failed(&b->end, DUOSHM_ERR_REMOVED, NULL);
-	if (duoshm__cast_publish(&b->producer, message, length) != 0)
-		return duoshm__fail(DUOSHM_ERR_TOO_LONG, "%zu bytes, and at most %zu fit", length,
-			duoshm_broadcast_longest(b));
+	return duoshm__fail(DUOSHM_ERR_TOO_LONG, "%zu bytes, and at most %zu fit", length,
+		duoshm_broadcast_longest(b));
+}
+
+int duoshm_broadcast_publish(struct duoshm_broadcast *b, const void *message, size_t length)
+{
+	if (!duoshm__endpoint_is(b, DUOSHM_PRODUCER) || (message == NULL && length != 0) ||
+		duoshm__load32_acquire(b->end.removed) != 0 ||
+		duoshm__cast_publish(&b->producer, message, length) != 0)
+		return fail_publish(b, message, length);
 	wake_readers(b);
 	return 0;
 }
@@ -162,13 +177,16 @@ ssize_t duoshm_broadcast_next(struct duoshm_broadcast *b, void *buffer, size_t c
 	if (buffer == NULL && capacity != 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "no buffer");
 	result = next(b, &to);
-	if (result == DUOSHM_ERR_TIMEOUT)
+	if (result == DUOSHM_ERR_TIMEOUT) {
+		duoshm__waiter_flow(&b->end.waiter, &b->taken, timeout_ns);
 		result = duoshm__endpoint_await(&b->end, next, &to, timeout_ns);
+	}
 	if (result == DUOSHM_ERR_TOO_LONG)
 		return duoshm__fail(result, "the message is longer than the buffer");
 	if (result != 0)
 		return duoshm__endpoint_failed(&b->end, result, "no message came");
 	if (missed != NULL)
 		*missed = to.missed;
+	b->taken++;
 	return (ssize_t)to.length;
 }

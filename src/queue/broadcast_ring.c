@@ -12,6 +12,7 @@
 
 #include "queue/broadcast_ring.h"
 
+#include "core/fast.h"
 #include "duoshm.h"
 
 #include <string.h>
@@ -19,18 +20,6 @@
 #define WORD 8u
 #define HEAD 16u /* sequence number and length */
 #define LAPS 8   /* overruns in a row until a reader gives up for now */
-
-/*
- * ThreadSanitizer knows no fences and calls a torn copy a race. So that it checks the rest, the
- * bytes are then copied by atomic words, whose release and acquire stand for the fences.
- */
-#if defined __SANITIZE_THREAD__
-#define WORDWISE 1
-#elif defined __has_feature
-#define WORDWISE __has_feature(thread_sanitizer)
-#else
-#define WORDWISE 0
-#endif
 
 static uint64_t extent(uint64_t length)
 {
@@ -46,7 +35,7 @@ static void put_word(struct duoshm__cast_producer *p, uint64_t position, uint64_
 {
 	void *at = p->data + (position & (p->capacity - 1));
 
-	if (WORDWISE)
+	if (DUOSHM__WORDWISE)
 		duoshm__store64_release(at, value);
 	else
 		duoshm__store64(at, value);
@@ -56,7 +45,7 @@ static uint64_t get_word(const struct duoshm__cast_reader *r, uint64_t position)
 {
 	const void *at = r->data + (position & (r->capacity - 1));
 
-	return WORDWISE ? duoshm__load64_acquire(at) : duoshm__load64(at);
+	return DUOSHM__WORDWISE ? duoshm__load64_acquire(at) : duoshm__load64(at);
 }
 
 static void put(
@@ -65,14 +54,14 @@ static void put(
 	uint64_t word = 0, offset = at & (p->capacity - 1);
 	size_t first = shorter(length, p->capacity - offset);
 
-	for (uint64_t done = 0; WORDWISE && done < length; done += WORD) {
+	for (uint64_t done = 0; DUOSHM__WORDWISE && done < length; done += WORD) {
 		memcpy(&word, from + done, shorter(length - done, WORD));
 		put_word(p, at + done, word);
 	}
-	if (WORDWISE || length == 0)
+	if (DUOSHM__WORDWISE || length == 0)
 		return;
-	memcpy(p->data + offset, from, first);
-	memcpy(p->data, from + first, (size_t)length - first);
+	duoshm__copy(p->data + offset, from, first);
+	duoshm__copy(p->data, from + first, (size_t)length - first);
 }
 
 static void get(
@@ -81,14 +70,14 @@ static void get(
 	uint64_t word, offset = at & (r->capacity - 1);
 	size_t first = shorter(length, r->capacity - offset);
 
-	for (uint64_t done = 0; WORDWISE && done < length; done += WORD) {
+	for (uint64_t done = 0; DUOSHM__WORDWISE && done < length; done += WORD) {
 		word = get_word(r, at + done);
 		memcpy(to + done, &word, shorter(length - done, WORD));
 	}
-	if (WORDWISE || length == 0)
+	if (DUOSHM__WORDWISE || length == 0)
 		return;
-	memcpy(to, r->data + offset, first);
-	memcpy(to + first, r->data, (size_t)length - first);
+	duoshm__copy(to, r->data + offset, first);
+	duoshm__copy(to + first, r->data, (size_t)length - first);
 }
 
 /* `last` and `commit` as a producer can have left them. */
@@ -141,7 +130,7 @@ int duoshm__cast_publish(struct duoshm__cast_producer *p, const void *message, u
 	 * Orders the store of intent before every store into the ring; pairs with the fence in
 	 * settled.
 	 */
-	if (!WORDWISE)
+	if (!DUOSHM__WORDWISE)
 		atomic_thread_fence(memory_order_release);
 	put_word(p, begin, p->sequence);
 	put_word(p, begin + WORD, length);
@@ -159,7 +148,7 @@ int duoshm__cast_publish(struct duoshm__cast_producer *p, const void *message, u
 static bool settled(const struct duoshm__cast_reader *r, uint64_t position)
 {
 	/* Orders the loads of the ring before that of intent; pairs with the fence in publish. */
-	if (!WORDWISE)
+	if (!DUOSHM__WORDWISE)
 		atomic_thread_fence(memory_order_acquire);
 	/* Acquire: `last`, to which we then jump, is of about that time. */
 	return duoshm__load64_acquire(&r->indices->intent) - position <= r->capacity;

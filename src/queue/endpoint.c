@@ -155,6 +155,8 @@ static int take_up(struct duoshm__endpoint *e, bool claimed)
 	return duoshm__fail(result, "the %s before us left no sensible ring", role_names[e->role]);
 }
 
+static const struct duoshm__word32 never;
+
 static int join(struct duoshm__endpoint *e, size_t offset, size_t bytes, bool claimed)
 {
 	int result = find(e->type, e->segment, offset, bytes, e->role != DUOSHM_READER, &e->shared,
@@ -168,6 +170,9 @@ static int join(struct duoshm__endpoint *e, size_t offset, size_t bytes, bool cl
 		return result;
 	if (e->segment->bells == NULL)
 		e->bells = DUOSHM_NO_BELLS;
+	e->forks = e->segment->forks;
+	/* Adopted memory has no header to say so. */
+	e->removed = e->segment->header != NULL ? &e->segment->header->removed : &never;
 	result = take_up(e, claimed);
 	if (result == 0)
 		duoshm__waiter_init(&e->waiter, e->segment, e, e->bells != DUOSHM_NO_BELLS);
@@ -307,6 +312,15 @@ int duoshm__endpoint_enter(const void *handle, enum duoshm_role role, int64_t ti
 	if (timeout_ns < 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "a negative timeout");
 	return duoshm__fail(DUOSHM_ERR_NOT_OWNER, "this handle is a %s's", role_names[e->role]);
+}
+
+int duoshm__endpoint_set_spin(void *handle, int64_t ns)
+{
+	struct duoshm__endpoint *e = handle;
+	int result = e == NULL ? duoshm__fail(DUOSHM_ERR_INVALID, "the handle is NULL")
+			       : duoshm__object_check(e->segment);
+
+	return result < 0 ? result : duoshm__spin_set(&e->waiter.spin, ns);
 }
 
 int duoshm__endpoint_await(

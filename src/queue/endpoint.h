@@ -7,14 +7,17 @@
 #ifndef DUOSHM_QUEUE_ENDPOINT_H
 #define DUOSHM_QUEUE_ENDPOINT_H
 
+#include "core/fast.h"
 #include "queue/role.h"
 #include "queue/wait.h"
 
 /* How each handle begins. */
 struct duoshm__endpoint {
-	const struct duoshm__endpoint_type *type;
 	enum duoshm_role role;
+	unsigned forks;                       /* the segment's */
+	const struct duoshm__word32 *removed; /* the segment's, for the straight path */
 	struct duoshm_segment *segment;
+	const struct duoshm__endpoint_type *type;
 	bool owned;                   /* the segment is ours to close */
 	void *shared;                 /* the header; the ring follows it */
 	uint64_t capacity;            /* of the ring */
@@ -62,6 +65,13 @@ int duoshm__endpoint_attach(const struct duoshm__endpoint_type *type,
 	enum duoshm_role role, void *out);
 int duoshm__endpoint_close(struct duoshm__endpoint *endpoint);
 
+/* The same as enter below, without a word on what is wrong. */
+static DUOSHM__INLINE bool duoshm__endpoint_is(const void *handle, enum duoshm_role role)
+{
+	const struct duoshm__endpoint *e = handle;
+
+	return e != NULL && e->role == role && e->forks == duoshm__forks();
+}
 /*
  * Is this a handle for calls of `role`, in this process, and a timeout (0 where there is none)?
  * FORKED, NOT_OWNER, INVALID (NULL, negative).
@@ -74,6 +84,7 @@ int duoshm__endpoint_enter(const void *handle, enum duoshm_role role, int64_t ti
 typedef int duoshm__next_fn(void *handle, void *arg);
 int duoshm__endpoint_await(
 	struct duoshm__endpoint *endpoint, duoshm__next_fn *next, void *arg, int64_t timeout_ns);
+int duoshm__endpoint_set_spin(void *handle, int64_t ns);
 /* The producer: no more messages. */
 static inline void duoshm__finish(struct duoshm__endpoint *endpoint)
 {

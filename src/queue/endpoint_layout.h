@@ -33,7 +33,8 @@ struct duoshm__role {
 	struct duoshm__word64 boot;
 	struct duoshm__word32 registered; /* 1: a sleeper may fence the holder (membarrier) */
 	struct duoshm__word32 finished;   /* producers: 1: no more messages */
-	uint8_t spare[24];
+	struct duoshm__word32 pinned;     /* 1 + the processor that the holder is pinned to, or 0 */
+	uint8_t spare[20];
 };
 
 _Static_assert(sizeof(struct duoshm__mark) == 24, "part of the layout");

@@ -8,11 +8,10 @@
 #include "duoshm.h"
 
 #include "core/failure.h"
+#include "core/fast.h"
 #include "queue/endpoint.h"
 #include "queue/queue_layout.h"
 #include "queue/ring.h"
-
-#include <string.h>
 
 /* Which of the two bells a side sleeps on. */
 enum { CONSUMER_BELL = 0, PRODUCER_BELL = 1 };
@@ -107,6 +106,11 @@ int duoshm_queue_attach(struct duoshm_segment *segment, size_t offset, size_t by
 	return duoshm__endpoint_attach(&queue_type, segment, offset, bytes, bells, role, out);
 }
 
+int duoshm_queue_set_spin(struct duoshm_queue *q, int64_t ns)
+{
+	return duoshm__endpoint_set_spin(q, ns);
+}
+
 int duoshm_queue_close(struct duoshm_queue *q)
 {
 	if (q == NULL)
@@ -118,13 +122,20 @@ int duoshm_queue_close(struct duoshm_queue *q)
 
 /* ---- what all calls share -------------------------------------------------------------------- */
 
-/*
- * Right after the store that the peer may be waiting for. A lost ring is made good by its slices.
- */
-static void wake_peer(struct duoshm_queue *q)
+/* Returns `result`, so that it can be the last call. */
+DUOSHM__RARE static ssize_t ring_peer(struct duoshm_queue *q, ssize_t result)
 {
 	if (q->end.bells != DUOSHM_NO_BELLS && duoshm__sleeper(q->peer_sleeps))
 		(void)duoshm__object_ring(q->end.segment, q->peer_bell);
+	return result;
+}
+
+/*
+ * Right after the store that the peer may be waiting for. A lost ring is made good by its slices.
+ */
+static DUOSHM__INLINE ssize_t wake_peer(struct duoshm_queue *q, ssize_t result)
+{
+	return duoshm__sleepy(q->peer_sleeps) ? ring_peer(q, result) : result;
 }
 
 size_t duoshm_queue_longest(const struct duoshm_queue *q)
@@ -134,19 +145,30 @@ size_t duoshm_queue_longest(const struct duoshm_queue *q)
 
 /* ---- producer -------------------------------------------------------------------------------- */
 
-static void publish(struct duoshm_queue *q)
+static DUOSHM__INLINE int publish(struct duoshm_queue *q)
 {
 	duoshm__ring_publish(&q->producer);
-	wake_peer(q);
+	return (int)wake_peer(q, 0);
+}
+
+/* The straight path: this is a producer's handle, all is well, and there is room at once. */
+static DUOSHM__INLINE bool can_send(
+	const struct duoshm_queue *q, size_t length, uint64_t extent, int64_t timeout_ns)
+{
+	return duoshm__endpoint_is(q, DUOSHM_PRODUCER) && timeout_ns >= 0 &&
+	       duoshm__load32_acquire(q->end.removed) == 0 &&
+	       duoshm__ring_fits(&q->producer, length, extent);
 }
 
 /* No room. What is staged has to go out first, or room might never come. */
-static int reserve_later(struct duoshm_queue *q, size_t length, void **room, int64_t timeout_ns)
+DUOSHM__RARE static int reserve_later(
+	struct duoshm_queue *q, size_t length, void **room, int64_t timeout_ns)
 {
 	int64_t deadline = duoshm__wait_deadline(timeout_ns);
 	int result;
 
-	publish(q);
+	(void)publish(q);
+	q->end.waiter.flowing = true;
 	/* Each turn finds some more room, and there is only so much to find. */
 	for (;;) {
 		result = duoshm__wait(&q->end.waiter, deadline);
@@ -158,7 +180,8 @@ static int reserve_later(struct duoshm_queue *q, size_t length, void **room, int
 	}
 }
 
-int duoshm_queue_reserve(struct duoshm_queue *q, size_t length, void **room, int64_t timeout_ns)
+DUOSHM__RARE static int reserve_slowly(
+	struct duoshm_queue *q, size_t length, void **room, int64_t timeout_ns)
 {
 	int result = duoshm__endpoint_enter(q, DUOSHM_PRODUCER, timeout_ns);
 
@@ -183,42 +206,112 @@ int duoshm_queue_reserve(struct duoshm_queue *q, size_t length, void **room, int
 	return result == 0 ? 0 : duoshm__endpoint_failed(&q->end, result, "the queue is full");
 }
 
-int duoshm_queue_stage(struct duoshm_queue *q, size_t length)
+int duoshm_queue_reserve(struct duoshm_queue *q, size_t length, void **room, int64_t timeout_ns)
+{
+	if (!can_send(q, length, duoshm__ring_extent(length), timeout_ns) || room == NULL)
+		return reserve_slowly(q, length, room, timeout_ns);
+	*room = duoshm__ring_open(&q->producer, length);
+	return 0;
+}
+
+DUOSHM__RARE static int fail_stage(const struct duoshm_queue *q, size_t length)
 {
 	int result = duoshm__endpoint_enter(q, DUOSHM_PRODUCER, 0);
-
-	if (result != 0 || duoshm__ring_stage(&q->producer, length) == 0)
+	if (result != 0)
 		return result;
-	if (!q->producer.reserved)
+	if (q->producer.room == 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "nothing is reserved");
 	return duoshm__fail(DUOSHM_ERR_INVALID, "%zu bytes, and %llu are reserved", length,
-		(unsigned long long)q->producer.room);
+		(unsigned long long)q->producer.room - 1);
+}
+
+static DUOSHM__INLINE bool stage(struct duoshm_queue *q, size_t length)
+{
+	return duoshm__endpoint_is(q, DUOSHM_PRODUCER) &&
+	       duoshm__ring_stage(&q->producer, length) == 0;
+}
+
+int duoshm_queue_stage(struct duoshm_queue *q, size_t length)
+{
+	return stage(q, length) ? 0 : fail_stage(q, length);
 }
 
 int duoshm_queue_commit(struct duoshm_queue *q, size_t length)
 {
-	int result = duoshm_queue_stage(q, length);
-
-	if (result == 0)
-		publish(q);
-	return result;
+	if (!stage(q, length))
+		return fail_stage(q, length);
+	return publish(q);
 }
 
-int duoshm_queue_send(
+DUOSHM__RARE static int send_slowly(
 	struct duoshm_queue *q, const void *message, size_t length, int64_t timeout_ns)
 {
 	void *room;
 
 	if (message == NULL && length != 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "no message");
-	int result = duoshm_queue_reserve(q, length, &room, timeout_ns);
+	int result = reserve_slowly(q, length, &room, timeout_ns);
 	if (result != 0)
 		return result;
-	if (length != 0)
-		memcpy(room, message, length);
+	duoshm__copy(room, message, length);
 	(void)duoshm__ring_stage(&q->producer, length);
-	publish(q);
-	return 0;
+	return publish(q);
+}
+
+int duoshm_queue_send(
+	struct duoshm_queue *q, const void *message, size_t length, int64_t timeout_ns)
+{
+	uint64_t extent = duoshm__ring_extent(length);
+
+	if (!duoshm__is_short(length) || !can_send(q, length, extent, timeout_ns) ||
+		message == NULL || q->producer.first != 0)
+		return send_slowly(q, message, length, timeout_ns);
+	duoshm__ring_send(&q->producer, message, length, extent, 1);
+	return (int)wake_peer(q, 0);
+}
+
+/* How many of them go straight: to the end of the run, none across two lines. */
+static size_t straight(const struct duoshm_queue *q, size_t length, size_t count, uint64_t extent)
+{
+	uint64_t run = (q->producer.end - q->producer.head) / extent;
+
+	if (!duoshm__is_short(length) || q->producer.first != 0 || q->producer.room != 0 ||
+		(extent <= DUOSHM__LINE && q->producer.head % extent != 0))
+		return 0;
+	return run < count ? (size_t)run : count;
+}
+
+ssize_t duoshm_queue_send_many(struct duoshm_queue *q, const void *messages, size_t length,
+	size_t count, int64_t timeout_ns)
+{
+	const unsigned char *from = messages;
+	uint64_t extent = duoshm__ring_extent(length);
+	int64_t deadline = duoshm__wait_deadline(timeout_ns);
+	size_t sent = 0;
+
+	if (count == 0 || count > SIZE_MAX / 2)
+		return duoshm__fail(DUOSHM_ERR_INVALID, "%zu messages", count);
+	while (sent < count) {
+		size_t many = can_send(q, length, extent, timeout_ns) && messages != NULL
+				      ? straight(q, length, count - sent, extent)
+				      : 0;
+		if (many > 0) {
+			duoshm__ring_send(&q->producer, from, length, extent, many);
+			(void)wake_peer(q, 0);
+		} else {
+			int64_t left = deadline == DUOSHM__TRY || timeout_ns < 0
+					       ? timeout_ns
+					       : duoshm__remaining(deadline, INT64_MAX);
+			int result = send_slowly(q, from, length, left);
+			if (result != 0)
+				return sent > 0 ? (ssize_t)sent : result;
+			many = 1;
+		}
+		sent += many;
+		if (length != 0)
+			from += many * length;
+	}
+	return (ssize_t)sent;
 }
 
 int duoshm_queue_finish(struct duoshm_queue *q)
@@ -228,11 +321,11 @@ int duoshm_queue_finish(struct duoshm_queue *q)
 	if (result != 0)
 		return result;
 	duoshm__ring_publish(&q->producer);
-	q->producer.reserved = false;
+	q->producer.room = 0;
+	q->producer.end = q->producer.head; /* no straight path from here on */
 	q->finished = true;
 	duoshm__finish(&q->end);
-	wake_peer(q);
-	return 0;
+	return (int)wake_peer(q, 0);
 }
 
 /* ---- consumer -------------------------------------------------------------------------------- */
@@ -251,7 +344,8 @@ static int look(void *handle, void *found)
 	return duoshm__ring_peek(&q->consumer, &to->message, &to->length);
 }
 
-static ssize_t peek(struct duoshm_queue *q, const void **message, int64_t timeout_ns)
+DUOSHM__RARE static ssize_t peek_slowly(
+	struct duoshm_queue *q, const void **message, int64_t timeout_ns)
 {
 	struct found found;
 	int result = duoshm__endpoint_enter(q, DUOSHM_CONSUMER, timeout_ns);
@@ -259,12 +353,26 @@ static ssize_t peek(struct duoshm_queue *q, const void **message, int64_t timeou
 	if (result != 0)
 		return result;
 	result = look(q, &found);
-	if (result == DUOSHM_ERR_TIMEOUT)
+	if (result == DUOSHM_ERR_TIMEOUT) {
+		duoshm__waiter_flow(&q->end.waiter, &q->consumer.taken, timeout_ns);
 		result = duoshm__endpoint_await(&q->end, look, &found, timeout_ns);
+	}
 	if (result != 0)
 		return duoshm__endpoint_failed(&q->end, result, "the queue is empty");
 	*message = found.message;
 	return (ssize_t)found.length;
+}
+
+static DUOSHM__INLINE ssize_t peek(struct duoshm_queue *q, const void **message, int64_t timeout_ns)
+{
+	uint64_t length, extent = 0;
+
+	if (duoshm__endpoint_is(q, DUOSHM_CONSUMER) && timeout_ns >= 0)
+		extent = duoshm__ring_look(&q->consumer, message, &length);
+	if (extent == 0)
+		return peek_slowly(q, message, timeout_ns);
+	q->consumer.next = q->consumer.position + extent;
+	return (ssize_t)length;
 }
 
 ssize_t duoshm_queue_peek(struct duoshm_queue *q, const void **message, int64_t timeout_ns)
@@ -281,39 +389,54 @@ ssize_t duoshm_queue_pending(struct duoshm_queue *q)
 	return peek(q, &message, 0);
 }
 
-static void release(struct duoshm_queue *q)
+static DUOSHM__INLINE ssize_t release(struct duoshm_queue *q, uint64_t next, ssize_t result)
 {
-	duoshm__ring_release(&q->consumer);
-	wake_peer(q);
+	duoshm__ring_release(&q->consumer, next);
+	return wake_peer(q, result);
+}
+
+DUOSHM__RARE static int fail_release(const struct duoshm_queue *q)
+{
+	int result = duoshm__endpoint_enter(q, DUOSHM_CONSUMER, 0);
+
+	return result != 0 ? result : duoshm__fail(DUOSHM_ERR_INVALID, "no message was peeked at");
 }
 
 int duoshm_queue_release(struct duoshm_queue *q)
 {
-	int result = duoshm__endpoint_enter(q, DUOSHM_CONSUMER, 0);
-
-	if (result != 0)
-		return result;
-	if (q->consumer.next == q->consumer.position)
-		return duoshm__fail(DUOSHM_ERR_INVALID, "no message was peeked at");
-	release(q);
-	return 0;
+	if (!duoshm__endpoint_is(q, DUOSHM_CONSUMER) || !duoshm__ring_peeked(&q->consumer))
+		return fail_release(q);
+	return (int)release(q, q->consumer.next, 0);
 }
 
-ssize_t duoshm_queue_receive(
+DUOSHM__RARE static ssize_t receive_slowly(
 	struct duoshm_queue *q, void *buffer, size_t capacity, int64_t timeout_ns)
 {
 	const void *message = NULL;
 
 	if (buffer == NULL && capacity != 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "no buffer");
-	ssize_t length = peek(q, &message, timeout_ns);
+	ssize_t length = peek_slowly(q, &message, timeout_ns);
 	if (length < 0)
 		return length;
 	if ((size_t)length > capacity)
 		return duoshm__fail(DUOSHM_ERR_TOO_LONG,
 			"the message has %zd bytes, the buffer %zu", length, capacity);
-	if (length != 0)
-		memcpy(buffer, message, (size_t)length);
-	release(q);
-	return length;
+	duoshm__copy(buffer, message, (size_t)length);
+	return release(q, q->consumer.next, length);
+}
+
+ssize_t duoshm_queue_receive(
+	struct duoshm_queue *q, void *buffer, size_t capacity, int64_t timeout_ns)
+{
+	const void *message;
+	uint64_t length, extent;
+
+	if (!duoshm__endpoint_is(q, DUOSHM_CONSUMER) || timeout_ns < 0 || buffer == NULL)
+		return receive_slowly(q, buffer, capacity, timeout_ns);
+	extent = duoshm__ring_look(&q->consumer, &message, &length);
+	if (extent == 0 || length > capacity || !duoshm__is_short((size_t)length))
+		return receive_slowly(q, buffer, capacity, timeout_ns);
+	duoshm__copy_short(buffer, message, (size_t)length);
+	return release(q, q->consumer.position + extent, (ssize_t)length);
 }

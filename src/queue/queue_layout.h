@@ -8,9 +8,11 @@
  * pairs.
  *
  * The ring. `tail` and the producer's private head count bytes for ever; offsets are their low
- * bits. A record is one header word and its payload, padded to 8 bytes, never wrapped: where it
- * does not fit before the end, a pad record fills the rest. The header word is what publishes: the
- * consumer polls the word at its position, and a short message travels in the line of its header.
+ * bits. A record is one header word and its payload, never wrapped: where it does not fit before
+ * the end, a pad record fills the rest. A record of up to 64 bytes is padded to 16, 32 or 64 and
+ * lies in one line (where lengths are mixed, a pad record fills the line before it); any other is
+ * padded to 8. The header word is what publishes: the consumer polls the word at its position, and
+ * a short message travels in the line of its header.
  * Invariant: the word at head is 0; it is made 0 before the record in front of it is published. So
  * head needs no place in shared memory: it is found by walking from tail, and what was not
  * published vanishes with its producer.
@@ -21,7 +23,7 @@
 #include "queue/endpoint_layout.h"
 
 #define DUOSHM__QUEUE_MAGIC  0x3171756575657564u
-#define DUOSHM__QUEUE_LAYOUT 1u
+#define DUOSHM__QUEUE_LAYOUT 2u
 
 struct duoshm__queue {
 	struct duoshm__mark mark; /* format */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring of a queue: records in a power of two of bytes, published by their header words.
- * Waiting, roles and liveness are queue.c's.
+ * The ring of a queue, off the straight path: taking it up, room that must be looked for, pads and
+ * damage. ring.h has the rest; waiting, roles and liveness are queue.c's.
  *
  * The trap: old payload must never be taken for a header. Nothing is recognised by its looks; the
  * word behind the last published record is 0 at every moment, and records are followed from one to
@@ -11,35 +11,7 @@
 
 #include "queue/ring.h"
 
-#include "duoshm.h"
-
-/* A header word: what the record is, and its payload bytes from bit 8 on. */
-#define KIND_MASK 0xffu
-#define MESSAGE   0x01u
-#define PAD       0x03u
-#define WORD      8u
-
-static uint64_t header(uint64_t kind, uint64_t length)
-{
-	return length << 8 | kind;
-}
-
-/* Words from the header to the end of the padded payload. */
-static uint64_t extent(uint64_t length)
-{
-	return WORD + ((length + WORD - 1) & ~(uint64_t)(WORD - 1));
-}
-
-static struct duoshm__word64 *word_at(unsigned char *data, uint64_t capacity, uint64_t position)
-{
-	return (struct duoshm__word64 *)(void *)(data + (position & (capacity - 1)));
-}
-
-static const struct duoshm__word64 *header_at(
-	const unsigned char *data, uint64_t capacity, uint64_t position)
-{
-	return (const struct duoshm__word64 *)(const void *)(data + (position & (capacity - 1)));
-}
+#define WORD DUOSHM__RING_WORD
 
 /* Bytes from a position to the end of the ring. */
 static uint64_t left_at(uint64_t capacity, uint64_t position)
@@ -47,15 +19,29 @@ static uint64_t left_at(uint64_t capacity, uint64_t position)
 	return capacity - (position & (capacity - 1));
 }
 
-/* Is this header of a record at `position` one that a producer can have written? */
-static bool sane(uint64_t word, uint64_t capacity, uint64_t position)
+/* And to the end of its line. */
+static uint64_t left_in_line(uint64_t position)
+{
+	return DUOSHM__LINE - position % DUOSHM__LINE;
+}
+
+/* Bytes of the record at `position`; 0: no producer can have written that header there. */
+static uint64_t record_at(uint64_t position, uint64_t capacity, uint64_t word)
 {
 	uint64_t length = word >> 8, left = left_at(capacity, position);
+	uint64_t extent = duoshm__ring_extent(length);
 
-	switch (word & KIND_MASK) {
-	case MESSAGE: return length <= duoshm__ring_longest(capacity) && extent(length) <= left;
-	case PAD: return left < capacity && length == left - WORD;
-	default: return false;
+	switch (word & DUOSHM__RING_KIND) {
+	case DUOSHM__RING_MESSAGE:
+		return length <= duoshm__ring_longest(capacity) && extent <= left ? extent : 0;
+	case DUOSHM__RING_PAD:
+		/* To the end of the ring, or of a line; never a whole one. */
+		if (length == left - WORD && left < capacity)
+			return left;
+		if (length == left_in_line(position) - WORD && position % DUOSHM__LINE != 0)
+			return length + WORD;
+		return 0;
+	default: return 0;
 	}
 }
 
@@ -68,20 +54,22 @@ int duoshm__ring_produce(struct duoshm__ring_producer *producer, void *data, uin
 	if (start % WORD != 0)
 		return DUOSHM_ERR_CORRUPT;
 	/* The last producer's stores came before its yield or the proof of its death (role.c). */
-	while ((word = duoshm__load64(header_at(data, capacity, head))) != 0) {
-		if (!sane(word, capacity, head))
+	while ((word = duoshm__load64(duoshm__ring_header(data, capacity - 1, head))) != 0) {
+		uint64_t extent = record_at(head, capacity, word);
+
+		if (extent == 0)
 			return DUOSHM_ERR_CORRUPT;
-		head += extent(word >> 8);
+		head += extent;
 		if (head - start > capacity - WORD)
 			return DUOSHM_ERR_CORRUPT;
 	}
 	*producer = (struct duoshm__ring_producer){
 		.data = data,
-		.capacity = capacity,
+		.mask = capacity - 1,
 		.tail = tail,
 		.seen = start,
 		.head = head,
-		.batch = head,
+		.end = head,
 	};
 	return 0;
 }
@@ -95,7 +83,8 @@ int duoshm__ring_consume(struct duoshm__ring_consumer *consumer, const void *dat
 		return DUOSHM_ERR_CORRUPT;
 	*consumer = (struct duoshm__ring_consumer){
 		.data = data,
-		.capacity = capacity,
+		.mask = capacity - 1,
+		.longest = duoshm__ring_longest(capacity),
 		.tail = tail,
 		.position = position,
 		.next = position,
@@ -110,107 +99,77 @@ static int look(struct duoshm__ring_producer *p)
 {
 	/* Pairs with the store in release: the payload was read before we write over it. */
 	uint64_t tail = duoshm__load64_acquire(p->tail);
+	uint64_t published = p->first != 0 ? p->batch : p->head;
 
-	if (tail % WORD != 0 || tail - p->seen > p->batch - p->seen)
+	if (tail % WORD != 0 || tail - p->seen > published - p->seen)
 		return DUOSHM_ERR_CORRUPT;
 	p->seen = tail;
 	return 0;
 }
 
+/* Bytes to skip before a record of `extent` bytes: it does not wrap, and a short one is in one line. */
+static uint64_t pad_for(const struct duoshm__ring_producer *p, uint64_t extent)
+{
+	uint64_t left = left_at(p->mask + 1, p->head);
+
+	if (left < extent)
+		return left;
+	return duoshm__ring_straddles(p->head, extent) ? left_in_line(p->head) : 0;
+}
+
+/* Bytes from head that are free, without the word that is to be 0. */
+static uint64_t free_at(const struct duoshm__ring_producer *p)
+{
+	return p->mask + 1 - (p->head - p->seen) - WORD;
+}
+
 int duoshm__ring_reserve(struct duoshm__ring_producer *p, uint64_t length, void **room)
 {
-	if (p->reserved)
+	if (p->room != 0)
 		return DUOSHM_ERR_INVALID;
-	if (length > duoshm__ring_longest(p->capacity))
+	if (length > duoshm__ring_longest(p->mask + 1))
 		return DUOSHM_ERR_TOO_LONG;
 
-	uint64_t need = extent(length), left = left_at(p->capacity, p->head);
-	uint64_t pad = left < need ? left : 0;
-	/* and the word behind it, which is to be 0 */
-	uint64_t total = pad + need + WORD;
-	if (p->capacity - (p->head - p->seen) < total) {
+	uint64_t need = duoshm__ring_extent(length), pad = pad_for(p, need);
+	if (free_at(p) < pad + need) {
 		if (look(p) != 0)
 			return DUOSHM_ERR_CORRUPT;
-		if (p->capacity - (p->head - p->seen) < total)
+		if (free_at(p) < pad + need)
 			return DUOSHM_ERR_TIMEOUT;
 	}
+	/* The longest record is as long as a run, so what fits into one is not too long. */
+	uint64_t run = duoshm__ring_extent(duoshm__ring_longest(p->mask + 1));
+	uint64_t left = left_at(p->mask + 1, p->head), free = free_at(p);
+	run = run < left ? run : left;
+	p->end = p->head + (pad != 0 ? pad + need : free < run ? free : run);
 	p->pad = pad;
-	p->room = length;
-	p->reserved = true;
-	/* A record does not wrap: the word in front of its room is in the ring. */
-	*room = p->data + (((p->head + pad) & (p->capacity - 1)) + WORD);
+	p->room = length + 1;
+	*room = duoshm__ring_word(p->data, p->mask, p->head + pad) + 1;
 	return 0;
-}
-
-/* The first header of a batch waits for publish; the others go where nobody looks before that. */
-static void put(struct duoshm__ring_producer *p, uint64_t word)
-{
-	if (p->first == 0)
-		p->first = word;
-	else
-		duoshm__store64(word_at(p->data, p->capacity, p->head), word);
-	p->head += extent(word >> 8);
-}
-
-int duoshm__ring_stage(struct duoshm__ring_producer *p, uint64_t length)
-{
-	if (!p->reserved || length > p->room)
-		return DUOSHM_ERR_INVALID;
-	if (p->pad != 0)
-		put(p, header(PAD, p->pad - WORD));
-	put(p, header(MESSAGE, length));
-	p->reserved = false;
-	return 0;
-}
-
-void duoshm__ring_publish(struct duoshm__ring_producer *p)
-{
-	if (p->first == 0)
-		return;
-	duoshm__store64(word_at(p->data, p->capacity, p->head), 0);
-	/*
-	 * Pairs with the load in peek: whoever sees this header sees the payloads, the headers of
-	 * the batch and the 0 behind.
-	 */
-	duoshm__store64_release(word_at(p->data, p->capacity, p->batch), p->first);
-	p->batch = p->head;
-	p->first = 0;
 }
 
 int duoshm__ring_peek(struct duoshm__ring_consumer *c, const void **message, uint64_t *length)
 {
 	uint64_t position = c->position;
+	const struct duoshm__word64 *at = duoshm__ring_header(c->data, c->mask, position);
 	/* Pairs with the store in publish. */
-	uint64_t word = duoshm__load64_acquire(header_at(c->data, c->capacity, position));
+	uint64_t word = duoshm__load64_acquire(at);
 
 	if (word == 0)
 		return DUOSHM_ERR_TIMEOUT;
-	if (!sane(word, c->capacity, position))
-		return DUOSHM_ERR_CORRUPT;
-	if ((word & KIND_MASK) == PAD) {
-		/* It is published together with the record that follows it, at the ring's start. */
-		position += extent(word >> 8);
-		word = duoshm__load64(header_at(c->data, c->capacity, position));
-		if ((word & KIND_MASK) != MESSAGE || !sane(word, c->capacity, position))
+	if ((word & DUOSHM__RING_KIND) == DUOSHM__RING_PAD) {
+		uint64_t pad = record_at(position, c->mask + 1, word);
+		if (pad == 0)
 			return DUOSHM_ERR_CORRUPT;
+		/* It is published together with the record that follows it. */
+		position += pad;
+		at = duoshm__ring_header(c->data, c->mask, position);
+		word = duoshm__load64(at);
 	}
-	c->next = position + extent(word >> 8);
-	*message = c->data + ((position & (c->capacity - 1)) + WORD);
+	if (!duoshm__ring_note(c, word) || c->extent > left_at(c->mask + 1, position))
+		return DUOSHM_ERR_CORRUPT;
+	c->next = position + c->extent;
+	*message = at + 1;
 	*length = word >> 8;
 	return 0;
-}
-
-void duoshm__ring_release(struct duoshm__ring_consumer *c)
-{
-	c->position = c->next;
-	/*
-	 * Pairs with the load in look: what we read of the payload was read before it is written
-	 * over.
-	 */
-	duoshm__store64_release(c->tail, c->position);
-}
-
-bool duoshm__ring_filled(const struct duoshm__ring_consumer *c)
-{
-	return duoshm__load64(header_at(c->data, c->capacity, c->position)) != 0;
 }

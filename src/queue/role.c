@@ -11,6 +11,7 @@
 #include "queue/role.h"
 
 #include "core/failure.h"
+#include "core/spin.h"
 
 #include <unistd.h>
 
@@ -65,6 +66,7 @@ void duoshm__role_hold(struct duoshm__role *role, uint64_t id)
 	write_label(role, &self);
 	duoshm__store32(&role->registered, membarrier_call(REGISTER));
 	duoshm__store32(&role->finished, 0);
+	duoshm__store32(&role->pinned, duoshm__pinned_to());
 	duoshm__store64_release(&role->holder, id);
 }
 

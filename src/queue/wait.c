@@ -24,11 +24,32 @@
 #define FIRST_SLICE 1000000
 #define POLL_MIN_NS 20000
 #define POLL_MAX_NS 1000000
+#define FLOW        16      /* messages in a row, without a wait between them */
+#define AWAY_NS     2000    /* some tens to hundreds of short messages */
 #define CHECK_NS    1000000 /* between two tests of the peer's life */
 
 static bool ready(const struct duoshm__waiter *w)
 {
 	return w->ready(w->arg);
+}
+
+/*
+ * Who looks at a line takes it from who writes it. In a flow of messages the faster side meets the
+ * other one all the time, and both do better when it first falls behind by some lines.
+ */
+static void keep_away(void)
+{
+	int64_t end = duoshm__now() + AWAY_NS;
+
+	while (duoshm__now() < end)
+		duoshm__relax();
+}
+
+void duoshm__waiter_flow(struct duoshm__waiter *w, unsigned *taken, int64_t timeout_ns)
+{
+	w->flowing = *taken >= FLOW;
+	if (timeout_ns != 0)
+		*taken = 0;
 }
 
 /* ---- sleeping -------------------------------------------------------------------------------- */
@@ -97,15 +118,39 @@ static int check(struct duoshm__waiter *w, bool always)
 	return result;
 }
 
+/* Not where the peer can only go on when we stop. */
+static bool spin(struct duoshm__waiter *w, int64_t deadline)
+{
+	if (w->spin.max_ns == 0 ||
+		(w->pinned != 0 && w->pinned == duoshm__load32(&w->peer->pinned)))
+		return false;
+	if (w->flowing)
+		keep_away();
+	return duoshm__spin(&w->spin, w->ready, w->arg, deadline);
+}
+
+/*
+ * It slept, and not for long: a longer spin would have done. Else a peer that was slow for a while,
+ * and is quick again, would be slept for ever after.
+ */
+static void learn_from_sleep(struct duoshm__waiter *w, int64_t slept_ns)
+{
+	if (slept_ns >= w->spin.max_ns)
+		return;
+	/* Twice: it was halved because it did not help. */
+	duoshm__spin_learn(&w->spin, true);
+	duoshm__spin_learn(&w->spin, true);
+}
+
 int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 {
 	int64_t slice = w->sleeps != NULL ? FIRST_SLICE : POLL_MIN_NS;
 	int64_t longest = w->sleeps != NULL ? DUOSHM__SLICE_NS : POLL_MAX_NS;
 	int result = 0;
 
-	if (ready(w) ||
-		(deadline != DUOSHM__TRY && duoshm__spin(&w->spin, w->ready, w->arg, deadline)))
+	if (ready(w) || (deadline != DUOSHM__TRY && spin(w, deadline)))
 		return 0;
+	int64_t begin = duoshm__now();
 	while (result == 0 && !ready(w)) {
 		bool over = duoshm__remaining(deadline, 1) == 0;
 		result = check(w, over && deadline != DUOSHM__TRY);
@@ -121,7 +166,10 @@ int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 	 * look.
 	 */
 	atomic_signal_fence(memory_order_seq_cst);
-	return result == 0 || ready(w) ? 0 : result;
+	if (result != 0)
+		return ready(w) ? 0 : result;
+	learn_from_sleep(w, duoshm__now() - begin);
+	return 0;
 }
 
 int64_t duoshm__wait_deadline(int64_t timeout_ns)
@@ -137,4 +185,5 @@ void duoshm__waiter_init(
 	if (!bells)
 		w->sleeps = NULL;
 	duoshm__spin_init(&w->spin);
+	w->pinned = duoshm__pinned_to();
 }

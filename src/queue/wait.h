@@ -9,6 +9,7 @@
 #ifndef DUOSHM_QUEUE_WAIT_H
 #define DUOSHM_QUEUE_WAIT_H
 
+#include "core/fast.h"
 #include "core/object.h"
 #include "core/spin.h"
 #include "queue/endpoint_layout.h"
@@ -26,7 +27,10 @@ struct duoshm__waiter {
 	struct duoshm_segment *segment;
 	const void *arg; /* of `ready` */
 	struct duoshm__spin spin;
+	unsigned pinned;       /* ours, as in struct duoshm__role */
 	int64_t next_check_ns; /* of the peer's life */
+	/* The caller's, before each wait: messages have come one right after the other. */
+	bool flowing;
 };
 
 /* Reads DUOSHM_SPIN_NS. `arg` is for `ready`; without `bells` it polls. */
@@ -38,11 +42,13 @@ void duoshm__waiter_init(
  */
 #define DUOSHM__TRY 0
 int duoshm__wait(struct duoshm__waiter *waiter, int64_t deadline);
+/* Before a wait of who takes messages: `taken` since the last one; counts anew. */
+void duoshm__waiter_flow(struct duoshm__waiter *waiter, unsigned *taken, int64_t timeout_ns);
 /* DUOSHM__TRY for 0, else as duoshm__deadline. */
 int64_t duoshm__wait_deadline(int64_t timeout_ns);
 
-/* To be called right after the store that a sleeper waits for. */
-static inline bool duoshm__sleeper(struct duoshm__word32 *sleeps)
+/* May somebody sleep? To be called right after the store that a sleeper waits for. */
+static DUOSHM__INLINE bool duoshm__sleepy(const struct duoshm__word32 *sleeps)
 {
 	/*
 	 * The store before this (release) and this load (acquire) may pass each other on some
@@ -50,7 +56,12 @@ static inline bool duoshm__sleeper(struct duoshm__word32 *sleeps)
 	 * compiler must keep them in order.
 	 */
 	atomic_signal_fence(memory_order_seq_cst);
-	return duoshm__load32_acquire(sleeps) != 0 && duoshm__exchange32(sleeps, 0) != 0;
+	return duoshm__load32_acquire(sleeps) != 0;
+}
+/* Takes the flag away; true: it was ours to take, and to ring for. */
+static inline bool duoshm__sleeper(struct duoshm__word32 *sleeps)
+{
+	return duoshm__exchange32(sleeps, 0) != 0;
 }
 
 #endif

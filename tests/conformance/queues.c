@@ -73,6 +73,48 @@ static void q_order_and_end(void)
 	end(queue);
 }
 
+static const size_t many_lengths[] = {0, 8, 24, 64, 100};
+
+static int consume_many(void *argument)
+{
+	struct helper *helper = argument;
+	ctx = new_context();
+	struct duoshm_queue *queue = open_it(helper->stem, DUOSHM_CONSUMER);
+	unsigned char buffer[100];
+
+	harness_gate_open(&helper->ready);
+	for (int64_t i = 0; i < 5 * helper->number; i++) {
+		size_t want = many_lengths[i / helper->number];
+		EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), LONG_TIME), want);
+		for (size_t at = 0; at < want; at++)
+			CHECK(buffer[at] == pattern(i % helper->number, at));
+	}
+	EXPECT(duoshm_queue_receive(queue, buffer, sizeof(buffer), LONG_TIME), DUOSHM_ERR_END);
+	end(queue);
+	end_context(ctx);
+	return 0;
+}
+
+/* More in one call than there is ever room for. */
+static void q_many(void)
+{
+	struct duoshm_queue *queue = make("many", DUOSHM_PRODUCER);
+	struct helper helper = {.number = 1000};
+	unsigned char messages[100 * 1000];
+
+	EXPECT(duoshm_queue_send_many(queue, messages, 8, 0, 0), DUOSHM_ERR_INVALID);
+	start_helper(&helper, consume_many, "many", 0);
+	for (int i = 0; i < 5; i++) {
+		size_t length = many_lengths[i];
+		for (size_t at = 0; at < length * 1000; at++)
+			messages[at] = pattern((int64_t)(at / length), at % length);
+		EXPECT(duoshm_queue_send_many(queue, messages, length, 1000, LONG_TIME), 1000);
+	}
+	EXPECT(duoshm_queue_finish(queue), 0);
+	finish_helper(&helper);
+	end(queue);
+}
+
 static int reader_in_steps(void *argument)
 {
 	struct helper *helper = argument;
@@ -368,6 +410,7 @@ static void b_no_system_call(void)
 
 const struct harness_case queue_cases[] = {
 	{"queue: all lengths arrive in order, then END", q_order_and_end},
+	{"queue: many sent at once arrive in order", q_many},
 	{"queue: in place, TOO_LONG keeps the message, roles are single", q_in_place},
 	{"queue: the producer's death is told after its last words, its role taken over",
 		q_producer_dies},

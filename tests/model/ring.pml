@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring of a queue, src/queue/ring.c, for messages of one and two words, with pads and batches.
+ * The ring of a queue, src/queue/ring.c and ring.h, for messages of one and two words, of which none
+ * lies across two lines of four, with pads and batches.
  * Producer and consumer may each be killed between any two accesses, and have a successor. Every
  * message must arrive whole and in order, none twice but for the one that a killed consumer had in
  * its hands, and END only after the last.
  */
 #define CAPACITY 8
+#define LINE 4
 #define MESSAGES 4
 #define PROCS 4 /* producer, its successor, consumer, its successor */
 #define TAIL CAPACITY
@@ -42,10 +44,10 @@ byte killed[2];     /* 1: told to die, 2: dead; of producer, consumer */
 
 /* @ src/queue/ring.c duoshm__ring_produce */
 inline produce(me) {
-	load(me, TAIL, RIGHT(LOOK_RELAXED), free);     /* = duoshm__load64_acquire(tail), head = start */
+	load(me, TAIL, RIGHT(LOOK_RELAXED), free); /* = duoshm__load64_acquire(tail), head = start */
 	head = free;
 	do
-	:: load(me, AT(head), RELAXED, header); /* = duoshm__load64(header_at(data, capacity, head)) */
+	:: load(me, AT(head), RELAXED, header); /* = duoshm__load64(duoshm__ring_header(data, capacity - 1, head)) */
 		if
 		:: header == 0 -> break
 		:: else
@@ -64,24 +66,31 @@ inline look(me) {
 	free = header
 }
 
-/* @ src/queue/ring.c put */
+/* @ src/queue/ring.h duoshm__ring_put */
 inline put(me, what) {
 	if
 	:: first == 0 -> first = what
-	:: else -> store(me, AT(head), RELAXED, what) /* = duoshm__store64(word_at(p->data, p->capacity, p->head), word) */
+	:: else -> store(me, AT(head), RELAXED, what) /* = duoshm__store64(duoshm__ring_word(p->data, p->mask, head), word) */
 	fi;
 	head = head + 1 + LENGTH(what)
 }
 
-/* @ src/queue/ring.c duoshm__ring_publish */
+/* Messages that are sent without a reservation: the same accesses, in the same order. */
+/* @ src/queue/ring.h duoshm__ring_send */
+/* = duoshm__copy_short(first + 1, from, (size_t)length) */
+/* = duoshm__copy_short(at + 1, from, (size_t)length) */
+/* = duoshm__store64(at, word) */
+/* = duoshm__store64(duoshm__ring_word(data, mask, head), 0) */
+/* = duoshm__store64_release(first, word) */
+/* @ src/queue/ring.h duoshm__ring_publish */
 inline publish(me) {
 	if
 	:: first != 0 ->
 		if
 		:: RIGHT(NO_ZERO) && RIGHT(ZERO_LATE) -> store(me, AT(head), RELAXED, 0)
 		:: else
-		fi; /* = duoshm__store64(word_at(p->data, p->capacity, p->head), 0) */
-		/* = duoshm__store64_release(word_at(p->data, p->capacity, p->batch), p->first) */
+		fi; /* = duoshm__store64(duoshm__ring_word(p->data, p->mask, p->head), 0) */
+		/* = duoshm__store64_release(duoshm__ring_word(p->data, p->mask, p->batch), p->first) */
 		atomic { store(me, AT(batch), RIGHT(PUBLISH_RELAXED), first); published = next }
 		ONLY(ZERO_LATE, store(me, AT(head), RELAXED, 0));
 		batch = head;
@@ -90,11 +99,12 @@ inline publish(me) {
 	fi
 }
 
-/* @ src/queue/ring.c duoshm__ring_reserve */
+/* @ src/queue/ring.c free_at */
 inline reserve(me) {
-	pad = (CAPACITY - AT(head) < 1 + LONG(next) -> CAPACITY - AT(head) : 0);
+	/* the end of the ring is that of a line, too */
+	pad = (LINE - head % LINE < 1 + LONG(next) -> LINE - head % LINE : 0);
 	do
-	:: CAPACITY - (head - free) >= pad + 1 + LONG(next) + RIGHT(NO_ROOM_BEHIND) -> break /* = pad + need + WORD */
+	:: CAPACITY - (head - free) >= pad + 1 + LONG(next) + RIGHT(NO_ROOM_BEHIND) -> break /* = p->mask + 1 - (p->head - p->seen) - WORD */
 	:: else ->
 		publish(me); /* reserve_later */
 		NEWS(me, TAIL);
@@ -143,14 +153,17 @@ end:		killed[0] == 2; proof_of_death(1, 0)
 
 /* ---- consumer ---- */
 
+/* Without a pad also: */
+/* @ src/queue/ring.h duoshm__ring_look */
+/* = duoshm__load64_acquire(at) */
 /* @ src/queue/ring.c duoshm__ring_peek */
 inline peek(me) {
 	at = position;
-	load(me, AT(at), RIGHT(PEEK_RELAXED), header); /* = duoshm__load64_acquire(header_at(c->data, c->capacity, position)) */
+	load(me, AT(at), RIGHT(PEEK_RELAXED), header); /* = duoshm__load64_acquire(at) */
 	if
 	:: header >= PAD ->
 		at = at + 1 + LENGTH(header);
-		load(me, AT(at), RELAXED, header);/* = duoshm__load64(header_at(c->data, c->capacity, position)) */
+		load(me, AT(at), RELAXED, header); /* = duoshm__load64(at) */
 		assert(header >= MESSAGE)
 	:: else
 	fi;
@@ -183,8 +196,8 @@ inline receive_all(me) {
 			:: LENGTH(header) == 2 -> check_payload(me, 2)
 			:: else
 			fi;
-			/* @ src/queue/ring.c duoshm__ring_release */
-			/* = duoshm__store64_release(c->tail, c->position) */
+			/* @ src/queue/ring.h duoshm__ring_release */
+			/* = duoshm__store64_release(c->tail, next) */
 			atomic { BUT(TAIL_EARLY, store(me, TAIL, RIGHT(RELEASE_RELAXED), position)); arrived++ }
 		fi
 	od;

@@ -34,11 +34,12 @@
 byte bell, killed, given;
 byte sent;              /* in fact */
 
-/* @ src/queue/wait.h duoshm__sleeper */
+/* @ src/queue/wait.h duoshm__sleepy */
 inline wake(me) {
 	BUT(FLAG_EARLY, load(me, FLAG, ACQUIRE, flag)); /* = duoshm__load32_acquire(sleeps) != 0 */
 	if
 	:: flag ->
+		/* @ src/queue/wait.h duoshm__sleeper */
 		exchange(me, FLAG, 0, flag); /* = duoshm__exchange32(sleeps, 0) != 0 */
 		if
 		:: flag -> bell++

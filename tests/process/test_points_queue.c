@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #define CAPACITY 1024
+#define SHORTEST 24  /* of a message */
 #define LONGEST  100 /* of a message: a broadcast of that capacity takes 128 bytes */
 #define LIMIT    24u /* messages: the ring wraps, and queues are full */
 #define PATIENCE (5 * MS)
@@ -108,6 +109,20 @@ static void leave(void)
 	end_context(ctx);
 }
 
+/* Of one length, without a reservation. */
+static void send_two(uint64_t first)
+{
+	unsigned char both[2 * SHORTEST];
+	struct message m;
+
+	for (unsigned i = 0; i < 2; i++) {
+		EXPECT_FATAL(message_make(&m, first + i, 0, SHORTEST), SHORTEST);
+		memcpy(both + (size_t)i * SHORTEST, &m, SHORTEST);
+	}
+	sign();
+	EXPECT(duoshm_queue_send_many(queue, both, SHORTEST, 2, LONG_TIME), 2);
+}
+
 /* Several at once, by all ways to send. */
 static void send_some(uint64_t first, unsigned count)
 {
@@ -115,6 +130,10 @@ static void send_some(uint64_t first, unsigned count)
 	void *room;
 
 	ledger->begun = first + count;
+	if (!scene->casts && count == 2 && first % 2 == 0) {
+		send_two(first);
+		count = 0;
+	}
 	for (unsigned i = 0; i < count; i++) {
 		size_t length = message_make(&m, first + i, 0, LONGEST);
 
@@ -130,7 +149,7 @@ static void send_some(uint64_t first, unsigned count)
 					 : duoshm_queue_commit(queue, length));
 		}
 	}
-	ledger->sent = first + count;
+	ledger->sent = ledger->begun;
 }
 
 static bool has_been_heard(void *arg)

@@ -113,6 +113,12 @@ static void calls_out_of_place_are_refused(void)
 	EXPECT(duoshm_queue_send(in, "x", 1, -1), DUOSHM_ERR_INVALID);
 	EXPECT(duoshm_queue_receive(out, &c, 1, -1), DUOSHM_ERR_INVALID);
 	EXPECT(duoshm_queue_send(NULL, "x", 1, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_queue_send_many(out, "12345678", 8, 1, 0), DUOSHM_ERR_NOT_OWNER);
+	EXPECT(duoshm_queue_send_many(NULL, "12345678", 8, 1, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_queue_send_many(in, "12345678", 8, 0, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_queue_send_many(in, NULL, 8, 1, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_queue_send_many(in, "12345678", 8, 1, -1), DUOSHM_ERR_INVALID);
+	ends_with(out, 0, DUOSHM_ERR_TIMEOUT);
 	EXPECT(duoshm_queue_open(ctx, harness_name("queue"), DUOSHM_READER, 0, &q),
 		DUOSHM_ERR_INVALID);
 	CHECK(q == NULL);
@@ -122,6 +128,67 @@ static void calls_out_of_place_are_refused(void)
 	OK(duoshm_queue_reserve(in, 9, &room, 0));
 	EXPECT(duoshm_queue_reserve(in, 1, &room, 0), DUOSHM_ERR_INVALID);
 	EXPECT(duoshm_queue_commit(in, 10), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_queue_send(in, "12345678", 8, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_queue_send_many(in, "12345678", 8, 1, 0), DUOSHM_ERR_INVALID);
+}
+
+/* Also when others have been received since, without a look. */
+static void nothing_is_released_twice(void)
+{
+	const void *message;
+
+	for (int i = 0; i < 3; i++) {
+		EXPECT(duoshm_queue_send(in, "12345678", 8, 0), 0);
+		EXPECT(duoshm_queue_send(in, "the next", 8, 0), 0);
+		comes(out, "12345678");
+		EXPECT(duoshm_queue_release(out), DUOSHM_ERR_INVALID);
+		EXPECT(duoshm_queue_peek(out, &message, 0), 8);
+		comes(out, "the next");
+		EXPECT(duoshm_queue_release(out), DUOSHM_ERR_INVALID);
+		ends_with(out, 0, DUOSHM_ERR_TIMEOUT);
+		EXPECT(duoshm_queue_release(out), DUOSHM_ERR_INVALID);
+	}
+}
+
+/* What fits goes, in order, whatever its length; the next call tells why no more did. */
+static void as_many_are_sent_as_fit(void)
+{
+	static const size_t lengths[] = {0, 8, 24, 64, 100};
+	unsigned char messages[40 * 100], buffer[100];
+
+	for (size_t i = 0; i < sizeof(messages); i++)
+		messages[i] = (unsigned char)(i * 31 % 251);
+	for (size_t i = 0; i < 5 * sizeof(lengths) / sizeof(lengths[0]); i++) {
+		size_t length = lengths[i / 5];
+		ssize_t sent = duoshm_queue_send_many(in, messages, length, 40, 0);
+
+		CHECK_FATAL(sent > 0 && sent < 40);
+		EXPECT(duoshm_failure()->code, DUOSHM_ERR_TIMEOUT);
+		EXPECT(duoshm_queue_send_many(in, messages, length, 1, 0), DUOSHM_ERR_TIMEOUT);
+		for (size_t at = 0; at < (size_t)sent; at++) {
+			EXPECT(duoshm_queue_receive(out, buffer, sizeof(buffer), 0), length);
+			CHECK(memcmp(buffer, messages + at * length, length) == 0);
+		}
+		ends_with(out, 0, DUOSHM_ERR_TIMEOUT);
+		EXPECT(duoshm_queue_send_many(in, messages, length, 1, 0), 1);
+		EXPECT(duoshm_queue_receive(out, buffer, sizeof(buffer), 0), length);
+	}
+}
+
+static void many_come_after_what_was_staged(void)
+{
+	void *room;
+
+	for (int i = 0; i < 10; i++) {
+		EXPECT(duoshm_queue_reserve(in, 5, &room, 0), 0);
+		memcpy(room, "first", 5);
+		EXPECT(duoshm_queue_stage(in, 5), 0);
+		EXPECT(duoshm_queue_send_many(in, "a secondthe last", 8, 2, 0), 2);
+		comes(out, "first");
+		comes(out, "a second");
+		comes(out, "the last");
+		ends_with(out, 0, DUOSHM_ERR_TIMEOUT);
+	}
 }
 
 static void the_end_comes_after_all_messages(void)
@@ -134,6 +201,8 @@ static void the_end_comes_after_all_messages(void)
 	EXPECT(duoshm_queue_reserve(in, 4, &room, 0), 0);
 	EXPECT(duoshm_queue_finish(in), 0);
 	EXPECT(duoshm_queue_send(in, "more", 4, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_queue_send(in, "12345678", 8, 0), DUOSHM_ERR_INVALID);
+	EXPECT(duoshm_queue_send_many(in, "12345678", 8, 1, 0), DUOSHM_ERR_INVALID);
 	comes(out, "staged");
 	ends_with(out, DUOSHM_FOREVER, DUOSHM_ERR_END);
 	EXPECT(duoshm_queue_close(in), 0);
@@ -154,6 +223,7 @@ static void removal_is_told_after_what_was_left(void)
 	EXPECT(duoshm_queue_send(in, "left", 4, 0), 0);
 	discard(ctx, "queue");
 	EXPECT(duoshm_queue_send(in, "x", 1, 0), DUOSHM_ERR_REMOVED);
+	EXPECT(duoshm_queue_send_many(in, "12345678", 8, 1, 0), DUOSHM_ERR_REMOVED);
 	comes(out, "left");
 	ends_with(out, DUOSHM_FOREVER, DUOSHM_ERR_REMOVED);
 }
@@ -386,6 +456,9 @@ static void read_only_readers_find_it_themselves(void)
 static const struct harness_case cases[] = {
 	{"queue: staged messages do not block themselves", staged_messages_do_not_block_themselves},
 	{"queue: calls out of place are refused", calls_out_of_place_are_refused},
+	{"queue: nothing is released twice", nothing_is_released_twice},
+	{"queue: as many are sent as fit", as_many_are_sent_as_fit},
+	{"queue: many come after what was staged", many_come_after_what_was_staged},
 	{"queue: the end comes after all messages", the_end_comes_after_all_messages},
 	{"queue: removal is told after what was left", removal_is_told_after_what_was_left},
 	{"queue: lives in a segment", queues_live_in_a_segment},

@@ -10,8 +10,8 @@
 #include "duoshm.h"
 #include "queue/ring.h"
 
-#define CAPACITY  1024u
-#define RIGHT_PAD ((uint64_t)104 << 8 | 3) /* of a record 112 bytes before the end */
+#define CAPACITY             1024u
+#define HEADER(length, kind) ((uint64_t)(length) << 8 | (kind))
 
 struct pair {
 	_Alignas(64) unsigned char data[CAPACITY];
@@ -22,6 +22,7 @@ struct pair {
 };
 
 static struct pair pair;
+static bool slowly; /* never by the straight path */
 
 /* A ring whose indices begin at `start`, as after a long life; all else is old rubbish. */
 static void ring_at(uint64_t start)
@@ -50,22 +51,48 @@ static unsigned char pattern(uint64_t number, uint64_t i)
 
 static int stage(uint64_t number, uint64_t length)
 {
+	struct duoshm__ring_producer *p = &pair.producer;
+	int result = 0;
 	void *room;
-	int result = duoshm__ring_reserve(&pair.producer, length, &room);
 
+	if (!slowly && duoshm__ring_fits(p, length, duoshm__ring_extent(length)))
+		room = duoshm__ring_open(p, length);
+	else
+		result = duoshm__ring_reserve(p, length, &room);
 	if (result != 0)
 		return result;
 	for (uint64_t i = 0; i < length; i++)
 		((unsigned char *)room)[i] = pattern(number, i);
-	return duoshm__ring_stage(&pair.producer, length);
+	return duoshm__ring_stage(p, length);
 }
 
 static int send(uint64_t number, uint64_t length)
 {
-	int result = stage(number, length);
+	struct duoshm__ring_producer *p = &pair.producer;
+	uint64_t extent = duoshm__ring_extent(length);
 
-	duoshm__ring_publish(&pair.producer);
+	if (!slowly && p->first == 0 && duoshm__is_short((size_t)length) &&
+		duoshm__ring_fits(p, length, extent)) {
+		unsigned char message[64];
+		for (uint64_t i = 0; i < length; i++)
+			message[i] = pattern(number, i);
+		duoshm__ring_send(p, message, length, extent, 1);
+		return 0;
+	}
+	int result = stage(number, length);
+	duoshm__ring_publish(p);
 	return result;
+}
+
+/* As duoshm_queue_peek. */
+static int peek(const void **message, uint64_t *length)
+{
+	uint64_t extent = slowly ? 0 : duoshm__ring_look(&pair.consumer, message, length);
+
+	if (extent == 0)
+		return duoshm__ring_peek(&pair.consumer, message, length);
+	pair.consumer.next = pair.consumer.position + extent;
+	return 0;
 }
 
 /* Is the next message `number`, whole? Releases it. */
@@ -74,13 +101,13 @@ static bool receives(uint64_t number, uint64_t length)
 	const void *message;
 	uint64_t got;
 
-	if (duoshm__ring_peek(&pair.consumer, &message, &got) != 0 || got != length)
+	if (peek(&message, &got) != 0 || got != length)
 		return false;
 	for (uint64_t i = 0; i < length; i++) {
 		if (((const unsigned char *)message)[i] != pattern(number, i))
 			return false;
 	}
-	duoshm__ring_release(&pair.consumer);
+	duoshm__ring_release(&pair.consumer, pair.consumer.next);
 	return true;
 }
 
@@ -90,14 +117,15 @@ static bool empty(void)
 	uint64_t length;
 
 	return !duoshm__ring_filled(&pair.consumer) &&
-	       duoshm__ring_peek(&pair.consumer, &message, &length) == DUOSHM_ERR_TIMEOUT;
+	       peek(&message, &length) == DUOSHM_ERR_TIMEOUT;
 }
 
 static void every_length_fits_at_every_place(void)
 {
 	bool all = true;
 
-	for (uint64_t start = 0; start < CAPACITY; start += 8) {
+	for (uint64_t start = 0; start < 2 * CAPACITY; start += 8) {
+		slowly = start >= CAPACITY;
 		ring_at(start);
 		for (uint64_t length = 0; length <= duoshm__ring_longest(CAPACITY); length++) {
 			all = all && send(length, length) == 0;
@@ -105,7 +133,99 @@ static void every_length_fits_at_every_place(void)
 		}
 		all = all && guarded();
 	}
+	slowly = false;
 	CHECK(all);
+}
+
+/* Where the next message's header is in its line; then it is received. */
+static bool is_in_one_line(uint64_t number, uint64_t length)
+{
+	const void *message = NULL;
+	uint64_t got, first;
+
+	if (peek(&message, &got) != 0)
+		return false;
+	first = (uint64_t)((const unsigned char *)message - pair.data) - 8;
+	if (got <= 56 && first / 64 != (first + 8 + (got > 0 ? got - 1 : 0)) / 64)
+		return false;
+	return receives(number, length);
+}
+
+/* Of each length alone, at each place; and of all lengths among each other. */
+static void a_short_record_lies_in_one_line(void)
+{
+	bool all = true;
+
+	for (uint64_t length = 0; length <= 130; length++) {
+		for (uint64_t start = 0; start < CAPACITY; start += 8) {
+			ring_at(start);
+			for (uint64_t number = 0; number < 20; number++)
+				all = all && send(number, length) == 0 &&
+				      is_in_one_line(number, length);
+		}
+	}
+	CHECK(all);
+	ring_at(8);
+	for (uint64_t number = 0; number < 20000; number++) {
+		uint64_t length = number * 47 % 131;
+		all = all && send(number, length) == 0 && is_in_one_line(number, length);
+	}
+	CHECK(all && guarded());
+}
+
+/* A gap at the end of a line: written, skipped, and found by a successor. */
+static void a_pad_ends_at_the_end_of_a_line(void)
+{
+	uint64_t word;
+
+	for (uint64_t start = 8; start < CAPACITY; start += 8) {
+		if (start % 64 == 0)
+			continue;
+		ring_at(start);
+		EXPECT(send(0, 56), 0);
+		memcpy(&word, pair.data + start, 8);
+		EXPECT(word, HEADER(64 - start % 64 - 8, DUOSHM__RING_PAD));
+		EXPECT(send(1, 0), 0);
+		EXPECT(send(2, 56), 0);
+		EXPECT(duoshm__ring_produce(&pair.producer, pair.data, CAPACITY, &pair.tail), 0);
+		EXPECT(send(3, 56), 0);
+		CHECK(receives(0, 56));
+		CHECK(receives(1, 0));
+		CHECK(receives(2, 56));
+		CHECK(receives(3, 56));
+		CHECK(empty());
+	}
+}
+
+/* Many at once: all records there, and 0 behind, and nothing beyond. */
+static void sends_many_at_once(uint64_t start, uint64_t length)
+{
+	unsigned char messages[CAPACITY / 16 * 64];
+	uint64_t extent = duoshm__ring_extent(length), word, fit;
+
+	ring_at(start);
+	/* Some alone, up to a place that the others can follow. */
+	while (!duoshm__ring_fits(&pair.producer, length, extent) ||
+		(extent <= 64 && pair.producer.head % extent != 0))
+		CHECK_FATAL(send(0, length) == 0 && receives(0, length));
+	fit = (pair.producer.end - pair.producer.head) / extent;
+	for (uint64_t i = 0; i < fit * length; i++)
+		messages[i] = pattern(i / length, i % length);
+	duoshm__ring_send(&pair.producer, messages, length, extent, (size_t)fit);
+	memcpy(&word, pair.data + pair.producer.head % CAPACITY, 8);
+	EXPECT(word, 0);
+	CHECK(guarded());
+	for (uint64_t number = 0; number < fit; number++)
+		CHECK(is_in_one_line(number, length));
+	CHECK(empty());
+}
+
+static void many_are_sent_from_every_place(void)
+{
+	for (uint64_t start = 0; start < CAPACITY; start += 8) {
+		for (uint64_t length = 8; length <= 64; length++)
+			sends_many_at_once(start, length);
+	}
 }
 
 static void indices_pass_the_end_of_64_bits(void)
@@ -147,9 +267,16 @@ static void what_does_not_fit_is_told(void)
 	ring_at(0);
 	EXPECT(duoshm__ring_reserve(&pair.producer, duoshm__ring_longest(CAPACITY) + 1, &room),
 		DUOSHM_ERR_TOO_LONG);
+	/* Nor straight, where there would be room. */
+	for (uint64_t start = 0; start < CAPACITY; start += 8) {
+		ring_at(start);
+		CHECK(send(0, 0) == 0 && receives(0, 0));
+		EXPECT(send(1, duoshm__ring_longest(CAPACITY) + 1), DUOSHM_ERR_TOO_LONG);
+		EXPECT(send(1, UINT64_MAX - 8), DUOSHM_ERR_TOO_LONG);
+	}
 	/* all but the word that is to be 0, and the rest of a record */
 	fill(24, (CAPACITY - 8) / 32);
-	fill(0, CAPACITY / 8 - 1);
+	fill(0, CAPACITY / 16 - 1);
 }
 
 /* A long random walk of both sides against a plain ledger. */
@@ -235,9 +362,9 @@ static void old_payload_is_never_taken_for_a_header(void)
 		duoshm__ring_publish(&pair.producer);
 		const void *message;
 		uint64_t length;
-		all = all && duoshm__ring_peek(&pair.consumer, &message, &length) == 0;
+		all = all && peek(&message, &length) == 0;
 		all = all && length == sizeof(forged);
-		duoshm__ring_release(&pair.consumer);
+		duoshm__ring_release(&pair.consumer, pair.consumer.next);
 		all = all && empty();
 		all = all && send(1, 0) == 0 && receives(1, 0) && empty();
 	}
@@ -267,27 +394,71 @@ static void a_producer_takes_over_what_was_committed(void)
 
 static void hostile_headers_are_corrupt(void)
 {
-	static const uint64_t words[] = {
-		2, 5, 0x81, UINT64_MAX, 0xff00000000000001u, /* no such kind, lengths beyond all */
-		(uint64_t)497 << 8 | 1,                      /* longer than the longest */
-		(uint64_t)105 << 8 | 1,                      /* beyond the end of the ring */
-		(uint64_t)96 << 8 | 3,                       /* a pad that ends before it */
-		(uint64_t)112 << 8 | 3,                      /* a pad that ends behind it */
-		RIGHT_PAD, /* a right pad, with no record behind */
+	/* 912 is 16 bytes behind the beginning of a line, and 112 before the end of the ring. */
+	static const struct {
+		uint64_t start, word;
+	} hostile[] = {
+		{912, 2}, {912, 5}, {912, 0x81}, {912, UINT64_MAX}, {912, 0xff00000000000001u},
+		{912, HEADER(497, DUOSHM__RING_MESSAGE)}, /* longer than the longest */
+		{912, HEADER(105, DUOSHM__RING_MESSAGE)}, /* beyond the end of the ring */
+		{1000, HEADER(17, DUOSHM__RING_MESSAGE)}, /* the same, a short one */
+		{912, HEADER(96, DUOSHM__RING_PAD)},      /* ends before it */
+		{912, HEADER(112, DUOSHM__RING_PAD)},     /* ends behind it */
+		{912, HEADER(32, DUOSHM__RING_PAD)},      /* ends before the line does */
+		{912, HEADER(48, DUOSHM__RING_PAD)},      /* ends behind it */
+		{912, HEADER(41, DUOSHM__RING_PAD)},      /* ends between two words */
+		{832, HEADER(56, DUOSHM__RING_PAD)},      /* skips a whole line */
+		{0, HEADER(56, DUOSHM__RING_PAD)},
+		{0, HEADER(CAPACITY - 8, DUOSHM__RING_PAD)}, /* or the whole ring */
 	};
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		ring_at(CAPACITY - 112);
+	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
 		const void *message;
 		uint64_t length;
-		/* a wrong pad would lead to a record that makes sense */
-		for (size_t at = 0; at < CAPACITY && words[i] != RIGHT_PAD; at += 8)
-			memcpy(pair.data + at, &(uint64_t){1}, 8);
-		memcpy(pair.data + CAPACITY - 112, &words[i], 8);
-		EXPECT(duoshm__ring_peek(&pair.consumer, &message, &length), DUOSHM_ERR_CORRUPT);
+
+		ring_at(hostile[i].start);
+		/* A wrong pad would lead to a record that makes sense, and on to an end. */
+		for (size_t at = 0; at < CAPACITY; at += 8)
+			memcpy(pair.data + at, &(uint64_t){DUOSHM__RING_MESSAGE}, 8);
+		memset(pair.data + 512, 0, 16);
+		memcpy(pair.data + hostile[i].start, &hostile[i].word, 8);
+		EXPECT(peek(&message, &length), DUOSHM_ERR_CORRUPT);
 		EXPECT(duoshm__ring_produce(&pair.producer, pair.data, CAPACITY, &pair.tail),
 			DUOSHM_ERR_CORRUPT);
 	}
+}
+
+/* A right pad, but no message behind it. */
+static void a_pad_alone_is_corrupt(void)
+{
+	static const uint64_t pads[] = {
+		HEADER(104, DUOSHM__RING_PAD), HEADER(40, DUOSHM__RING_PAD)};
+
+	for (size_t i = 0; i < sizeof(pads) / sizeof(pads[0]); i++) {
+		const void *message;
+		uint64_t length;
+
+		for (uint64_t behind = 0; behind <= pads[i]; behind += pads[i]) {
+			ring_at(912);
+			for (size_t at = 0; at < CAPACITY; at += 8)
+				memcpy(pair.data + at, &behind, 8);
+			memcpy(pair.data + 912, &pads[i], 8);
+			EXPECT(peek(&message, &length), DUOSHM_ERR_CORRUPT);
+		}
+	}
+}
+
+/* The header of the message before makes no sense where it would reach beyond the end. */
+static void a_header_like_the_last_is_checked_too(void)
+{
+	const void *message;
+	uint64_t length;
+
+	ring_at(CAPACITY - 208);
+	EXPECT(send(0, 100), 0);
+	CHECK(receives(0, 100));
+	memcpy(pair.data + CAPACITY - 96, &(uint64_t){HEADER(100, DUOSHM__RING_MESSAGE)}, 8);
+	EXPECT(peek(&message, &length), DUOSHM_ERR_CORRUPT);
 }
 
 static void a_hostile_index_is_corrupt(void)
@@ -314,6 +485,9 @@ int main(int argc, char **argv)
 {
 	static const struct harness_case cases[] = {
 		{"every length fits at every place", every_length_fits_at_every_place},
+		{"a short record lies in one line", a_short_record_lies_in_one_line},
+		{"a pad ends at the end of a line", a_pad_ends_at_the_end_of_a_line},
+		{"many are sent from every place", many_are_sent_from_every_place},
 		{"indices pass the end of 64 bits", indices_pass_the_end_of_64_bits},
 		{"what does not fit is told", what_does_not_fit_is_told},
 		{"a random walk agrees with a ledger", a_random_walk_agrees_with_a_ledger},
@@ -324,6 +498,8 @@ int main(int argc, char **argv)
 		{"a producer takes over what was committed",
 			a_producer_takes_over_what_was_committed},
 		{"hostile headers are corrupt", hostile_headers_are_corrupt},
+		{"a pad alone is corrupt", a_pad_alone_is_corrupt},
+		{"a header like the last is checked too", a_header_like_the_last_is_checked_too},
 		{"a hostile index is corrupt", a_hostile_index_is_corrupt},
 		{NULL, NULL},
 	};
