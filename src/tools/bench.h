@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "duoshm.h"
 #include "tools/bench_stats.h"
@@ -103,11 +104,33 @@ int bench_skipped(struct bench_side *side, const char *format, ...) TOOL_PRINTF(
 /* ---- data that can be verified ---- */
 
 /*
- * Writes message number `sequence` where there is room for `size` bytes; at least 8. Verified are
- * the first and the last word, and one between them that changes from message to message.
+ * Message number `sequence`, of at least 8 bytes. Verified are the first and the last word, and one
+ * between them that changes from message to message; of less than 24 bytes the first alone.
  */
-void bench_fill(void *message, uint64_t size, uint64_t sequence);
-bool bench_verify(const void *message, uint64_t size, uint64_t sequence);
+static inline uint64_t bench_word(uint64_t sequence, uint64_t at)
+{
+	return (sequence ^ at) * UINT64_C(0x9e3779b97f4a7c15);
+}
+void bench_fill_rest(void *message, uint64_t size, uint64_t sequence);
+bool bench_verify_rest(const void *message, uint64_t size, uint64_t sequence);
+
+static inline void bench_fill(void *message, uint64_t size, uint64_t sequence)
+{
+	uint64_t word = bench_word(sequence, 0);
+
+	memcpy(message, &word, sizeof word);
+	if (size >= 24)
+		bench_fill_rest(message, size, sequence);
+}
+
+static inline bool bench_verify(const void *message, uint64_t size, uint64_t sequence)
+{
+	uint64_t word;
+
+	memcpy(&word, message, sizeof word);
+	return word == bench_word(sequence, 0) &&
+	       (size < 24 || bench_verify_rest(message, size, sequence));
+}
 
 /* ---- the frame: bench_run.c ---- */
 

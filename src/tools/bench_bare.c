@@ -53,7 +53,7 @@ void bare_ring_open(struct bare_ring *ring, void *memory, unsigned which, uint64
 
 static _Atomic uint64_t *slot_of(const struct bare_ring *ring)
 {
-	return (void *)(ring->slots + ring->next % ring->count * ring->stride);
+	return (void *)(ring->slots + (ring->next & (ring->count - 1)) * ring->stride);
 }
 
 bool bare_ring_write(struct bare_ring *ring, const struct bench_side *side, const void *message)

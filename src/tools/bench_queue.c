@@ -59,7 +59,7 @@ static int open_queue(struct bench_side *side, char which, enum duoshm_role role
 
 static size_t capacity_for(const struct bench_side *side, size_t least)
 {
-	size_t four = (size_t)(4 * (side->of->size + 16));
+	size_t four = (size_t)(4 * side->of->size);
 
 	return four > least ? four : least;
 }
@@ -302,58 +302,47 @@ const struct bench_test bench_inplace = {.name = "inplace",
 
 /* ---- one way ---- */
 
-static int send_one(struct bench_side *side, struct duoshm_queue *queue, void *message)
-{
-	struct pair pair = {.out = queue};
-
-	return send_copy(side, &pair, message);
-}
-
 /* A batch that is published with one store. */
-static int send_staged(struct bench_side *side, struct duoshm_queue *queue, uint64_t first)
+static int send_staged(struct bench_side *side, struct duoshm_queue *queue, uint64_t first,
+	unsigned char *messages)
 {
 	size_t size = (size_t)side->of->size;
-	int result = 0;
 
-	for (uint64_t i = 0; result == 0 && i < STAGED; i++) {
-		void *room;
-		result = duoshm_queue_reserve(queue, size, &room, BENCH_PATIENCE);
-		if (result != 0)
-			return bench_refused(side, "reserve", result);
-		bench_fill(room, size, first + i);
-		result = i + 1 < STAGED ? duoshm_queue_stage(queue, size)
-					: duoshm_queue_commit(queue, size);
-	}
-	return result == 0 ? 0 : bench_refused(side, "stage", result);
+	for (uint64_t i = 0; i < STAGED; i++)
+		bench_fill(messages + i * size, size, first + i);
+	ssize_t sent = duoshm_queue_send_many(queue, messages, size, STAGED, BENCH_PATIENCE);
+	return sent == STAGED ? 0 : sent < 0 ? (int)sent : DUOSHM_ERR_TIMEOUT;
 }
 
 /* Sends until the reader has enough. */
 static int produce(struct bench_side *side, struct duoshm_queue *queue, bool staged, void *message)
 {
-	uint64_t sequence = 0, batch = staged ? STAGED : 1;
+	size_t size = (size_t)side->of->size;
 	int result = 0;
 
-	while (result == 0 && (sequence / batch % 16 != 0 || !bench_over(side))) {
-		if (staged) {
-			result = send_staged(side, queue, sequence);
-		} else {
-			bench_fill(message, side->of->size, sequence);
-			result = send_one(side, queue, message);
+	for (uint64_t first = 0; result == 0 && !bench_over(side); first += STAGED) {
+		if (staged)
+			result = send_staged(side, queue, first, message);
+		for (uint64_t i = 0; result == 0 && !staged && i < STAGED; i++) {
+			bench_fill(message, size, first + i);
+			result = duoshm_queue_send(queue, message, size, BENCH_PATIENCE);
 		}
-		sequence += batch;
 	}
-	return result;
+	return result == 0 ? 0 : bench_refused(side, "send", result);
 }
 
 static int consume(struct bench_side *side, struct duoshm_queue *queue, void *message)
 {
-	struct pair pair = {.in = queue};
 	uint64_t sequence = 0, batch = batch_of(side);
+	size_t size = (size_t)side->of->size;
 	int64_t begin = tool_now();
-	int result;
 
-	while ((result = receive_copy(side, &pair, message)) == 0) {
-		if (!bench_verify(message, side->of->size, sequence))
+	for (;;) {
+		ssize_t length = duoshm_queue_receive(queue, message, size, BENCH_PATIENCE);
+		if (length != (ssize_t)size)
+			return length == DUOSHM_ERR_END ? 0
+							: bench_refused(side, "receive", length);
+		if (!bench_verify(message, size, sequence))
 			return torn(side, sequence);
 		if (++sequence % batch != 0)
 			continue;
@@ -362,13 +351,12 @@ static int consume(struct bench_side *side, struct duoshm_queue *queue, void *me
 			bench_finish(side);
 		begin = end;
 	}
-	return result == 1 ? 0 : result;
 }
 
 static int one_way(struct bench_side *side, bool staged)
 {
 	struct duoshm_queue *queue = NULL;
-	void *message = message_of(side);
+	void *message = tool_allocate(STAGED, side->of->size);
 	int result = open_queue(side, 'a', side->index == 0 ? DUOSHM_CONSUMER : DUOSHM_PRODUCER,
 		capacity_for(side, RATE_RING), &queue);
 

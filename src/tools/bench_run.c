@@ -148,46 +148,32 @@ int bench_refused(struct bench_side *side, const char *call, int64_t code)
 	return bench_failed(side, "%s: %s", call, tool_cause((int)code));
 }
 
-static uint64_t word_for(uint64_t sequence, uint64_t at)
-{
-	return (sequence ^ at) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-/* Of message `sequence` of at least 24 bytes: where its middle word is. */
+/* Where the middle word of message `sequence` is. */
 static uint64_t middle(uint64_t size, uint64_t sequence)
 {
 	uint64_t words = size / 8 - 2;
 
-	return 8 + 8 * (sequence * 61 % words);
+	return 8 + 8 * ((sequence * 61 & 0xffff) * words >> 16);
 }
 
-void bench_fill(void *message, uint64_t size, uint64_t sequence)
+void bench_fill_rest(void *message, uint64_t size, uint64_t sequence)
 {
 	unsigned char *bytes = message;
-	uint64_t word = word_for(sequence, 0);
+	uint64_t at = middle(size, sequence), word = bench_word(sequence, at);
 
-	memcpy(bytes, &word, sizeof word);
-	if (size < 24)
-		return;
-	word = word_for(sequence, middle(size, sequence));
-	memcpy(bytes + middle(size, sequence), &word, sizeof word);
-	word = word_for(sequence, size);
+	memcpy(bytes + at, &word, sizeof word);
+	word = bench_word(sequence, size);
 	memcpy(bytes + size - sizeof word, &word, sizeof word);
 }
 
-bool bench_verify(const void *message, uint64_t size, uint64_t sequence)
+bool bench_verify_rest(const void *message, uint64_t size, uint64_t sequence)
 {
 	const unsigned char *bytes = message;
-	uint64_t first, between, last;
+	uint64_t at = middle(size, sequence), between, last;
 
-	memcpy(&first, bytes, sizeof first);
-	if (size < 24)
-		return first == word_for(sequence, 0);
-	memcpy(&between, bytes + middle(size, sequence), sizeof between);
+	memcpy(&between, bytes + at, sizeof between);
 	memcpy(&last, bytes + size - sizeof last, sizeof last);
-	return first == word_for(sequence, 0) &&
-	       between == word_for(sequence, middle(size, sequence)) &&
-	       last == word_for(sequence, size);
+	return between == bench_word(sequence, at) && last == bench_word(sequence, size);
 }
 
 /* ---- a side's process ---- */
@@ -216,16 +202,14 @@ static bool pin(const struct bench_plan *plan, const struct bench_side *side)
 #endif
 }
 
-/* A side is pinned to one CPU: it would take it for the only one, and never spin by itself. */
-static void set_wait(enum bench_wait wait, unsigned n_cpus)
+static void set_wait(enum bench_wait wait)
 {
-	static const char *const ns[BENCH_WAITS] = {
-		[BENCH_SPIN] = "1000000000", [BENCH_ADAPTIVE] = "50000", [BENCH_SLEEP] = "0"};
-
-	if (wait == BENCH_ADAPTIVE && n_cpus == 1)
-		unsetenv("DUOSHM_SPIN_NS");
+	if (wait == BENCH_SPIN)
+		setenv("DUOSHM_SPIN_NS", "1000000000", 1);
+	else if (wait == BENCH_SLEEP)
+		setenv("DUOSHM_SPIN_NS", "0", 1);
 	else
-		setenv("DUOSHM_SPIN_NS", ns[wait], 1);
+		unsetenv("DUOSHM_SPIN_NS");
 }
 
 /* The library's context of a side. */
@@ -250,7 +234,7 @@ _Noreturn static void side_process(
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGHUP, SIG_DFL);
 	alarm((unsigned)seconds + GRACE_SECONDS);
-	set_wait(side->of->wait, plan->n_cpus);
+	set_wait(side->of->wait);
 	if (pin(plan, side))
 		atomic_fetch_add(&side->shared->pinned, 1);
 	if (!floor)
@@ -376,7 +360,7 @@ int bench_run(const struct bench_plan *plan, const struct bench_case *of, const 
 	bool floor, struct bench_found **found)
 {
 	static unsigned runs;
-	char name[32];
+	char name[48];
 	unsigned started;
 	struct bench_side side = {.of = of,
 		.backend = backend,
@@ -387,7 +371,7 @@ int bench_run(const struct bench_plan *plan, const struct bench_case *of, const 
 		.shared = map(sizeof(struct bench_shared), 0)};
 	pid_t *pids = tool_allocate(side.sides, sizeof *pids);
 
-	snprintf(name, sizeof name, "bench%u", runs++);
+	snprintf(name, sizeof name, "bench%ld-%u", (long)getpid(), runs++);
 	side.shared->warm = plan->warmup_ns;
 	side.shared->end = plan->duration_ns > 20 * of->test->pause_ns ? plan->duration_ns
 								       : 20 * of->test->pause_ns;

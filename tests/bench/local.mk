@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: MIT
 # Benchmarks: run on purpose, never by `make check`.
 
+# Everything, beside the floor. OPTIONS are those of `compare bench`.
+OPTIONS =
+bench: all
+	@./compare$(EXEEXT) bench $(OPTIONS)
+.PHONY: bench
+
 # Instructions for each operation, of OPERATIONS only where that is set.
 OPERATIONS =
 if WITH_TESTS

@@ -30,3 +30,11 @@ tests_unit_test_registers_LDADD = $(device_test_libs)
 tests_unit_test_replay_LDADD = $(device_test_libs)
 tests_unit_test_server_LDADD = $(device_test_libs)
 tests_unit_test_signal_LDADD = $(device_test_libs)
+
+# Of the programs' own code.
+if WITH_TOOLS
+unit_tests += tests/unit/test_bench
+endif
+tests_unit_test_bench_SOURCES = tests/unit/test_bench.c src/tools/bench_stats.c \
+	src/tools/bench_stats.h
+tests_unit_test_bench_LDADD = $(test_libs) libduoshm-tools.la $(JANSSON_LIBS) -lm
