@@ -168,7 +168,6 @@ DUOSHM__RARE static int reserve_later(
 	int result;
 
 	(void)publish(q);
-	q->end.waiter.flowing = true;
 	/* Each turn finds some more room, and there is only so much to find. */
 	for (;;) {
 		result = duoshm__wait(&q->end.waiter, deadline);

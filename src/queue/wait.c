@@ -33,15 +33,22 @@ static bool ready(const struct duoshm__waiter *w)
 	return w->ready(w->arg);
 }
 
+/* Not where the peer can only go on when we stop. */
+static bool may_spin(const struct duoshm__waiter *w)
+{
+	return w->spin.max_ns != 0 &&
+	       (w->pinned == 0 || w->pinned != duoshm__load32(&w->peer->pinned));
+}
+
 /*
  * Who looks at a line takes it from who writes it. In a flow of messages the faster side meets the
  * other one all the time, and both do better when it first falls behind by some lines.
  */
-static void keep_away(void)
+static void keep_away(const struct duoshm__waiter *w)
 {
-	int64_t end = duoshm__now() + AWAY_NS;
+	int64_t end = w->flowing && may_spin(w) ? duoshm__now() + AWAY_NS : 0;
 
-	while (duoshm__now() < end)
+	while (end != 0 && duoshm__now() < end)
 		duoshm__relax();
 }
 
@@ -118,17 +125,6 @@ static int check(struct duoshm__waiter *w, bool always)
 	return result;
 }
 
-/* Not where the peer can only go on when we stop. */
-static bool spin(struct duoshm__waiter *w, int64_t deadline)
-{
-	if (w->spin.max_ns == 0 ||
-		(w->pinned != 0 && w->pinned == duoshm__load32(&w->peer->pinned)))
-		return false;
-	if (w->flowing)
-		keep_away();
-	return duoshm__spin(&w->spin, w->ready, w->arg, deadline);
-}
-
 /*
  * It slept, and not for long: a longer spin would have done. Else a peer that was slow for a while,
  * and is quick again, would be slept for ever after.
@@ -148,7 +144,12 @@ int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 	int64_t longest = w->sleeps != NULL ? DUOSHM__SLICE_NS : POLL_MAX_NS;
 	int result = 0;
 
-	if (ready(w) || (deadline != DUOSHM__TRY && spin(w, deadline)))
+	if (deadline != DUOSHM__TRY)
+		keep_away(w);
+	if (ready(w))
+		return 0;
+	if (deadline != DUOSHM__TRY && may_spin(w) &&
+		duoshm__spin(&w->spin, w->ready, w->arg, deadline))
 		return 0;
 	int64_t begin = duoshm__now();
 	while (result == 0 && !ready(w)) {
