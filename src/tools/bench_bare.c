@@ -26,8 +26,7 @@
 #define LINE      64u
 #define WORD      8u
 #define FEW       4u
-#define RING      (64u << 10) /* bytes of a ring of short messages */
-#define LOOK_OVER 4096        /* fruitless looks between two at the other side's end */
+#define LOOK_OVER 4096 /* fruitless looks between two at the other side's end */
 
 /* ---- rings ---- */
 
@@ -36,13 +35,14 @@ static uint64_t rounded(uint64_t bytes, uint64_t to)
 	return (bytes + to - 1) / to * to;
 }
 
-void bare_ring_open(struct bare_ring *ring, void *memory, unsigned which, uint64_t size, bool lines)
+void bare_ring_open(struct bare_ring *ring, void *memory, unsigned which, uint64_t bytes,
+	uint64_t size, bool lines)
 {
 	unsigned char *area = (unsigned char *)memory + PAGE + which * (uint64_t)AREA;
 	uint64_t stride = rounded(WORD + size, lines ? LINE : WORD);
 	uint64_t count = FEW;
 
-	while (count * 2 * stride <= RING)
+	while (count * 2 * stride <= bytes)
 		count *= 2;
 	*ring = (struct bare_ring){.slots = area + 2 * LINE,
 		.read = (void *)area,

@@ -24,9 +24,12 @@ struct bare_ring {
 	uint64_t seen; /* of *read */
 };
 
-/* The number `which` of those in the memory of the sides. `lines`: each slot begins a line. */
-void bare_ring_open(
-	struct bare_ring *ring, void *memory, unsigned which, uint64_t size, bool lines);
+/*
+ * The number `which` of those in the memory of the sides, of `bytes` at most, but of four slots at
+ * least. `lines`: each slot begins a line.
+ */
+void bare_ring_open(struct bare_ring *ring, void *memory, unsigned which, uint64_t bytes,
+	uint64_t size, bool lines);
 /* Both spin; false: side 0 has said that it is over. */
 bool bare_ring_write(struct bare_ring *ring, const struct bench_side *side, const void *message);
 bool bare_ring_read(struct bare_ring *ring, const struct bench_side *side, void *message);

@@ -13,9 +13,10 @@
 
 #define LATENCY_RING (4u << 10)
 #define RATE_RING    (64u << 10)
-#define STAGED       32               /* messages a commit */
-#define BATCH_BYTES  (16 * RATE_RING) /* between two looks at the clock: many times a ring */
-#define ASLEEP_NS    1500000          /* after which a waiter is asleep */
+#define LARGE_RING   (4u << 20)
+#define STAGED       32      /* messages a commit */
+#define BATCH_RINGS  16      /* between two looks at the clock go many times what a ring holds */
+#define ASLEEP_NS    1500000 /* after which a waiter is asleep */
 
 /* A message of this side's, of the case's size. */
 static void *message_of(const struct bench_side *side)
@@ -28,10 +29,16 @@ static int torn(struct bench_side *side, uint64_t sequence)
 	return bench_failed(side, "message %llu came wrong", (unsigned long long)sequence);
 }
 
+/* Messages that are large to a cache flow best where few lines are still in the other's. */
+static size_t rate_ring(const struct bench_side *side)
+{
+	return side->of->size <= 1024 ? RATE_RING : LARGE_RING;
+}
+
 /* Messages between two looks at the clock. */
 static uint64_t batch_of(const struct bench_side *side)
 {
-	uint64_t batch = BATCH_BYTES / (side->of->size + 8);
+	uint64_t batch = BATCH_RINGS * rate_ring(side) / (side->of->size + 8);
 
 	return batch < 1 ? 1 : batch;
 }
@@ -212,8 +219,8 @@ static int bounce(struct bench_side *side, uint64_t size)
 	void *message = message_of(side);
 	int result = 0;
 
-	bare_ring_open(&there, side->memory, 0, size, true);
-	bare_ring_open(&back, side->memory, 1, size, true);
+	bare_ring_open(&there, side->memory, 0, RATE_RING, size, true);
+	bare_ring_open(&back, side->memory, 1, RATE_RING, size, true);
 	bench_go(side);
 	for (uint64_t sequence = 0; result == 0 && side->index == 0; sequence++) {
 		bench_fill(message, size, sequence);
@@ -358,7 +365,7 @@ static int one_way(struct bench_side *side, bool staged)
 	struct duoshm_queue *queue = NULL;
 	void *message = tool_allocate(STAGED, side->of->size);
 	int result = open_queue(side, 'a', side->index == 0 ? DUOSHM_CONSUMER : DUOSHM_PRODUCER,
-		capacity_for(side, RATE_RING), &queue);
+		capacity_for(side, rate_ring(side)), &queue);
 
 	bench_go(side);
 	if (result == 0)
@@ -386,7 +393,7 @@ static int floor_oneway(struct bench_side *side)
 	uint64_t size = side->of->size, batch = batch_of(side), sequence = 0;
 	int result = 0;
 
-	bare_ring_open(&ring, side->memory, 0, size, false);
+	bare_ring_open(&ring, side->memory, 0, rate_ring(side), size, false);
 	bench_go(side);
 	for (int64_t begin = tool_now(); side->index == 0 && result == 0;) {
 		if (!bare_ring_read(&ring, side, message))
