@@ -10,9 +10,9 @@
  * The ring. `tail` and the producer's private head count bytes for ever; offsets are their low
  * bits. A record is one header word and its payload, never wrapped: where it does not fit before
  * the end, a pad record fills the rest. A record of up to 64 bytes is padded to 16, 32 or 64 and
- * lies in one line (where lengths are mixed, a pad record fills the line before it); any other is
- * padded to 8. The header word is what publishes: the consumer polls the word at its position, and
- * a short message travels in the line of its header.
+ * lies in one line (where lengths are mixed, a pad record fills the line before it; not where more
+ * was reserved than staged); any other is padded to 8. The header word is what publishes: the
+ * consumer polls the word at its position, and a short message travels in the line of its header.
  * Invariant: the word at head is 0; it is made 0 before the record in front of it is published. So
  * head needs no place in shared memory: it is found by walking from tail, and what was not
  * published vanishes with its producer.

@@ -153,6 +153,7 @@ static void produce(struct duoshm_queue *queue, size_t length)
 	void *room;
 
 	(void)fine(duoshm_queue_send(queue, "12345678", length % 9, 0));
+	(void)fine(duoshm_queue_send_many(queue, "1234567812345678", 8, 2, 0));
 	if (fine(duoshm_queue_reserve(queue, length, &room, subject_wait_ns)) == 0)
 		memset(room, 0x5a, length);
 	(void)fine(duoshm_queue_stage(queue, length / 2));
