@@ -16,10 +16,10 @@
  *
  * Waiting. A call that has to wait looks at the memory for a while before it sleeps in the kernel:
  * for at most 50 us (about what a sleeping hand-off costs), half as long after each time that it
- * looked in vain, and not at all where the machine has one processor, or where both sides of a
- * queue were pinned to the same one when they opened it. DUOSHM_SPIN_NS of the environment, read
- * when a handle is made, is another bound in nanoseconds (0: sleep at once, up to a second); the
- * _set_spin calls give a handle its own.
+ * looked in vain (but for 3 us), longer again after each that it did not, and not at all where the
+ * machine has one processor, or where both sides of a queue were pinned to the same one when they
+ * opened it. DUOSHM_SPIN_NS of the environment, read when a handle is made, is another bound in
+ * nanoseconds (0: sleep at once; at most a second); the _set_spin calls give a handle its own.
  *
  * Threads.  Semaphore and lock handles may be shared by threads; any other handle is used by one
  * thread at a time. Different handles are independent. A context may be shared by threads.
@@ -333,7 +333,7 @@ int duoshm_semaphore_wait(struct duoshm_semaphore *semaphore, int64_t timeout_ns
 int duoshm_semaphore_post(struct duoshm_semaphore *semaphore, unsigned count);
 /* The value now, 0 to 32767, or REMOVED. */
 int duoshm_semaphore_value(const struct duoshm_semaphore *semaphore);
-/* How long a wait of this handle spins before it sleeps, in nanoseconds. INVALID: negative. */
+/* How long, at most, a wait of this handle spins before it sleeps: see Waiting. INVALID: negative. */
 int duoshm_semaphore_set_spin(struct duoshm_semaphore *semaphore, int64_t ns);
 int duoshm_semaphore_close(struct duoshm_semaphore *semaphore);
 
@@ -355,7 +355,7 @@ int duoshm_lock_open(struct duoshm *ctx, const char *name, unsigned flags, int64
 int duoshm_lock_acquire(struct duoshm_lock *lock, int64_t timeout_ns);
 /* NOT_OWNER, REMOVED. Says that the data are in order. */
 int duoshm_lock_release(struct duoshm_lock *lock);
-/* How long a wait of this handle spins before it sleeps, in nanoseconds. INVALID: negative. */
+/* How long, at most, a wait of this handle spins before it sleeps: see Waiting. INVALID: negative. */
 int duoshm_lock_set_spin(struct duoshm_lock *lock, int64_t ns);
 /* Releases a held lock first. */
 int duoshm_lock_close(struct duoshm_lock *lock);
@@ -402,9 +402,9 @@ int duoshm_queue_send(
 	struct duoshm_queue *queue, const void *message, size_t length, int64_t timeout_ns);
 /*
  * `count` messages of `length` bytes each, one behind the other at `messages`. Those of 8 to 64
- * bytes are published together, as many as there is room for; the fastest way for such. How many
- * were sent: less than `count` (at least 1) where the
- * others did not go: the next call tells why.
+ * bytes are published together, as far as there is room up to the ring's end: the fastest way for
+ * such. How many were sent: less than `count` (at least 1) where the others did not go: the next
+ * call tells why. 0 of 0 messages.
  */
 ssize_t duoshm_queue_send_many(struct duoshm_queue *queue, const void *messages, size_t length,
 	size_t count, int64_t timeout_ns);
@@ -439,7 +439,7 @@ int duoshm_queue_release(struct duoshm_queue *queue);
  * gets END.
  */
 int duoshm_queue_finish(struct duoshm_queue *queue);
-/* How long a wait of this handle spins before it sleeps, in nanoseconds. INVALID: negative. */
+/* How long, at most, a wait of this handle spins before it sleeps: see Waiting. INVALID: negative. */
 int duoshm_queue_set_spin(struct duoshm_queue *queue, int64_t ns);
 /* Gives the role back and detaches. A producer that closes without finish counts as finished. */
 int duoshm_queue_close(struct duoshm_queue *queue);
@@ -473,7 +473,7 @@ int duoshm_broadcast_publish(
  */
 ssize_t duoshm_broadcast_next(struct duoshm_broadcast *broadcast, void *buffer, size_t capacity,
 	uint64_t *missed, int64_t timeout_ns);
-/* How long a wait of this handle spins before it sleeps, in nanoseconds. INVALID: negative. */
+/* How long, at most, a wait of this handle spins before it sleeps: see Waiting. INVALID: negative. */
 int duoshm_broadcast_set_spin(struct duoshm_broadcast *broadcast, int64_t ns);
 int duoshm_broadcast_close(struct duoshm_broadcast *broadcast);
 

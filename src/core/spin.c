@@ -46,29 +46,34 @@ static int64_t limit(void)
 	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_NS : 0;
 }
 
+static void set(struct duoshm__spin *spin, int64_t ns)
+{
+	atomic_store_explicit(&spin->max_ns, ns, memory_order_relaxed);
+	atomic_store_explicit(&spin->ns, ns, memory_order_relaxed);
+}
+
 void duoshm__spin_init(struct duoshm__spin *spin)
 {
-	spin->max_ns = limit();
-	atomic_init(&spin->ns, spin->max_ns);
+	set(spin, limit());
 }
 
 int duoshm__spin_set(struct duoshm__spin *spin, int64_t ns)
 {
 	if (ns < 0)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "a spin of %lld ns", (long long)ns);
-	spin->max_ns = ns < SPIN_MAX_NS ? ns : SPIN_MAX_NS;
-	atomic_store_explicit(&spin->ns, spin->max_ns, memory_order_relaxed);
+	set(spin, ns < SPIN_MAX_NS ? ns : SPIN_MAX_NS);
 	return 0;
 }
 
 void duoshm__spin_learn(struct duoshm__spin *spin, bool helped)
 {
 	int64_t ns = atomic_load_explicit(&spin->ns, memory_order_relaxed);
+	int64_t most = duoshm__spin_bound(spin);
 
 	ns = helped ? ns * 2 : ns / 2;
 	if (ns < SPIN_MIN_NS)
 		ns = SPIN_MIN_NS;
-	if (ns > spin->max_ns)
-		ns = spin->max_ns;
+	if (ns > most)
+		ns = most;
 	atomic_store_explicit(&spin->ns, ns, memory_order_relaxed);
 }

@@ -17,8 +17,12 @@ typedef bool duoshm__ready_fn(const void *arg);
 /* What one handle spends; relaxed, since threads may share the handle and it orders nothing. */
 struct duoshm__spin {
 	_Atomic int64_t ns; /* next time */
-	int64_t max_ns;
+	_Atomic int64_t max_ns;
 };
+static inline int64_t duoshm__spin_bound(const struct duoshm__spin *spin)
+{
+	return atomic_load_explicit(&spin->max_ns, memory_order_relaxed);
+}
 
 /*
  * 1 + the number of the only processor that the caller may run on; 0: several, or nobody knows. Who

@@ -288,7 +288,9 @@ ssize_t duoshm_queue_send_many(struct duoshm_queue *q, const void *messages, siz
 	int64_t deadline = duoshm__wait_deadline(timeout_ns);
 	size_t sent = 0;
 
-	if (count == 0 || count > SIZE_MAX / 2)
+	if (count == 0)
+		return duoshm__endpoint_enter(q, DUOSHM_PRODUCER, timeout_ns);
+	if (count > SIZE_MAX / 2)
 		return duoshm__fail(DUOSHM_ERR_INVALID, "%zu messages", count);
 	while (sent < count) {
 		size_t many = can_send(q, length, extent, timeout_ns) && messages != NULL

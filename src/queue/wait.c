@@ -36,7 +36,7 @@ static bool ready(const struct duoshm__waiter *w)
 /* Not where the peer can only go on when we stop. */
 static bool may_spin(const struct duoshm__waiter *w)
 {
-	return w->spin.max_ns != 0 &&
+	return duoshm__spin_bound(&w->spin) != 0 &&
 	       (w->pinned == 0 || w->pinned != duoshm__load32(&w->peer->pinned));
 }
 
@@ -44,11 +44,15 @@ static bool may_spin(const struct duoshm__waiter *w)
  * Who looks at a line takes it from who writes it. In a flow of messages the faster side meets the
  * other one all the time, and both do better when it first falls behind by some lines.
  */
-static void keep_away(const struct duoshm__waiter *w)
+static void keep_away(const struct duoshm__waiter *w, int64_t deadline)
 {
-	int64_t end = w->flowing && may_spin(w) ? duoshm__now() + AWAY_NS : 0;
+	int64_t bound = duoshm__spin_bound(&w->spin);
 
-	while (end != 0 && duoshm__now() < end)
+	if (!w->flowing || !may_spin(w))
+		return;
+	int64_t end =
+		duoshm__now() + duoshm__remaining(deadline, bound < AWAY_NS ? bound : AWAY_NS);
+	while (duoshm__now() < end)
 		duoshm__relax();
 }
 
@@ -131,7 +135,7 @@ static int check(struct duoshm__waiter *w, bool always)
  */
 static void learn_from_sleep(struct duoshm__waiter *w, int64_t slept_ns)
 {
-	if (slept_ns >= w->spin.max_ns)
+	if (slept_ns >= duoshm__spin_bound(&w->spin))
 		return;
 	/* Twice: it was halved because it did not help. */
 	duoshm__spin_learn(&w->spin, true);
@@ -145,7 +149,7 @@ int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 	int result = 0;
 
 	if (deadline != DUOSHM__TRY)
-		keep_away(w);
+		keep_away(w, deadline);
 	if (ready(w))
 		return 0;
 	if (deadline != DUOSHM__TRY && may_spin(w) &&

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef HAVE_SCHED_H
@@ -266,6 +267,10 @@ static void choose_families(struct agenda *agenda)
 		else
 			agenda->families[n++] = *family;
 	}
+	if (n == 0 && !agenda->floors_only) {
+		tool_error("bench: no family that works here");
+		exit(tool_end(TOOL_FAILED));
+	}
 	/* The order in which they are shown. */
 	if (n == 2 && strcmp(agenda->families[0], "posix") == 0) {
 		agenda->families[0] = agenda->families[1];
@@ -365,6 +370,7 @@ static int run_once(const struct bench_plan *plan, const struct bench_report *re
 		result->rates[result->n_rounds++] =
 			(double)found->operations * 1e9 / (double)found->elapsed_ns;
 		result->operations += found->operations;
+		result->batch = found->batch;
 		result->good = result->good && (found->placed || (test->flags & BENCH_ALONE));
 	}
 	free(found);
@@ -397,7 +403,7 @@ static int run_case(const struct bench_plan *plan, struct agenda *agenda, unsign
 		}
 	}
 	progress_ends();
-	if (status == TOOL_DONE && is_shown())
+	if (status != TOOL_STOPPED && is_shown())
 		bench_show(report);
 	return status;
 }
@@ -436,7 +442,7 @@ static int end_file(FILE *file, const char *path)
 
 static FILE *begin_file(const char *path)
 {
-	FILE *file = fopen(path, "w");
+	FILE *file = fopen(path, "a"); /* what is in it stays until there is something new */
 
 	if (file == NULL) {
 		tool_error("%s: %s", path, strerror(errno));
@@ -445,12 +451,23 @@ static FILE *begin_file(const char *path)
 	return file;
 }
 
+static int empty_file(FILE *file, const char *path)
+{
+	struct stat what;
+
+	if (fstat(fileno(file), &what) != 0 || !S_ISREG(what.st_mode) ||
+		ftruncate(fileno(file), 0) == 0)
+		return 0;
+	tool_error("%s: %s", path, strerror(errno));
+	return -1;
+}
+
 static int write_results(
 	const struct bench_plan *plan, const struct agenda *agenda, FILE *csv, FILE *json)
 {
 	int status = TOOL_DONE;
 
-	if (csv != NULL) {
+	if (csv != NULL && empty_file(csv, chosen.csv) == 0) {
 		bench_write_csv(agenda->reports, agenda->count, csv);
 		status = end_file(csv, chosen.csv);
 	}
@@ -462,6 +479,7 @@ static int write_results(
 		tool_json_print(document, 0);
 		return status;
 	}
+	(void)empty_file(json, chosen.json);
 	tool_json_write(document, 0, json);
 	int written = end_file(json, chosen.json);
 	return status != TOOL_DONE ? status : written;
@@ -512,15 +530,15 @@ static int measure(struct bench_plan *plan, struct agenda *agenda, FILE *csv, FI
 	begin_reports(agenda);
 	if (is_shown())
 		printf("%s\n", bench_machine(plan, machine));
-	for (unsigned i = 0; status == TOOL_DONE && i < agenda->count; i++)
-		status = run_case(plan, agenda, i);
-	if (status == TOOL_DONE) {
-		status = write_results(plan, agenda, csv, json);
-		if (status == TOOL_DONE)
-			status = judge(agenda);
+	for (unsigned i = 0; status != TOOL_STOPPED && i < agenda->count; i++) {
+		int result = run_case(plan, agenda, i);
+		status = result == TOOL_DONE ? status : result;
 	}
+	/* What was measured is not lost because something else failed. */
+	int written = write_results(plan, agenda, csv, json);
+	int judged = status == TOOL_STOPPED ? TOOL_DONE : judge(agenda);
 	free_reports(agenda);
-	return status;
+	return status != TOOL_DONE ? status : written != TOOL_DONE ? written : judged;
 }
 
 int compare_bench(const char *json)

@@ -88,6 +88,10 @@ void bench_go(struct bench_side *side);
  * over does not count. False: the time is up.
  */
 bool bench_record(struct bench_side *side, int64_t begin, int64_t end, uint64_t operations);
+/* One more time, which belongs to no operation of this side's. */
+void bench_add_time(struct bench_side *side, int64_t ns);
+/* Is the warm-up over at that time? */
+bool bench_is_warm(const struct bench_side *side, int64_t now);
 /* The other sides: has side 0 said that it is over? Side 0 says it. */
 bool bench_over(const struct bench_side *side);
 void bench_finish(struct bench_side *side);
@@ -144,7 +148,7 @@ struct bench_plan {
 /* What one run found. */
 struct bench_found {
 	struct bench_histogram times; /* picoseconds an operation */
-	uint64_t operations;
+	uint64_t operations, batch;   /* timed together: times are means of so many */
 	int64_t elapsed_ns;
 	bool placed;  /* on two CPUs at least */
 	bool skipped; /* see `why` */
@@ -167,7 +171,7 @@ struct bench_result {
 	double *rounds; /* p50 of each round, nanoseconds, by which subjects are compared */
 	double *rates;  /* operations a second in each */
 	unsigned n_rounds;
-	uint64_t operations;
+	uint64_t operations, batch;
 	bool good; /* two CPUs, or one is enough */
 	char why[160];
 };

@@ -100,10 +100,11 @@ struct bare_semaphores {
 #endif
 };
 
-/* In the memory's first page: the set's number, after `made`. */
+/* In the memory's first page. Side 0 says in it what is to be swept before that exists. */
 struct notice {
-	_Atomic bool made;
-	int set;
+	_Atomic bool made;   /* all of them: the others may open them */
+	_Atomic int set;     /* System V: 1 + its number */
+	_Atomic unsigned id; /* POSIX: part of the names, not 0 */
 };
 
 static void await_notice(const struct bench_side *side)
@@ -114,26 +115,37 @@ static void await_notice(const struct bench_side *side)
 		tool_pause(TOOL_SECOND / 10000);
 }
 
-static void give_notice(const struct bench_side *side, int set)
+static void give_notice(const struct bench_side *side)
 {
 	struct notice *notice = side->memory;
 
-	if (side->index != 0)
-		return;
-	notice->set = set;
-	atomic_store(&notice->made, true);
+	if (side->index == 0)
+		atomic_store(&notice->made, true);
+}
+
+static int fail_native(struct bench_side *side, const char *call)
+{
+	if (errno == ENOSPC || errno == ENOMEM || errno == EMFILE)
+		return bench_skipped(side, "%s: %s", call, strerror(errno));
+	return bench_failed(side, "%s: %s", call, strerror(errno));
 }
 
 #ifdef DUOSHM_WITH_SYSV
 static int open_sysv(struct bench_side *side, struct bare_semaphores *s)
 {
+	struct notice *notice = side->memory;
+
 	await_notice(side);
 	s->is_sysv = true;
-	s->set = side->index == 0 ? semget(IPC_PRIVATE, (int)s->count, IPC_CREAT | 0600)
-				  : ((struct notice *)side->memory)->set;
+	if (side->index == 0) {
+		s->set = semget(IPC_PRIVATE, (int)s->count, IPC_CREAT | 0600);
+		atomic_store(&notice->set, s->set + 1);
+	} else {
+		s->set = atomic_load(&notice->set) - 1;
+	}
 	if (s->set < 0)
-		return bench_failed(side, "semget: %s", strerror(errno));
-	give_notice(side, s->set);
+		return fail_native(side, "semget");
+	give_notice(side);
 	return 0;
 }
 
@@ -149,24 +161,28 @@ static void operate(struct bare_semaphores *s, unsigned which, short by)
 #ifdef DUOSHM_WITH_POSIX
 static void posix_name(const struct bench_side *side, unsigned which, char name[64])
 {
+	const struct notice *notice = side->memory;
+
 	/* NetBSD takes 14 characters. */
-	snprintf(name, 64, "/b%x%c", (unsigned)getppid() & 0xffffffu, (char)('a' + which));
-	(void)side;
+	snprintf(name, 64, "/b%x%c", atomic_load(&notice->id) & 0xffffffu, (char)('a' + which));
 }
 
 static int open_posix(struct bench_side *side, struct bare_semaphores *s)
 {
+	struct notice *notice = side->memory;
 	char name[64];
 
+	if (side->index == 0)
+		atomic_store(&notice->id, (unsigned)getpid());
 	await_notice(side);
 	for (unsigned i = 0; i < s->count; i++) {
 		posix_name(side, i, name);
 		s->each[i] = side->index == 0 ? sem_open(name, O_CREAT | O_EXCL, 0600, 0)
 					      : sem_open(name, 0);
 		if (s->each[i] == SEM_FAILED)
-			return bench_failed(side, "sem_open(\"%s\"): %s", name, strerror(errno));
+			return fail_native(side, "sem_open");
 	}
-	give_notice(side, 0);
+	give_notice(side);
 	return 0;
 }
 #endif
@@ -233,4 +249,22 @@ void bare_semaphores_close(struct bench_side *side, struct bare_semaphores *s)
 	}
 #endif
 	free(s);
+}
+
+void bare_semaphores_sweep(struct bench_side *side)
+{
+	const struct notice *notice = side->memory;
+
+#ifdef DUOSHM_WITH_SYSV
+	if (strcmp(side->backend, "sysv") == 0 && atomic_load(&notice->set) > 0)
+		(void)semctl(atomic_load(&notice->set) - 1, 0, IPC_RMID);
+#endif
+#ifdef DUOSHM_WITH_POSIX
+	for (unsigned i = 0; atomic_load(&notice->id) != 0 && i < BARE_SEMAPHORES_MAX; i++) {
+		char name[64];
+
+		posix_name(side, i, name);
+		(void)sem_unlink(name);
+	}
+#endif
 }

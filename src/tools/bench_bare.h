@@ -14,7 +14,7 @@
 
 /*
  * A ring of equal slots in one direction. Each slot is a word that says which message is in it, and
- * the message behind it; the reader says how far it is at every eighth of the ring.
+ * the message behind it; the reader says how far it is at every quarter of the ring.
  */
 struct bare_ring {
 	unsigned char *slots;
@@ -41,6 +41,8 @@ struct bare_semaphores;
 struct bare_semaphores *bare_semaphores_open(struct bench_side *side, unsigned count);
 void bare_post(struct bare_semaphores *semaphores, unsigned which);
 void bare_wait(struct bare_semaphores *semaphores, unsigned which);
+/* Takes away what a side 0 that was killed has left; by the parent of the sides. */
+void bare_semaphores_sweep(struct bench_side *side);
 /* Side 0 takes them away. */
 void bare_semaphores_close(struct bench_side *side, struct bare_semaphores *semaphores);
 

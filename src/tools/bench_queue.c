@@ -14,8 +14,10 @@
 #define LATENCY_RING (4u << 10)
 #define RATE_RING    (64u << 10)
 #define LARGE_RING   (4u << 20)
-#define STAGED       32      /* messages a commit */
-#define BATCH_RINGS  16      /* between two looks at the clock go many times what a ring holds */
+#define STAGED       32 /* messages a commit */
+#define SHORT        64 /* bytes that duoshm_queue_send_many publishes together */
+#define BATCH_RINGS  16 /* between two looks at the clock go many times what a ring holds */
+#define STAMPS       256
 #define ASLEEP_NS    1500000 /* after which a waiter is asleep */
 
 /* A message of this side's, of the case's size. */
@@ -38,7 +40,8 @@ static size_t rate_ring(const struct bench_side *side)
 /* Messages between two looks at the clock. */
 static uint64_t batch_of(const struct bench_side *side)
 {
-	uint64_t batch = BATCH_RINGS * rate_ring(side) / (side->of->size + 8);
+	uint64_t rings = rate_ring(side) == RATE_RING ? BATCH_RINGS : BATCH_RINGS / 4;
+	uint64_t batch = rings * rate_ring(side) / (side->of->size + 8);
 
 	return batch < 1 ? 1 : batch;
 }
@@ -149,18 +152,18 @@ static int receive_in_place(struct bench_side *side, struct pair *pair, void *me
 
 /* Side 0: asks until the time is up. `verified` bytes of each message are looked at. */
 static int ask(struct bench_side *side, struct pair *pair, const struct transport *by,
-	uint64_t verified, void *message)
+	uint64_t verified, void *message, void *reply)
 {
 	for (uint64_t sequence = 0;; sequence++) {
 		bench_fill(message, verified, sequence);
 		int64_t begin = tool_now();
 		int result = by->send(side, pair, message);
 		if (result == 0)
-			result = by->receive(side, pair, message);
+			result = by->receive(side, pair, reply);
 		int64_t end = tool_now();
 		if (result != 0)
 			return result == 1 ? bench_failed(side, "the echo ended") : result;
-		if (!bench_verify(message, verified, sequence))
+		if (!bench_verify(reply, verified, sequence))
 			return torn(side, sequence);
 		if (!bench_record(side, begin, end, 1))
 			return 0;
@@ -185,15 +188,16 @@ static int answer(struct bench_side *side, struct pair *pair, const struct trans
 static int round_trips(struct bench_side *side, const struct transport *by, uint64_t verified)
 {
 	struct pair pair = {NULL, NULL};
-	void *message = message_of(side);
+	void *message = message_of(side), *reply = message_of(side);
 	int result = open_pair(side, &pair);
 
 	bench_go(side);
 	if (result == 0)
-		result = side->index == 0 ? ask(side, &pair, by, verified, message)
+		result = side->index == 0 ? ask(side, &pair, by, verified, message, reply)
 					  : answer(side, &pair, by, verified, message);
 	close_queue(side, side->index == 0 ? pair.out : pair.in, 'a');
 	close_queue(side, side->index == 0 ? pair.in : pair.out, 'b');
+	free(reply);
 	free(message);
 	return result;
 }
@@ -216,7 +220,7 @@ static int run_inplace(struct bench_side *side)
 static int bounce(struct bench_side *side, uint64_t size)
 {
 	struct bare_ring there, back;
-	void *message = message_of(side);
+	void *message = message_of(side), *reply = message_of(side);
 	int result = 0;
 
 	bare_ring_open(&there, side->memory, 0, RATE_RING, size, true);
@@ -226,16 +230,22 @@ static int bounce(struct bench_side *side, uint64_t size)
 		bench_fill(message, size, sequence);
 		int64_t begin = tool_now();
 		bool came = bare_ring_write(&there, side, message) &&
-			    bare_ring_read(&back, side, message);
+			    bare_ring_read(&back, side, reply);
 		int64_t end = tool_now();
-		if (!came || !bench_verify(message, size, sequence))
+		if (!came || !bench_verify(reply, size, sequence))
 			result = torn(side, sequence);
 		else if (!bench_record(side, begin, end, 1))
 			break;
 	}
-	while (side->index != 0 && bare_ring_read(&there, side, message))
+	for (uint64_t sequence = 0;
+		result == 0 && side->index != 0 && bare_ring_read(&there, side, message);
+		sequence++) {
 		(void)bare_ring_write(&back, side, message);
+		if (!bench_verify(message, size, sequence))
+			result = torn(side, sequence);
+	}
 	bench_finish(side);
+	free(reply);
 	free(message);
 	return result;
 }
@@ -273,6 +283,12 @@ static int floor_pingpong(struct bench_side *side)
 	return side->of->wait == BENCH_SLEEP ? nod(side) : bounce(side, side->of->size);
 }
 
+static void sweep_pingpong(struct bench_side *side)
+{
+	if (side->of->wait == BENCH_SLEEP)
+		bare_semaphores_sweep(side);
+}
+
 static int floor_inplace(struct bench_side *side)
 {
 	return bounce(side, sizeof(uint64_t));
@@ -296,7 +312,8 @@ const struct bench_test bench_pingpong = {.name = "pingpong",
 	.sizes = usual_sizes,
 	.sides = 2,
 	.run = run_pingpong,
-	.floor = floor_pingpong};
+	.floor = floor_pingpong,
+	.sweep = sweep_pingpong};
 
 const struct bench_test bench_inplace = {.name = "inplace",
 	.title = "round trip, built and read in place",
@@ -309,16 +326,31 @@ const struct bench_test bench_inplace = {.name = "inplace",
 
 /* ---- one way ---- */
 
-/* A batch that is published with one store. */
+/* A batch that is published with one store: by one call, or where that is for short ones only, staged. */
 static int send_staged(struct bench_side *side, struct duoshm_queue *queue, uint64_t first,
 	unsigned char *messages)
 {
 	size_t size = (size_t)side->of->size;
+	int result = 0;
 
-	for (uint64_t i = 0; i < STAGED; i++)
+	for (uint64_t i = 0; size <= SHORT && i < STAGED; i++)
 		bench_fill(messages + i * size, size, first + i);
-	ssize_t sent = duoshm_queue_send_many(queue, messages, size, STAGED, BENCH_PATIENCE);
-	return sent == STAGED ? 0 : sent < 0 ? (int)sent : DUOSHM_ERR_TIMEOUT;
+	if (size <= SHORT) {
+		ssize_t sent =
+			duoshm_queue_send_many(queue, messages, size, STAGED, BENCH_PATIENCE);
+		return sent == STAGED ? 0 : sent < 0 ? (int)sent : DUOSHM_ERR_TIMEOUT;
+	}
+	for (uint64_t i = 0; result == 0 && i < STAGED; i++) {
+		void *room;
+		result = duoshm_queue_reserve(queue, size, &room, BENCH_PATIENCE);
+		if (result != 0)
+			return result;
+		bench_fill(messages, size, first + i);
+		memcpy(room, messages, size);
+		result = i + 1 < STAGED ? duoshm_queue_stage(queue, size)
+					: duoshm_queue_commit(queue, size);
+	}
+	return result;
 }
 
 /* Sends until the reader has enough. */
@@ -463,22 +495,24 @@ static int run_handoff(struct bench_side *side)
 
 static int floor_handoff(struct bench_side *side)
 {
-	_Atomic int64_t *stamp = (void *)((unsigned char *)side->memory + 1024);
+	/* Of the latest posts: who comes late finds its own. */
+	_Atomic int64_t *stamps = (void *)((unsigned char *)side->memory + 1024);
 	struct bare_semaphores *semaphores = bare_semaphores_open(side, 1);
+	bool goes_on = true;
 
 	if (semaphores == NULL)
 		return TOOL_FAILED;
 	bench_go(side);
-	for (bool goes_on = true; goes_on && side->index == 0;) {
+	for (unsigned i = 0; goes_on && side->index == 0; i++) {
 		bare_wait(semaphores, 0);
 		int64_t end = tool_now();
-		goes_on = bench_record(side, atomic_load(stamp), end, 1);
+		goes_on = bench_record(side, atomic_load(&stamps[i % STAMPS]), end, 1);
 	}
 	if (side->index == 0)
 		bench_finish(side);
-	while (side->index != 0 && !bench_over(side)) {
+	for (unsigned i = 0; side->index != 0 && !bench_over(side); i++) {
 		tool_pause(ASLEEP_NS);
-		atomic_store(stamp, tool_now());
+		atomic_store(&stamps[i % STAMPS], tool_now());
 		bare_post(semaphores, 0);
 	}
 	bare_semaphores_close(side, semaphores);
@@ -494,7 +528,8 @@ const struct bench_test bench_handoff = {.name = "handoff",
 	.sides = 2,
 	.pause_ns = ASLEEP_NS,
 	.run = run_handoff,
-	.floor = floor_handoff};
+	.floor = floor_handoff,
+	.sweep = bare_semaphores_sweep};
 
 /* ---- broadcast ---- */
 
@@ -586,7 +621,7 @@ const struct bench_test bench_broadcast = {.name = "broadcast",
 static int floor_memcpy(struct bench_side *side)
 {
 	size_t size = (size_t)side->of->size;
-	void *message = message_of(side);
+	void *message = message_of(side), *copy = message_of(side);
 	bool goes_on = true;
 
 	memset(side->memory, 0, size);
@@ -595,12 +630,13 @@ static int floor_memcpy(struct bench_side *side)
 		bench_fill(message, size, sequence);
 		int64_t begin = tool_now();
 		memcpy(side->memory, message, size);
-		memcpy(message, side->memory, size);
+		memcpy(copy, side->memory, size);
 		int64_t end = tool_now();
-		if (!bench_verify(message, size, sequence))
+		if (!bench_verify(copy, size, sequence))
 			return torn(side, sequence);
 		goes_on = bench_record(side, begin, end, 1);
 	}
+	free(copy);
 	free(message);
 	return 0;
 }

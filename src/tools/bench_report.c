@@ -151,8 +151,11 @@ void bench_show(const struct bench_report *report)
 	struct bench_ratio ratio = families(report);
 	char title[96];
 
-	printf("\n%s\n  %-12s %9s %9s %9s %9s %9s %9s  %s\n", bench_title(report->of, title), "",
-		"p50", "p90", "p99", "p99.9", "max", "per s", "x floor");
+	printf("\n%s", bench_title(report->of, title));
+	if (report->results[0].batch > 1)
+		printf(" (times: means of %llu)", (unsigned long long)report->results[0].batch);
+	printf("\n  %-12s %9s %9s %9s %9s %9s %9s  %s\n", "", "p50", "p90", "p99", "p99.9", "max",
+		"per s", "x floor");
 	for (unsigned i = 0; i < report->n_results; i++)
 		show_result(&report->results[i]);
 	if (!isnan(ratio.median))
@@ -168,7 +171,7 @@ struct field {
 	const char *key;
 	double value; /* NAN: none */
 };
-#define FIELDS 15
+#define FIELDS 16
 
 static void fields_of(const struct bench_report *report, const struct bench_result *result,
 	struct field fields[FIELDS])
@@ -193,6 +196,7 @@ static void fields_of(const struct bench_report *report, const struct bench_resu
 		{"ratio_to_floor", ratio.median},
 		{"ratio_low", ratio.low},
 		{"ratio_high", ratio.high},
+		{"batch", (double)result->batch},
 	};
 	memcpy(fields, all, sizeof all);
 }

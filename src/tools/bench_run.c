@@ -34,9 +34,12 @@
 
 #define GRACE_SECONDS 60 /* set-up, and what a run may take longer than it was told */
 
+#define WRITING (-1)
+
 struct bench_shared {
 	_Atomic unsigned ready;
-	_Atomic int failed; /* 1: `why` is written, and it is a failure; 2: a run not to be had */
+	_Atomic int
+		failed; /* WRITING; 1: `why` is written, and it is a failure; 2: a run not to be had */
 	_Atomic bool over;
 	_Atomic unsigned pinned;
 	int64_t begin, first, last; /* side 0's: when time ran, and the first and last record */
@@ -69,7 +72,7 @@ void bench_go(struct bench_side *side)
 	if (side->index == 0)
 		shared->clock_cost = bench_clock_cost();
 	atomic_fetch_add(&shared->ready, 1);
-	while (atomic_load(&shared->ready) < side->sides && atomic_load(&shared->failed) == 0)
+	while (atomic_load(&shared->ready) < side->sides && atomic_load(&shared->failed) <= 0)
 		tool_pause(10000);
 	if (side->index == 0) {
 		shared->begin = tool_now();
@@ -88,12 +91,24 @@ bool bench_record(struct bench_side *side, int64_t begin, int64_t end, uint64_t 
 
 		bench_count(&shared->found.times, (uint64_t)(each + 0.5));
 		shared->found.operations += operations;
+		shared->found.batch = operations;
 		if (shared->first == 0)
 			shared->first = begin;
 		shared->last = end;
 	}
 	/* A slow case has at least one record. */
 	return end < shared->end || shared->found.operations == 0;
+}
+
+void bench_add_time(struct bench_side *side, int64_t ns)
+{
+	bench_count(&side->shared->found.times, 1000 * (uint64_t)ns);
+}
+
+bool bench_is_warm(const struct bench_side *side, int64_t now)
+{
+	/* Side 0 makes it a time when all are ready; before that it is a length. */
+	return now >= side->shared->warm;
 }
 
 bool bench_over(const struct bench_side *side)
@@ -112,7 +127,7 @@ static int end_by(struct bench_side *side, int how, const char *format, va_list 
 	int nothing = 0;
 
 	/* The first one's words; what the others find wrong follows from it. */
-	if (atomic_compare_exchange_strong(&side->shared->failed, &nothing, -1)) {
+	if (atomic_compare_exchange_strong(&side->shared->failed, &nothing, WRITING)) {
 		char *why = side->shared->found.why;
 
 		vsnprintf(why, sizeof side->shared->found.why, format, arguments);
@@ -223,6 +238,15 @@ static int open_context(struct bench_side *side)
 	return result < 0 ? bench_refused(side, "duoshm_new", result) : 0;
 }
 
+/* As a signal ends a process; what the starter ignores stays ignored. */
+static void end_by_signal(int number)
+{
+	struct sigaction before;
+
+	if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		signal(number, SIG_DFL);
+}
+
 _Noreturn static void side_process(
 	const struct bench_plan *plan, struct bench_side *side, bool floor)
 {
@@ -230,9 +254,9 @@ _Noreturn static void side_process(
 	int64_t seconds = (plan->duration_ns + plan->warmup_ns) / TOOL_SECOND;
 	int result = 0;
 
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
+	end_by_signal(SIGINT);
+	end_by_signal(SIGTERM);
+	end_by_signal(SIGHUP);
 	alarm((unsigned)seconds + GRACE_SECONDS);
 	set_wait(side->of->wait);
 	if (pin(plan, side))
@@ -311,6 +335,9 @@ static int await(pid_t *pids, unsigned count, struct bench_shared *shared)
 				WTERMSIG(status) == SIGALRM ? "side %u hung" : "side %u crashed",
 				i);
 	}
+	/* Another side may just be saying why. */
+	for (int i = 0; i < 1000 && atomic_load(&shared->failed) == WRITING; i++)
+		tool_pause(10000);
 	return result;
 }
 
@@ -356,6 +383,23 @@ static struct bench_found *take_home(
 	return found;
 }
 
+/* What is left to tell after a run that ended with `result`. */
+static int conclude(const struct bench_plan *plan, const struct bench_side *side, int result,
+	struct bench_found **found)
+{
+	bool skipped = atomic_load(&side->shared->failed) == 2;
+	char title[96];
+
+	if (result == 0 || (skipped && result != TOOL_STOPPED)) {
+		*found = take_home(plan, side, skipped);
+		return TOOL_DONE;
+	}
+	if (result == TOOL_FAILED)
+		tool_error("%s, %s: %s", bench_title(side->of, title),
+			side->backend ? side->backend : "floor", side->shared->found.why);
+	return result;
+}
+
 int bench_run(const struct bench_plan *plan, const struct bench_case *of, const char *backend,
 	bool floor, struct bench_found **found)
 {
@@ -383,16 +427,7 @@ int bench_run(const struct bench_plan *plan, const struct bench_case *of, const 
 		reclaim(plan);
 	if (result != 0 && floor && of->test->sweep != NULL)
 		of->test->sweep(&side);
-	bool skipped = atomic_load(&side.shared->failed) == 2;
-	if (result == 0 || (skipped && result != TOOL_STOPPED)) {
-		*found = take_home(plan, &side, skipped);
-		result = TOOL_DONE;
-	} else if (result == TOOL_FAILED) {
-		char title[96];
-
-		tool_error("%s, %s: %s", bench_title(of, title), backend ? backend : "floor",
-			side.shared->found.why);
-	}
+	result = conclude(plan, &side, result, found);
 	free(pids);
 	munmap(side.memory, BENCH_MEMORY);
 	munmap(side.shared, sizeof *side.shared);
