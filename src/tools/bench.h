@@ -73,7 +73,11 @@ struct bench_test {
 	 */
 	int (*run)(struct bench_side *side);
 	int (*floor)(struct bench_side *side);
-	/* What a killed floor left, as its `memory` tells; called by the frame. NULL: nothing. */
+	/*
+	 * Of a floor, by the parent of its sides: `prepare`, before they begin, makes what they share,
+	 * and `sweep` takes it away, as `memory` tells, or what a killed side has left. NULL: nothing.
+	 */
+	int (*prepare)(struct bench_side *side);
 	void (*sweep)(struct bench_side *side);
 };
 

@@ -93,35 +93,17 @@ bool bare_ring_read(struct bare_ring *ring, const struct bench_side *side, void 
 
 struct bare_semaphores {
 	bool is_sysv;
-	unsigned count;
 	int set;
 #ifdef DUOSHM_WITH_POSIX
-	sem_t *each[BARE_SEMAPHORES_MAX];
+	sem_t *each[BARE_SEMAPHORES];
 #endif
 };
 
-/* In the memory's first page. Side 0 says in it what is to be swept before that exists. */
+/* In the memory's first page, by the parent of the sides. */
 struct notice {
-	_Atomic bool made;   /* all of them: the others may open them */
-	_Atomic int set;     /* System V: 1 + its number */
-	_Atomic unsigned id; /* POSIX: part of the names, not 0 */
+	int set;     /* System V: 1 + its number; 0: not made */
+	unsigned id; /* POSIX: part of the names, not 0 */
 };
-
-static void await_notice(const struct bench_side *side)
-{
-	struct notice *notice = side->memory;
-
-	while (side->index != 0 && !atomic_load(&notice->made) && !bench_over(side))
-		tool_pause(TOOL_SECOND / 10000);
-}
-
-static void give_notice(const struct bench_side *side)
-{
-	struct notice *notice = side->memory;
-
-	if (side->index == 0)
-		atomic_store(&notice->made, true);
-}
 
 static int fail_native(struct bench_side *side, const char *call)
 {
@@ -131,22 +113,12 @@ static int fail_native(struct bench_side *side, const char *call)
 }
 
 #ifdef DUOSHM_WITH_SYSV
-static int open_sysv(struct bench_side *side, struct bare_semaphores *s)
+static int make_sysv(struct bench_side *side)
 {
 	struct notice *notice = side->memory;
 
-	await_notice(side);
-	s->is_sysv = true;
-	if (side->index == 0) {
-		s->set = semget(IPC_PRIVATE, (int)s->count, IPC_CREAT | 0600);
-		atomic_store(&notice->set, s->set + 1);
-	} else {
-		s->set = atomic_load(&notice->set) - 1;
-	}
-	if (s->set < 0)
-		return fail_native(side, "semget");
-	give_notice(side);
-	return 0;
+	notice->set = semget(IPC_PRIVATE, BARE_SEMAPHORES, IPC_CREAT | 0600) + 1;
+	return notice->set > 0 ? 0 : fail_native(side, "semget");
 }
 
 static void operate(struct bare_semaphores *s, unsigned which, short by)
@@ -164,46 +136,89 @@ static void posix_name(const struct bench_side *side, unsigned which, char name[
 	const struct notice *notice = side->memory;
 
 	/* NetBSD takes 14 characters. */
-	snprintf(name, 64, "/b%x%c", atomic_load(&notice->id) & 0xffffffu, (char)('a' + which));
+	snprintf(name, 64, "/b%x%c", notice->id & 0xffffffu, (char)('a' + which));
 }
 
-static int open_posix(struct bench_side *side, struct bare_semaphores *s)
+static int make_posix(struct bench_side *side)
 {
 	struct notice *notice = side->memory;
 	char name[64];
 
-	if (side->index == 0)
-		atomic_store(&notice->id, (unsigned)getpid());
-	await_notice(side);
-	for (unsigned i = 0; i < s->count; i++) {
+	notice->id = (unsigned)getpid();
+	for (unsigned i = 0; i < BARE_SEMAPHORES; i++) {
 		posix_name(side, i, name);
-		s->each[i] = side->index == 0 ? sem_open(name, O_CREAT | O_EXCL, 0600, 0)
-					      : sem_open(name, 0);
+		sem_t *made = sem_open(name, O_CREAT | O_EXCL, 0600, 0);
+		if (made == SEM_FAILED)
+			return fail_native(side, "sem_open");
+		(void)sem_close(made);
+	}
+	return 0;
+}
+
+static int open_posix(struct bench_side *side, struct bare_semaphores *s)
+{
+	char name[64];
+
+	for (unsigned i = 0; i < BARE_SEMAPHORES; i++) {
+		posix_name(side, i, name);
+		s->each[i] = sem_open(name, 0);
 		if (s->each[i] == SEM_FAILED)
 			return fail_native(side, "sem_open");
 	}
-	give_notice(side);
 	return 0;
 }
 #endif
 
-struct bare_semaphores *bare_semaphores_open(struct bench_side *side, unsigned count)
+static bool is_sysv(const struct bench_side *side)
 {
-	struct bare_semaphores *s = tool_allocate(1, sizeof *s);
-	int result = TOOL_FAILED;
+	return strcmp(side->backend, "sysv") == 0;
+}
 
-	s->count = count;
+int bare_semaphores_make(struct bench_side *side)
+{
 #ifdef DUOSHM_WITH_SYSV
-	if (strcmp(side->backend, "sysv") == 0)
-		result = open_sysv(side, s);
+	if (is_sysv(side))
+		return make_sysv(side);
 #endif
 #ifdef DUOSHM_WITH_POSIX
-	if (strcmp(side->backend, "posix") == 0)
+	if (!is_sysv(side))
+		return make_posix(side);
+#endif
+	return TOOL_FAILED;
+}
+
+void bare_semaphores_sweep(struct bench_side *side)
+{
+	const struct notice *notice = side->memory;
+
+#ifdef DUOSHM_WITH_SYSV
+	if (notice->set > 0)
+		(void)semctl(notice->set - 1, 0, IPC_RMID);
+#endif
+#ifdef DUOSHM_WITH_POSIX
+	for (unsigned i = 0; notice->id != 0 && i < BARE_SEMAPHORES; i++) {
+		char name[64];
+
+		posix_name(side, i, name);
+		(void)sem_unlink(name);
+	}
+#endif
+}
+
+struct bare_semaphores *bare_semaphores_open(struct bench_side *side)
+{
+	struct bare_semaphores *s = tool_allocate(1, sizeof *s);
+	int result = 0;
+
+	s->is_sysv = is_sysv(side);
+	s->set = ((const struct notice *)side->memory)->set - 1;
+#ifdef DUOSHM_WITH_POSIX
+	if (!s->is_sysv)
 		result = open_posix(side, s);
 #endif
 	if (result == 0)
 		return s;
-	bare_semaphores_close(side, s);
+	bare_semaphores_close(s);
 	return NULL;
 }
 
@@ -231,40 +246,12 @@ void bare_wait(struct bare_semaphores *s, unsigned which)
 #endif
 }
 
-void bare_semaphores_close(struct bench_side *side, struct bare_semaphores *s)
+void bare_semaphores_close(struct bare_semaphores *s)
 {
-#ifdef DUOSHM_WITH_SYSV
-	if (s->is_sysv && side->index == 0 && s->set >= 0)
-		(void)semctl(s->set, 0, IPC_RMID);
-#endif
 #ifdef DUOSHM_WITH_POSIX
-	for (unsigned i = 0; !s->is_sysv && i < s->count; i++) {
-		char name[64];
-
-		posix_name(side, i, name);
+	for (unsigned i = 0; i < BARE_SEMAPHORES; i++)
 		if (s->each[i] != NULL && s->each[i] != SEM_FAILED)
 			(void)sem_close(s->each[i]);
-		if (side->index == 0)
-			(void)sem_unlink(name);
-	}
 #endif
 	free(s);
-}
-
-void bare_semaphores_sweep(struct bench_side *side)
-{
-	const struct notice *notice = side->memory;
-
-#ifdef DUOSHM_WITH_SYSV
-	if (strcmp(side->backend, "sysv") == 0 && atomic_load(&notice->set) > 0)
-		(void)semctl(atomic_load(&notice->set) - 1, 0, IPC_RMID);
-#endif
-#ifdef DUOSHM_WITH_POSIX
-	for (unsigned i = 0; atomic_load(&notice->id) != 0 && i < BARE_SEMAPHORES_MAX; i++) {
-		char name[64];
-
-		posix_name(side, i, name);
-		(void)sem_unlink(name);
-	}
-#endif
 }

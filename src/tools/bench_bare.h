@@ -34,16 +34,18 @@ void bare_ring_open(struct bare_ring *ring, void *memory, unsigned which, uint64
 bool bare_ring_write(struct bare_ring *ring, const struct bench_side *side, const void *message);
 bool bare_ring_read(struct bare_ring *ring, const struct bench_side *side, void *message);
 
-/* Bare semaphores of a family, `count` of them. */
+/*
+ * Bare semaphores of a family, at 0: made before and swept after the sides by their parent, so that
+ * none is left by a side that is killed.
+ */
 struct bare_semaphores;
-#define BARE_SEMAPHORES_MAX 2
-/* Side 0 makes them, the others open them. NULL: the failure is told. */
-struct bare_semaphores *bare_semaphores_open(struct bench_side *side, unsigned count);
+#define BARE_SEMAPHORES 2
+int bare_semaphores_make(struct bench_side *side);
+void bare_semaphores_sweep(struct bench_side *side);
+/* NULL: the failure is told. */
+struct bare_semaphores *bare_semaphores_open(struct bench_side *side);
 void bare_post(struct bare_semaphores *semaphores, unsigned which);
 void bare_wait(struct bare_semaphores *semaphores, unsigned which);
-/* Takes away what a side 0 that was killed has left; by the parent of the sides. */
-void bare_semaphores_sweep(struct bench_side *side);
-/* Side 0 takes them away. */
-void bare_semaphores_close(struct bench_side *side, struct bare_semaphores *semaphores);
+void bare_semaphores_close(struct bare_semaphores *semaphores);
 
 #endif

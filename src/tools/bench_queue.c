@@ -253,7 +253,7 @@ static int bounce(struct bench_side *side, uint64_t size)
 /* Two bare semaphores, without any data: a sleeping round trip. */
 static int nod(struct bench_side *side)
 {
-	struct bare_semaphores *semaphores = bare_semaphores_open(side, 2);
+	struct bare_semaphores *semaphores = bare_semaphores_open(side);
 
 	if (semaphores == NULL)
 		return TOOL_FAILED;
@@ -274,13 +274,18 @@ static int nod(struct bench_side *side)
 		bench_finish(side);
 		bare_post(semaphores, 0);
 	}
-	bare_semaphores_close(side, semaphores);
+	bare_semaphores_close(semaphores);
 	return 0;
 }
 
 static int floor_pingpong(struct bench_side *side)
 {
 	return side->of->wait == BENCH_SLEEP ? nod(side) : bounce(side, side->of->size);
+}
+
+static int prepare_pingpong(struct bench_side *side)
+{
+	return side->of->wait == BENCH_SLEEP ? bare_semaphores_make(side) : 0;
 }
 
 static void sweep_pingpong(struct bench_side *side)
@@ -313,6 +318,7 @@ const struct bench_test bench_pingpong = {.name = "pingpong",
 	.sides = 2,
 	.run = run_pingpong,
 	.floor = floor_pingpong,
+	.prepare = prepare_pingpong,
 	.sweep = sweep_pingpong};
 
 const struct bench_test bench_inplace = {.name = "inplace",
@@ -497,7 +503,7 @@ static int floor_handoff(struct bench_side *side)
 {
 	/* Of the latest posts: who comes late finds its own. */
 	_Atomic int64_t *stamps = (void *)((unsigned char *)side->memory + 1024);
-	struct bare_semaphores *semaphores = bare_semaphores_open(side, 1);
+	struct bare_semaphores *semaphores = bare_semaphores_open(side);
 	bool goes_on = true;
 
 	if (semaphores == NULL)
@@ -515,7 +521,7 @@ static int floor_handoff(struct bench_side *side)
 		atomic_store(&stamps[i % STAMPS], tool_now());
 		bare_post(semaphores, 0);
 	}
-	bare_semaphores_close(side, semaphores);
+	bare_semaphores_close(semaphores);
 	return 0;
 }
 
@@ -529,6 +535,7 @@ const struct bench_test bench_handoff = {.name = "handoff",
 	.pause_ns = ASLEEP_NS,
 	.run = run_handoff,
 	.floor = floor_handoff,
+	.prepare = bare_semaphores_make,
 	.sweep = bare_semaphores_sweep};
 
 /* ---- broadcast ---- */

@@ -405,7 +405,7 @@ int bench_run(const struct bench_plan *plan, const struct bench_case *of, const 
 {
 	static unsigned runs;
 	char name[48];
-	unsigned started;
+	unsigned started = 0;
 	struct bench_side side = {.of = of,
 		.backend = backend,
 		.name = name,
@@ -419,13 +419,15 @@ int bench_run(const struct bench_plan *plan, const struct bench_case *of, const 
 	side.shared->warm = plan->warmup_ns;
 	side.shared->end = plan->duration_ns > 20 * of->test->pause_ns ? plan->duration_ns
 								       : 20 * of->test->pause_ns;
-	int result = fork_sides(plan, &side, floor, pids, &started);
+	int result = floor && of->test->prepare != NULL ? of->test->prepare(&side) : 0;
+	if (result == 0)
+		result = fork_sides(plan, &side, floor, pids, &started);
 	if (result == 0)
 		result = await(pids, started, side.shared);
 	end_all(pids, started);
 	if (result != 0)
 		reclaim(plan);
-	if (result != 0 && floor && of->test->sweep != NULL)
+	if (floor && of->test->sweep != NULL && (result != 0 || of->test->prepare != NULL))
 		of->test->sweep(&side);
 	result = conclude(plan, &side, result, found);
 	free(pids);

@@ -64,12 +64,12 @@ static int bare_post_and_wait(void *semaphores)
 
 static int floor_semaphore(struct bench_side *side)
 {
-	struct bare_semaphores *semaphores = bare_semaphores_open(side, 1);
+	struct bare_semaphores *semaphores = bare_semaphores_open(side);
 
 	if (semaphores == NULL)
 		return TOOL_FAILED;
 	int result = repeat(side, bare_post_and_wait, semaphores);
-	bare_semaphores_close(side, semaphores);
+	bare_semaphores_close(semaphores);
 	return result;
 }
 
@@ -118,6 +118,7 @@ const struct bench_test bench_semaphore = {.name = "semaphore",
 	.sides = 1,
 	.run = run_semaphore,
 	.floor = floor_semaphore,
+	.prepare = bare_semaphores_make,
 	.sweep = bare_semaphores_sweep};
 
 const struct bench_test bench_lock = {.name = "lock",
@@ -267,7 +268,7 @@ static int bare_release(void *semaphores)
 /* A semaphore of one unit. */
 static int floor_contention(struct bench_side *side)
 {
-	struct bare_semaphores *semaphores = bare_semaphores_open(side, 1);
+	struct bare_semaphores *semaphores = bare_semaphores_open(side);
 	const struct mutex mutex = {bare_acquire, bare_release, semaphores};
 
 	if (semaphores == NULL)
@@ -275,7 +276,7 @@ static int floor_contention(struct bench_side *side)
 	if (side->index == 0)
 		bare_post(semaphores, 0);
 	int result = contention(side, &mutex);
-	bare_semaphores_close(side, semaphores);
+	bare_semaphores_close(semaphores);
 	return result;
 }
 
@@ -291,4 +292,5 @@ const struct bench_test bench_contention = {.name = "contention",
 	.sides = 1,
 	.run = run_contention,
 	.floor = floor_contention,
+	.prepare = bare_semaphores_make,
 	.sweep = bare_semaphores_sweep};
