@@ -212,6 +212,7 @@ static int floor_attach(struct bench_side *side)
 	struct bare_object *object = side->memory;
 	bool goes_on = true, same = true;
 	uint64_t touched = 0;
+	void *memory = NULL;
 
 	object->size = (size_t)side->of->size;
 	object->bells = (unsigned)side->of->count;
@@ -219,7 +220,6 @@ static int floor_attach(struct bench_side *side)
 	atomic_store(&object->made, true);
 	bench_go(side);
 	while (!failed && goes_on && same) {
-		void *memory;
 		int64_t begin = tool_now();
 		failed = calls->open(object, &memory);
 		if (!failed) {

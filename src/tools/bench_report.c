@@ -43,39 +43,33 @@ const char *bench_title(const struct bench_case *of, char text[96])
 	return text;
 }
 
-/* Three digits of a number of nanoseconds. */
-static const char *time_text(double ns, char text[TOOL_TEXT_SIZE])
+/* Three digits, in that unit of four, each 1000 of the one before. */
+static const char *scaled(double value, const char *const units[4], char text[TOOL_TEXT_SIZE])
 {
-	static const char *const units[] = {"ns", "us", "ms", "s"};
 	unsigned unit = 0;
 
-	while (ns >= 999.5 && unit < 3) {
-		ns /= 1000;
-		unit++;
-	}
-	snprintf(text, TOOL_TEXT_SIZE, "%.*f %s",
-		ns < 9.995   ? 2
-		: ns < 99.95 ? 1
-			     : 0,
-		ns, units[unit]);
+	for (; value >= 999.5 && unit < 3; unit++)
+		value /= 1000;
+	snprintf(text, TOOL_TEXT_SIZE, "%.*f%s",
+		value < 9.995   ? 2
+		: value < 99.95 ? 1
+				: 0,
+		value, units[unit]);
 	return text;
+}
+
+static const char *time_text(double ns, char text[TOOL_TEXT_SIZE])
+{
+	static const char *const units[] = {" ns", " us", " ms", " s"};
+
+	return scaled(ns, units, text);
 }
 
 static const char *rate_text(double rate, char text[TOOL_TEXT_SIZE])
 {
 	static const char *const units[] = {"", " k", " M", " G"};
-	unsigned unit = 0;
 
-	while (rate >= 999.5 && unit < 3) {
-		rate /= 1000;
-		unit++;
-	}
-	snprintf(text, TOOL_TEXT_SIZE, "%.*f%s",
-		rate < 9.995   ? 2
-		: rate < 99.95 ? 1
-			       : 0,
-		rate, units[unit]);
-	return text;
+	return scaled(rate, units, text);
 }
 
 /* ---- figures ---- */
