@@ -145,6 +145,7 @@ static void take_test(const char *part, void *to)
 
 /* ---- CPUs ---- */
 
+#if defined HAVE_SCHED_SETAFFINITY && defined CPU_SET
 static void take_cpu(const char *part, void *to)
 {
 	struct bench_plan *plan = to;
@@ -159,6 +160,7 @@ static void take_cpu(const char *part, void *to)
 			tool_usage("--cpus: %d twice", (int)cpu);
 	plan->cpus[plan->n_cpus++] = (int)cpu;
 }
+#endif
 
 /* The first two that this process may run on, unless the user names some. */
 static void choose_cpus(struct bench_plan *plan)
@@ -294,8 +296,8 @@ static struct bench_result *add_result(
 	struct bench_result *result = &report->results[report->n_results++];
 
 	snprintf(result->backend, sizeof result->backend, "%s%s", prefix, name);
-	result->rounds = tool_allocate(chosen.repeat, sizeof *result->rounds);
-	result->rates = tool_allocate(chosen.repeat, sizeof *result->rates);
+	result->rounds = tool_allocate((size_t)chosen.repeat, sizeof *result->rounds);
+	result->rates = tool_allocate((size_t)chosen.repeat, sizeof *result->rates);
 	result->good = true;
 	return result;
 }

@@ -66,7 +66,7 @@ bool bare_ring_write(struct bare_ring *ring, const struct bench_side *side, cons
 		if (looks % LOOK_OVER == 0 && bench_over(side))
 			return false;
 	}
-	memcpy(slot + 1, message, ring->size);
+	memcpy(slot + 1, message, (size_t)ring->size);
 	atomic_store_explicit(slot, ++ring->next, memory_order_release);
 	return true;
 }
@@ -79,7 +79,7 @@ bool bare_ring_read(struct bare_ring *ring, const struct bench_side *side, void 
 		looks++)
 		if (looks % LOOK_OVER == 0 && bench_over(side))
 			return false;
-	memcpy(message, slot + 1, ring->size);
+	memcpy(message, slot + 1, (size_t)ring->size);
 	ring->next++;
 	if (ring->next - ring->seen >= ring->count / FEW || ring->count == FEW) {
 		ring->seen = ring->next;

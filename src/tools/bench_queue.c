@@ -23,7 +23,7 @@
 /* A message of this side's, of the case's size. */
 static void *message_of(const struct bench_side *side)
 {
-	return tool_allocate(1, side->of->size < 64 ? 64 : side->of->size);
+	return tool_allocate(1, (size_t)(side->of->size < 64 ? 64 : side->of->size));
 }
 
 static int torn(struct bench_side *side, uint64_t sequence)
@@ -401,7 +401,7 @@ static int consume(struct bench_side *side, struct duoshm_queue *queue, void *me
 static int one_way(struct bench_side *side, bool staged)
 {
 	struct duoshm_queue *queue = NULL;
-	void *message = tool_allocate(STAGED, side->of->size);
+	void *message = tool_allocate(STAGED, (size_t)side->of->size);
 	int result = open_queue(side, 'a', side->index == 0 ? DUOSHM_CONSUMER : DUOSHM_PRODUCER,
 		capacity_for(side, rate_ring(side)), &queue);
 

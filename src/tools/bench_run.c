@@ -52,16 +52,15 @@ struct bench_shared {
 
 double bench_clock_cost(void)
 {
-	enum { LOOKS = 200, TIMES = 15 };
-	double costs[TIMES];
+	double costs[15];
 
-	for (int t = 0; t < TIMES; t++) {
+	for (int t = 0; t < 15; t++) {
 		int64_t begin = tool_now();
-		for (int i = 1; i < LOOKS; i++)
+		for (int i = 1; i < 200; i++)
 			(void)tool_now();
-		costs[t] = (double)(tool_now() - begin) / LOOKS;
+		costs[t] = (double)(tool_now() - begin) / 200;
 	}
-	return bench_median(costs, TIMES);
+	return bench_median(costs, 15);
 }
 
 void bench_go(struct bench_side *side)
