@@ -365,7 +365,8 @@ static void set_semaphore_mode(const char *name, mode_t mode)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/dev/shm/sem.%s", name[0] == '/' ? name + 1 : name);
-	if (chmod(path, mode & 0777) != 0)
+	/* Somebody may have removed it already. */
+	if (chmod(path, mode & 0777) != 0 && errno != ENOENT)
 		abort();
 }
 

@@ -31,6 +31,7 @@ static bool holds(struct session *s, int result, const struct before *before)
 
 	if (result >= 0)
 		return true;
+	leave_role(s->life);
 	(void)heard_of_death(s->life, before);
 	if (get(&device->dead) < s->device_life) {
 		fprintf(stderr, "storm: client %u: %s\n", s->life->index, duoshm_failure()->cause);
@@ -120,6 +121,7 @@ static void session(struct life *life)
 		    duoshm_device_connect(life->ctx, harness_name("device"), LONG_TIME, &s.device),
 		    &before))
 		return;
+	put(&life->slot->holds, life->number);
 	holds(&s, duoshm_device_follow(s.device), &before);
 	if (!s.lost)
 		holds(&s, duoshm_device_capture(s.device, 0, LONG_TIME), &before);

@@ -8,6 +8,8 @@
 
 #include "stress/storm.h"
 
+#include <duoshm/device.h>
+
 #include <dirent.h>
 #include <sys/mman.h>
 
@@ -77,6 +79,12 @@ struct duoshm *storm_context(void)
 bool is_over(const struct life *life)
 {
 	return get(&ledger->over) != 0 || get(&life->slot->leaving) == life->number;
+}
+
+void leave_role(const struct life *life)
+{
+	put(&life->slot->holds, 0);
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 struct before before_call(const struct life *life)
@@ -384,10 +392,20 @@ static bool is_told(void *arg)
 	return told(news->c, news->victim) > news->from || somebody_ended(news->c);
 }
 
-static bool has_peers(const struct conductor *c, unsigned victim)
+/*
+ * Is there somebody who must be told? Not a client that is about to connect: it waits for the next
+ * device. Call it after the kill.
+ */
+static bool is_missed(const struct conductor *c, unsigned victim)
 {
+	bool any_knows = c->storm->roles[victim].live != NULL;
+
+	/* With the one in leave_role: either it reads that the victim is dead, or we that it left. */
+	atomic_thread_fence(memory_order_seq_cst);
 	for (unsigned i = 0; i < c->slots; i++) {
-		if (c->storm->roles[i].peer == (int)victim)
+		const struct slot *slot = &ledger->slot[i];
+		if (c->storm->roles[i].peer == (int)victim &&
+			(any_knows || get(&slot->holds) == get(&slot->lives)))
 			return true;
 	}
 	return false;
@@ -402,6 +420,7 @@ static void strike(struct conductor *c, unsigned victim)
 	int stopped = storm_random(4) == 0 ? stop_another(c, victim) : -1;
 	struct news news = {c, victim, told(c, victim)};
 	end_by_kill(c, victim);
+	bool missed = worked && is_missed(c, victim);
 	if (storm_random(8) == 0)
 		reclaim(c);
 	if (stopped >= 0) {
@@ -409,7 +428,7 @@ static void strike(struct conductor *c, unsigned victim)
 		nap(LONGEST_DELAY);
 		harness_continue(ledger->slot[stopped].pid);
 	}
-	if (worked && has_peers(c, victim) && storm_random(8) == 0)
+	if (missed && storm_random(8) == 0)
 		CHECK(harness_until(is_told, &news));
 	start(c, victim);
 }
@@ -440,8 +459,21 @@ static void break_off(struct conductor *c)
 	(void)duoshm_reclaim(c->ctx, 0, NULL, NULL);
 }
 
+/* SIGTERM would kill one that has only just been started. */
+static void await_device(struct duoshm *ctx)
+{
+	struct duoshm_device *device = NULL;
+
+	OK(duoshm_device_connect(ctx, harness_name("device"), LONG_TIME, &device));
+	OK(duoshm_device_disconnect(device));
+}
+
 static void finish(struct conductor *c)
 {
+	for (unsigned i = 0; i < c->slots; i++) {
+		if (c->storm->roles[i].live == NULL)
+			await_device(c->ctx);
+	}
 	put(&ledger->over, 1);
 	for (unsigned i = 0; i < CHANNELS_MAX; i++)
 		put(&ledger->channel[i].limit, get(&ledger->channel[i].begun) + 100);

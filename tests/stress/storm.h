@@ -58,7 +58,7 @@ struct slot {
 	pid_t pid;
 	/* the process */
 	word progress; /* grows as it works */
-	word holds;    /* the life that has its role */
+	word holds;    /* the life that has its role; of a client: that is connected */
 	word owns;     /* the life whose segment exists, see own_name */
 	word tally[TALLIES];
 };
@@ -134,6 +134,8 @@ struct before {
 struct before before_call(const struct life *life);
 /* The call said PEER_DEAD: counts, and tells whether it can only be the peer's present life. */
 bool heard_of_death(struct life *life, const struct before *before);
+/* Before it hears, where it will then wait for another. */
+void leave_role(const struct life *life);
 int64_t storm_now(void);
 
 /* ---- the conductor ---- */
