@@ -293,15 +293,23 @@ int harness_process_state(pid_t pid)
 	return end != NULL && end[1] == ' ' ? end[2] : 0;
 }
 
+struct sleeper {
+	pid_t pid;
+	int state; /* when it was looked at last; who polls is awake again a moment later */
+};
+
 /* Asleep, or not to sleep by itself. */
 static bool settled(void *arg)
 {
-	int state = harness_process_state(*(const pid_t *)arg);
+	struct sleeper *sleeper = arg;
 
-	return state == 0 || strchr("SZXTt", state) != NULL;
+	sleeper->state = harness_process_state(sleeper->pid);
+	return sleeper->state == 0 || strchr("SZXTt", sleeper->state) != NULL;
 }
 
 bool harness_until_asleep(pid_t pid)
 {
-	return harness_until(settled, &pid) && harness_process_state(pid) == 'S';
+	struct sleeper sleeper = {pid, 0};
+
+	return harness_until(settled, &sleeper) && sleeper.state == 'S';
 }
