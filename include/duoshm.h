@@ -20,6 +20,9 @@
  * machine has one processor, or where both sides of a queue were pinned to the same one when they
  * opened it. DUOSHM_SPIN_NS of the environment, read when a handle is made, is another bound in
  * nanoseconds (0: sleep at once; at most a second); the _set_spin calls give a handle its own.
+ * Within that bound, too, and not with a timeout of 0: in a flow of messages the side that has met
+ * the other one first waits without a look (a taker that finds none for 2 us, a sender that finds
+ * less than a quarter of a queue free for 8 us at most), since who looks slows who writes.
  *
  * Threads.  Semaphore and lock handles may be shared by threads; any other handle is used by one
  * thread at a time. Different handles are independent. A context may be shared by threads.
@@ -396,7 +399,7 @@ size_t duoshm_queue_longest(const struct duoshm_queue *queue);
  * All calls below: PEER_DEAD when the other side died (a consumer first gets all that was
  * committed), REMOVED, TIMEOUT, CORRUPT, NOT_OWNER (wrong role). With no other side yet they wait
  * for one to come. Wait-free where there is room or a message (and a ring where the other side
- * sleeps); else they block.
+ * sleeps; and see Waiting for a queue that is nearly full); else they block.
  */
 int duoshm_queue_send(
 	struct duoshm_queue *queue, const void *message, size_t length, int64_t timeout_ns);
@@ -423,7 +426,7 @@ int duoshm_queue_reserve(
 	struct duoshm_queue *queue, size_t length, void **room, int64_t timeout_ns);
 /*
  * Ends the reservation with `length` bytes (not more than reserved); published by a later commit,
- * or before that when a reserve finds no room.
+ * or before that when a reserve finds little room or none.
  */
 int duoshm_queue_stage(struct duoshm_queue *queue, size_t length);
 /* Ends the reservation; publishes it and all that was staged before. */

@@ -20,6 +20,12 @@
 #endif
 
 /*
+ * Messages in a row, without a wait between them, that make a flow: then it counts how many pass,
+ * not how soon the next one is seen.
+ */
+#define DUOSHM__FLOW 16u
+
+/*
  * Copying without a call, which would make the caller save its registers: for 8 to 64 bytes; two
  * or four moves, which overlap where the length is no power of two. Anything else is for memcpy,
  * which knows the machine.

@@ -34,6 +34,13 @@ static bool has_room(const void *handle)
 	return duoshm__ring_moved(&q->producer);
 }
 
+static bool has_stretch(const void *handle)
+{
+	const struct duoshm_queue *q = handle;
+
+	return duoshm__ring_roomy(&q->producer);
+}
+
 static bool has_news(const void *handle)
 {
 	const struct duoshm_queue *q = handle;
@@ -160,23 +167,26 @@ static DUOSHM__INLINE bool can_send(
 	       duoshm__ring_fits(&q->producer, length, extent);
 }
 
-/* No room. What is staged has to go out first, or room might never come. */
+/*
+ * Little room, or none. What is staged has to go out first, or more might never come. The step: a
+ * quarter of what it takes to receive a stretch of the shortest messages.
+ */
 DUOSHM__RARE static int reserve_later(
 	struct duoshm_queue *q, size_t length, void **room, int64_t timeout_ns)
 {
 	int64_t deadline = duoshm__wait_deadline(timeout_ns);
+	int64_t step_ns = (int64_t)duoshm__ring_stretch(&q->producer) / 16;
 	int result;
 
 	(void)publish(q);
+	duoshm__keep_away(&q->end.waiter, deadline, has_stretch, step_ns);
 	/* Each turn finds some more room, and there is only so much to find. */
-	for (;;) {
+	while ((result = duoshm__ring_reserve(&q->producer, length, room)) == DUOSHM_ERR_TIMEOUT) {
 		result = duoshm__wait(&q->end.waiter, deadline);
 		if (result != 0)
 			return result;
-		result = duoshm__ring_reserve(&q->producer, length, room);
-		if (result != DUOSHM_ERR_TIMEOUT)
-			return result;
 	}
+	return result;
 }
 
 DUOSHM__RARE static int reserve_slowly(
@@ -192,7 +202,12 @@ DUOSHM__RARE static int reserve_slowly(
 		return duoshm__fail(DUOSHM_ERR_INVALID, "no place for the room's address");
 	if (duoshm__object_removed(q->end.segment))
 		return duoshm__endpoint_failed(&q->end, DUOSHM_ERR_REMOVED, NULL);
-	result = duoshm__ring_reserve(&q->producer, length, room);
+	if (timeout_ns != 0 && duoshm__ring_tight(&q->producer, length))
+		result = DUOSHM_ERR_TIMEOUT;
+	else
+		result = duoshm__ring_reserve(&q->producer, length, room);
+	if (result == DUOSHM_ERR_TIMEOUT)
+		result = reserve_later(q, length, room, timeout_ns);
 	if (result == 0)
 		return 0;
 	if (result == DUOSHM_ERR_INVALID)
@@ -200,9 +215,7 @@ DUOSHM__RARE static int reserve_slowly(
 	if (result == DUOSHM_ERR_TOO_LONG)
 		return duoshm__fail(
 			result, "%zu bytes, and at most %zu fit", length, duoshm_queue_longest(q));
-	if (result == DUOSHM_ERR_TIMEOUT)
-		result = reserve_later(q, length, room, timeout_ns);
-	return result == 0 ? 0 : duoshm__endpoint_failed(&q->end, result, "the queue is full");
+	return duoshm__endpoint_failed(&q->end, result, "the queue is full");
 }
 
 int duoshm_queue_reserve(struct duoshm_queue *q, size_t length, void **room, int64_t timeout_ns)

@@ -2,10 +2,11 @@
 /*
  * A queue in shared memory: this header, then the ring of `capacity` bytes (a power of two).
  *
- * Who writes what: format fills line 0, and nobody writes it again. Each other line has one writer
- * but for the two sleeping flags: a side sets its own to 1 before it sleeps and to 0 after, its
- * peer takes the 1 away and then rings. Lines lie two apart, because processors fetch them in
- * pairs.
+ * Who writes what: format fills line 0, and nobody writes it again. Each other line of the header
+ * has one writer but for the two sleeping flags: a side sets its own to 1 before it sleeps and to 0
+ * after, its peer takes the 1 away and then rings. Lines lie two apart, because processors fetch
+ * them in pairs. The ring is the producer's to write; of the records that it has not yet given
+ * back, the consumer may write what is there already (ring.h has why).
  *
  * The ring. `tail` and the producer's private head count bytes for ever; offsets are their low
  * bits. A record is one header word and its payload, never wrapped: where it does not fit before

@@ -74,8 +74,8 @@ int duoshm__ring_produce(struct duoshm__ring_producer *producer, void *data, uin
 	return 0;
 }
 
-int duoshm__ring_consume(struct duoshm__ring_consumer *consumer, const void *data,
-	uint64_t capacity, struct duoshm__word64 *tail)
+int duoshm__ring_consume(struct duoshm__ring_consumer *consumer, void *data, uint64_t capacity,
+	struct duoshm__word64 *tail)
 {
 	uint64_t position = duoshm__load64(tail);
 
@@ -121,6 +121,19 @@ static uint64_t pad_for(const struct duoshm__ring_producer *p, uint64_t extent)
 static uint64_t free_at(const struct duoshm__ring_producer *p)
 {
 	return p->mask + 1 - (p->head - p->seen) - WORD;
+}
+
+bool duoshm__ring_roomy(const struct duoshm__ring_producer *p)
+{
+	return p->head - duoshm__load64(p->tail) <= 3 * duoshm__ring_stretch(p);
+}
+
+bool duoshm__ring_tight(const struct duoshm__ring_producer *p, uint64_t length)
+{
+	uint64_t extent = duoshm__ring_extent(length);
+
+	return p->room == 0 && length <= duoshm__ring_longest(p->mask + 1) &&
+	       free_at(p) < pad_for(p, extent) + extent && !duoshm__ring_roomy(p);
 }
 
 int duoshm__ring_reserve(struct duoshm__ring_producer *p, uint64_t length, void **room)
@@ -172,4 +185,15 @@ int duoshm__ring_peek(struct duoshm__ring_consumer *c, const void **message, uin
 	*message = at + 1;
 	*length = word >> 8;
 	return 0;
+}
+
+void duoshm__ring_touch_more(struct duoshm__ring_consumer *c, uint64_t next)
+{
+	uint64_t line = (c->position & ~(uint64_t)(DUOSHM__LINE - 1)) + DUOSHM__LINE;
+
+	/* What takes many lines is copied at the memory's speed as it is. */
+	if (next - c->position > 64 * DUOSHM__LINE)
+		return;
+	for (; line + DUOSHM__LINE <= next; line += DUOSHM__LINE)
+		duoshm__ring_touch(c, line);
 }

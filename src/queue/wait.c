@@ -24,9 +24,19 @@
 #define FIRST_SLICE 1000000
 #define POLL_MIN_NS 20000
 #define POLL_MAX_NS 1000000
-#define FLOW        16      /* messages in a row, without a wait between them */
-#define AWAY_NS     2000    /* some tens to hundreds of short messages */
 #define CHECK_NS    1000000 /* between two tests of the peer's life */
+
+/*
+ * How long to keep away: some hundreds of short messages, where the next one must not be late. Who
+ * finds the queue full is in no hurry.
+ */
+#define AWAY_NS      2000
+#define AWAY_FULL_NS 8000
+
+/* See waiter_flow. */
+#define SOME    4  /* messages more, which have come while we kept away */
+#define GAP_MIN 64 /* waits between two tries */
+#define GAP_MAX 65536
 
 static bool ready(const struct duoshm__waiter *w)
 {
@@ -40,27 +50,45 @@ static bool may_spin(const struct duoshm__waiter *w)
 	       (w->pinned == 0 || w->pinned != duoshm__load32(&w->peer->pinned));
 }
 
-/*
- * Who looks at a line takes it from who writes it. In a flow of messages the faster side meets the
- * other one all the time, and both do better when it first falls behind by some lines.
- */
-static void keep_away(const struct duoshm__waiter *w, int64_t deadline)
+void duoshm__keep_away(
+	const struct duoshm__waiter *w, int64_t deadline, duoshm__ready_fn *enough, int64_t step_ns)
 {
-	int64_t bound = duoshm__spin_bound(&w->spin);
+	int64_t bound = duoshm__spin_bound(&w->spin), now = duoshm__now();
+	int64_t longest = enough != NULL ? AWAY_FULL_NS : AWAY_NS;
+	int64_t end = now + duoshm__remaining(deadline, bound < longest ? bound : longest);
 
-	if (!w->flowing || !may_spin(w))
+	if (!may_spin(w))
 		return;
-	int64_t end =
-		duoshm__now() + duoshm__remaining(deadline, bound < AWAY_NS ? bound : AWAY_NS);
-	while (duoshm__now() < end)
+	for (int64_t next = now; now < end; now = duoshm__now()) {
+		if (enough != NULL && now >= next) {
+			if (enough(w->arg))
+				return;
+			next = now + step_ns;
+		}
 		duoshm__relax();
+	}
 }
 
+/*
+ * A flow tells itself by many messages at once; but not where both sides go in step, each message
+ * taken as it comes, for then the taker's looks are what makes the other one slow. So now and then
+ * it is tried whether some come when we keep away: if they do, it goes on like that; if not, as
+ * where each message is an answer, the next try is put off, twice as far each time.
+ */
 void duoshm__waiter_flow(struct duoshm__waiter *w, unsigned *taken, int64_t timeout_ns)
 {
-	w->flowing = *taken >= FLOW;
-	if (timeout_ns != 0)
-		*taken = 0;
+	if (timeout_ns == 0)
+		return;
+	w->flowing = *taken >= DUOSHM__FLOW + (w->flowing ? SOME : 0);
+	if (w->flowing) {
+		w->waits = 0;
+		w->gap = GAP_MIN;
+	} else if (++w->waits >= w->gap) {
+		w->flowing = true;
+		w->waits = 0;
+		w->gap = w->gap < GAP_MAX ? w->gap * 2 : GAP_MAX;
+	}
+	*taken = w->flowing ? DUOSHM__FLOW : 0;
 }
 
 /* ---- sleeping -------------------------------------------------------------------------------- */
@@ -148,8 +176,8 @@ int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 	int64_t longest = w->sleeps != NULL ? DUOSHM__SLICE_NS : POLL_MAX_NS;
 	int result = 0;
 
-	if (deadline != DUOSHM__TRY)
-		keep_away(w, deadline);
+	if (deadline != DUOSHM__TRY && w->flowing)
+		duoshm__keep_away(w, deadline, NULL, 0);
 	if (ready(w))
 		return 0;
 	if (deadline != DUOSHM__TRY && may_spin(w) &&
@@ -190,5 +218,6 @@ void duoshm__waiter_init(
 	if (!bells)
 		w->sleeps = NULL;
 	duoshm__spin_init(&w->spin);
+	w->gap = GAP_MIN;
 	w->pinned = duoshm__pinned_to();
 }

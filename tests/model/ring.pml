@@ -35,6 +35,7 @@
 #define ZERO_LATE        9 /* after its header */
 #define NO_ROOM_BEHIND  10 /* for the 0 */
 #define TAIL_EARLY      11 /* stored before the payload is read */
+#define TOUCH_LATE      12 /* after the record was given back */
 
 byte published;     /* messages, in fact */
 byte arrived;       /* taken by a consumer */
@@ -174,6 +175,12 @@ inline check_payload(me, offset) {
 	atomic { plain_load(me, AT(at + offset), payload); assert(payload == arrived + 1); payload = 0 }
 }
 
+/* What is there, to take the line over; in the source each load comes right before its store. */
+inline touch(me, message) {
+	store(me, AT(at), RELAXED, header);
+	store(me, AT(at + LENGTH(header)), RELAXED, message + 1)
+}
+
 /* @ src/queue/ring.c duoshm__ring_consume */
 inline receive_all(me) {
 	load(me, TAIL, RELAXED, position); /* = duoshm__load64(tail) */
@@ -197,8 +204,11 @@ inline receive_all(me) {
 			:: else
 			fi;
 			/* @ src/queue/ring.h duoshm__ring_release */
+			/* = duoshm__ring_touch(c, c->position) */
+			BUT(TOUCH_LATE, touch(me, arrived));
 			/* = duoshm__store64_release(c->tail, next) */
-			atomic { BUT(TAIL_EARLY, store(me, TAIL, RIGHT(RELEASE_RELAXED), position)); arrived++ }
+			atomic { BUT(TAIL_EARLY, store(me, TAIL, RIGHT(RELEASE_RELAXED), position)); arrived++ };
+			ONLY(TOUCH_LATE, touch(me, arrived - 1))
 		fi
 	od;
 	assert(arrived == MESSAGES)

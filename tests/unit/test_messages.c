@@ -8,6 +8,7 @@
 
 #include "queue/broadcast_layout.h"
 #include "queue/queue_layout.h"
+#include "queue/wait.h"
 #include "unit/sleepers.h"
 
 #define READERS 6
@@ -242,6 +243,39 @@ static void next_is(
 	EXPECT(missed, 0);
 }
 
+/* `taken` messages, then a wait. */
+static bool flows(struct duoshm__waiter *waiter, unsigned taken)
+{
+	duoshm__waiter_flow(waiter, &taken, LONG_TIME);
+	EXPECT(taken, waiter->flowing ? DUOSHM__FLOW : 0);
+	return waiter->flowing;
+}
+
+static void a_flow_is_told_from_answers(void)
+{
+	struct duoshm__waiter waiter = {.flowing = false};
+	unsigned polled = 1, tries = 0, last = 0;
+	bool doubled = true;
+
+	duoshm__waiter_init(&waiter, NULL, NULL, false);
+	CHECK(!flows(&waiter, DUOSHM__FLOW - 1));
+	CHECK(flows(&waiter, DUOSHM__FLOW));
+	CHECK(flows(&waiter, DUOSHM__FLOW + 4));
+	CHECK(!flows(&waiter, DUOSHM__FLOW + 3));
+	/* One at a time: each try is twice as far away as the last one. */
+	for (unsigned waits = 1; waits < 20000; waits++) {
+		if (flows(&waiter, waiter.flowing ? DUOSHM__FLOW + 1 : 1)) {
+			doubled = doubled && (tries == 0 || waits - last == 64u << tries);
+			last = waits;
+			tries++;
+		}
+	}
+	CHECK(doubled);
+	EXPECT(tries, 8);
+	duoshm__waiter_flow(&waiter, &polled, 0);
+	EXPECT(polled, 1);
+}
+
 static void wrong_calls_are_refused(void)
 {
 	struct duoshm_broadcast *q = NULL;
@@ -463,6 +497,7 @@ static const struct harness_case cases[] = {
 	{"queue: removal is told after what was left", removal_is_told_after_what_was_left},
 	{"queue: lives in a segment", queues_live_in_a_segment},
 	{"queue: a holder that is no process is corrupt", a_holder_that_is_no_process_is_corrupt},
+	{"queue: a flow is told from answers", a_flow_is_told_from_answers},
 	{"broadcast: wrong calls are refused", wrong_calls_are_refused},
 	{"broadcast: the next producer goes on", the_next_producer_goes_on},
 	{"broadcast: removal is told", removal_is_told},

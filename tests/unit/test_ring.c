@@ -307,6 +307,47 @@ static void a_random_walk_agrees_with_a_ledger(void)
 	CHECK(guarded());
 }
 
+/* Of messages of all kinds, from each place. */
+static void a_flow_leaves_all_as_it_was(void)
+{
+	static const uint64_t lengths[] = {8, 8, 0, 64, 20, 130, 48, 7, 200};
+	static unsigned char before[CAPACITY];
+	bool all = true;
+
+	for (uint64_t start = 0; start < CAPACITY; start += 8) {
+		ring_at(start);
+		for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+			all = all && send(i, lengths[i]) == 0;
+		memcpy(before, pair.data, CAPACITY);
+		pair.consumer.taken = DUOSHM__FLOW;
+		for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+			all = all && receives(i, lengths[i]);
+		all = all && empty() && guarded() && memcmp(before, pair.data, CAPACITY) == 0;
+	}
+	CHECK(all);
+}
+
+/* Looked at when what was known of is used up, and not before. */
+static void a_ring_is_tight_when_three_quarters_are_full(void)
+{
+	uint64_t sent = 0;
+
+	ring_at(0);
+	while (!duoshm__ring_tight(&pair.producer, 8) && sent < CAPACITY) {
+		OK(send(sent++, 8));
+		EXPECT(duoshm__ring_roomy(&pair.producer), sent * 16 <= CAPACITY / 4 * 3);
+	}
+	EXPECT(sent, (CAPACITY - 8) / 16);
+	CHECK(!duoshm__ring_tight(&pair.producer, CAPACITY));
+	for (uint64_t got = 0; got < (CAPACITY / 4 - 16) / 16; got++) {
+		CHECK(duoshm__ring_tight(&pair.producer, 8));
+		CHECK(receives(got, 8));
+	}
+	CHECK(!duoshm__ring_tight(&pair.producer, 8));
+	duoshm__store64(&pair.tail, UINT64_MAX / 2);
+	CHECK(!duoshm__ring_roomy(&pair.producer));
+}
+
 static void a_batch_is_published_by_one_commit(void)
 {
 	/* one where the batch begins with the pad record */
@@ -491,6 +532,9 @@ int main(int argc, char **argv)
 		{"indices pass the end of 64 bits", indices_pass_the_end_of_64_bits},
 		{"what does not fit is told", what_does_not_fit_is_told},
 		{"a random walk agrees with a ledger", a_random_walk_agrees_with_a_ledger},
+		{"a flow leaves all as it was", a_flow_leaves_all_as_it_was},
+		{"a ring is tight when three quarters are full",
+			a_ring_is_tight_when_three_quarters_are_full},
 		{"a batch is published by one commit", a_batch_is_published_by_one_commit},
 		{"less than reserved may be staged", less_than_reserved_may_be_staged},
 		{"old payload is never taken for a header",
