@@ -67,7 +67,7 @@ int duoshm__spin_set(struct duoshm__spin *spin, int64_t ns)
 
 void duoshm__spin_learn(struct duoshm__spin *spin, bool helped)
 {
-	int64_t ns = atomic_load_explicit(&spin->ns, memory_order_relaxed);
+	int64_t ns = duoshm__spin_next(spin);
 	int64_t most = duoshm__spin_bound(spin);
 
 	ns = helped ? ns * 2 : ns / 2;

@@ -23,6 +23,10 @@ static inline int64_t duoshm__spin_bound(const struct duoshm__spin *spin)
 {
 	return atomic_load_explicit(&spin->max_ns, memory_order_relaxed);
 }
+static inline int64_t duoshm__spin_next(const struct duoshm__spin *spin)
+{
+	return atomic_load_explicit(&spin->ns, memory_order_relaxed);
+}
 
 /*
  * 1 + the number of the only processor that the caller may run on; 0: several, or nobody knows. Who
@@ -56,7 +60,7 @@ static inline bool duoshm__poll(duoshm__ready_fn *ready, const void *arg, int64_
 static inline bool duoshm__spin(
 	struct duoshm__spin *spin, duoshm__ready_fn *ready, const void *arg, int64_t deadline)
 {
-	int64_t ns = atomic_load_explicit(&spin->ns, memory_order_relaxed);
+	int64_t ns = duoshm__spin_next(spin);
 	bool done = duoshm__poll(ready, arg, duoshm__remaining(deadline, ns));
 
 	duoshm__spin_learn(spin, done);

@@ -178,7 +178,8 @@ ssize_t duoshm_broadcast_next(struct duoshm_broadcast *b, void *buffer, size_t c
 		return duoshm__fail(DUOSHM_ERR_INVALID, "no buffer");
 	result = next(b, &to);
 	if (result == DUOSHM_ERR_TIMEOUT) {
-		duoshm__waiter_flow(&b->end.waiter, &b->taken, timeout_ns);
+		b->end.waiter.away = b->taken >= DUOSHM__FLOW;
+		b->taken = 0;
 		result = duoshm__endpoint_await(&b->end, next, &to, timeout_ns);
 	}
 	if (result == DUOSHM_ERR_TOO_LONG)

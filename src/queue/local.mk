@@ -14,5 +14,7 @@ libduoshm_core_la_SOURCES += \
 	src/queue/ring.h \
 	src/queue/role.c \
 	src/queue/role.h \
+	src/queue/flow.c \
+	src/queue/flow.h \
 	src/queue/wait.c \
 	src/queue/wait.h

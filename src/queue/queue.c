@@ -10,8 +10,11 @@
 #include "core/failure.h"
 #include "core/fast.h"
 #include "queue/endpoint.h"
+#include "queue/flow.h"
 #include "queue/queue_layout.h"
 #include "queue/ring.h"
+
+#define AWAY_NS 8000 /* who finds the queue nearly full is in no hurry */
 
 /* Which of the two bells a side sleeps on. */
 enum { CONSUMER_BELL = 0, PRODUCER_BELL = 1 };
@@ -23,6 +26,7 @@ struct duoshm_queue {
 	bool finished;
 	struct duoshm__ring_producer producer;
 	struct duoshm__ring_consumer consumer;
+	struct duoshm__flow flow; /* the consumer's */
 };
 
 /* ---- coming and going ------------------------------------------------------------------------ */
@@ -69,6 +73,7 @@ static int take_up(void *handle, void *ring)
 	waiter->ready = has_news;
 	q->peer_sleeps = &shared->producer_sleeps;
 	q->peer_bell = q->end.bells + PRODUCER_BELL;
+	q->flow.lap = q->end.capacity / 16;
 	return duoshm__ring_consume(&q->consumer, ring, q->end.capacity, &shared->tail);
 }
 
@@ -167,24 +172,34 @@ static DUOSHM__INLINE bool can_send(
 	       duoshm__ring_fits(&q->producer, length, extent);
 }
 
-/*
- * Little room, or none. What is staged has to go out first, or more might never come. The step: a
- * quarter of what it takes to receive a stretch of the shortest messages.
- */
+/* Little room: it pays to wait for a stretch. The step is a quarter of the time that it may take. */
+static int reserve_away(struct duoshm_queue *q, size_t length, void **room, int64_t deadline)
+{
+	int64_t step_ns = (int64_t)duoshm__ring_stretch(&q->producer) / 16;
+
+	duoshm__keep_away(&q->end.waiter, deadline, AWAY_NS, has_stretch, step_ns);
+	return duoshm__ring_reserve(&q->producer, length, room);
+}
+
+/* Little room, or none. What is staged has to go out first, or more might never come. */
 DUOSHM__RARE static int reserve_later(
 	struct duoshm_queue *q, size_t length, void **room, int64_t timeout_ns)
 {
 	int64_t deadline = duoshm__wait_deadline(timeout_ns);
-	int64_t step_ns = (int64_t)duoshm__ring_stretch(&q->producer) / 16;
-	int result;
+	int result = DUOSHM_ERR_TIMEOUT;
 
 	(void)publish(q);
-	duoshm__keep_away(&q->end.waiter, deadline, has_stretch, step_ns);
+	if (deadline != DUOSHM__TRY)
+		result = reserve_away(q, length, room, deadline);
 	/* Each turn finds some more room, and there is only so much to find. */
-	while ((result = duoshm__ring_reserve(&q->producer, length, room)) == DUOSHM_ERR_TIMEOUT) {
+	while (result == DUOSHM_ERR_TIMEOUT) {
 		result = duoshm__wait(&q->end.waiter, deadline);
 		if (result != 0)
 			return result;
+		result = duoshm__ring_reserve(&q->producer, length, room);
+		/* Who moves the index to and fro would keep us for ever. */
+		if (duoshm__remaining(deadline, 1) == 0)
+			break;
 	}
 	return result;
 }
@@ -368,7 +383,8 @@ DUOSHM__RARE static ssize_t peek_slowly(
 		return result;
 	result = look(q, &found);
 	if (result == DUOSHM_ERR_TIMEOUT) {
-		duoshm__waiter_flow(&q->end.waiter, &q->consumer.taken, timeout_ns);
+		duoshm__flow_wait(&q->flow, &q->consumer.taken, timeout_ns);
+		q->end.waiter.away = q->flow.away;
 		result = duoshm__endpoint_await(&q->end, look, &found, timeout_ns);
 	}
 	if (result != 0)

@@ -186,14 +186,3 @@ int duoshm__ring_peek(struct duoshm__ring_consumer *c, const void **message, uin
 	*length = word >> 8;
 	return 0;
 }
-
-void duoshm__ring_touch_more(struct duoshm__ring_consumer *c, uint64_t next)
-{
-	uint64_t line = (c->position & ~(uint64_t)(DUOSHM__LINE - 1)) + DUOSHM__LINE;
-
-	/* What takes many lines is copied at the memory's speed as it is. */
-	if (next - c->position > 64 * DUOSHM__LINE)
-		return;
-	for (; line + DUOSHM__LINE <= next; line += DUOSHM__LINE)
-		duoshm__ring_touch(c, line);
-}

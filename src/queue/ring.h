@@ -50,7 +50,7 @@ struct duoshm__ring_consumer {
 	uint64_t next;               /* behind the record peeked at; not behind position: none */
 	struct duoshm__word64 *tail; /* shared, ours */
 	uint64_t word, extent;       /* the last message's header, and its record's bytes */
-	unsigned taken;              /* messages; the caller sets it to 0 when it waits */
+	unsigned taken;              /* messages, from what the caller sets when it waits */
 };
 
 /* What a ring of `capacity` bytes takes at most, wherever it stands: half of it less two words. */
@@ -273,17 +273,17 @@ static DUOSHM__INLINE void duoshm__ring_touch(struct duoshm__ring_consumer *c, u
 
 	duoshm__store32(word, duoshm__load32(word));
 }
-/* The lines between the first and the last that end before `next`. */
-void duoshm__ring_touch_more(struct duoshm__ring_consumer *consumer, uint64_t next);
 
 /* Frees what is before `next`. */
 static DUOSHM__INLINE void duoshm__ring_release(struct duoshm__ring_consumer *c, uint64_t next)
 {
-	if (c->taken >= DUOSHM__FLOW && (c->position ^ next) >= DUOSHM__LINE) {
-		duoshm__ring_touch(c, c->position);
-		duoshm__ring_touch(c, (next & ~(uint64_t)(DUOSHM__LINE - 1)) - DUOSHM__RING_WORD);
-		if (next - c->position > 2 * DUOSHM__LINE)
-			duoshm__ring_touch_more(c, next);
+	uint64_t at = c->position;
+
+	/* Each line that ends there; what takes many is copied at the memory's speed as it is. */
+	if (c->taken >= DUOSHM__FLOW && next - at <= 64 * DUOSHM__LINE) {
+		for (; next - (at & ~(uint64_t)(DUOSHM__LINE - 1)) >= DUOSHM__LINE;
+			at += DUOSHM__LINE)
+			duoshm__ring_touch(c, at);
 	}
 	c->position = next;
 	c->taken++;

@@ -24,19 +24,8 @@
 #define FIRST_SLICE 1000000
 #define POLL_MIN_NS 20000
 #define POLL_MAX_NS 1000000
+#define AWAY_NS     2000    /* some hundreds of short messages, and the next is not very late */
 #define CHECK_NS    1000000 /* between two tests of the peer's life */
-
-/*
- * How long to keep away: some hundreds of short messages, where the next one must not be late. Who
- * finds the queue full is in no hurry.
- */
-#define AWAY_NS      2000
-#define AWAY_FULL_NS 8000
-
-/* See waiter_flow. */
-#define SOME    4  /* messages more, which have come while we kept away */
-#define GAP_MIN 64 /* waits between two tries */
-#define GAP_MAX 65536
 
 static bool ready(const struct duoshm__waiter *w)
 {
@@ -50,16 +39,16 @@ static bool may_spin(const struct duoshm__waiter *w)
 	       (w->pinned == 0 || w->pinned != duoshm__load32(&w->peer->pinned));
 }
 
-void duoshm__keep_away(
-	const struct duoshm__waiter *w, int64_t deadline, duoshm__ready_fn *enough, int64_t step_ns)
+void duoshm__keep_away(const struct duoshm__waiter *w, int64_t deadline, int64_t longest_ns,
+	duoshm__ready_fn *enough, int64_t step_ns)
 {
-	int64_t bound = duoshm__spin_bound(&w->spin), now = duoshm__now();
-	int64_t longest = enough != NULL ? AWAY_FULL_NS : AWAY_NS;
-	int64_t end = now + duoshm__remaining(deadline, bound < longest ? bound : longest);
+	int64_t ns = duoshm__spin_next(&w->spin);
 
 	if (!may_spin(w))
 		return;
-	for (int64_t next = now; now < end; now = duoshm__now()) {
+	int64_t now = duoshm__now(), next = now + step_ns;
+	int64_t end = now + duoshm__remaining(deadline, ns < longest_ns ? ns : longest_ns);
+	for (; now < end; now = duoshm__now()) {
 		if (enough != NULL && now >= next) {
 			if (enough(w->arg))
 				return;
@@ -67,28 +56,6 @@ void duoshm__keep_away(
 		}
 		duoshm__relax();
 	}
-}
-
-/*
- * A flow tells itself by many messages at once; but not where both sides go in step, each message
- * taken as it comes, for then the taker's looks are what makes the other one slow. So now and then
- * it is tried whether some come when we keep away: if they do, it goes on like that; if not, as
- * where each message is an answer, the next try is put off, twice as far each time.
- */
-void duoshm__waiter_flow(struct duoshm__waiter *w, unsigned *taken, int64_t timeout_ns)
-{
-	if (timeout_ns == 0)
-		return;
-	w->flowing = *taken >= DUOSHM__FLOW + (w->flowing ? SOME : 0);
-	if (w->flowing) {
-		w->waits = 0;
-		w->gap = GAP_MIN;
-	} else if (++w->waits >= w->gap) {
-		w->flowing = true;
-		w->waits = 0;
-		w->gap = w->gap < GAP_MAX ? w->gap * 2 : GAP_MAX;
-	}
-	*taken = w->flowing ? DUOSHM__FLOW : 0;
 }
 
 /* ---- sleeping -------------------------------------------------------------------------------- */
@@ -176,8 +143,8 @@ int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 	int64_t longest = w->sleeps != NULL ? DUOSHM__SLICE_NS : POLL_MAX_NS;
 	int result = 0;
 
-	if (deadline != DUOSHM__TRY && w->flowing)
-		duoshm__keep_away(w, deadline, NULL, 0);
+	if (deadline != DUOSHM__TRY && w->away)
+		duoshm__keep_away(w, deadline, AWAY_NS, NULL, 0);
 	if (ready(w))
 		return 0;
 	if (deadline != DUOSHM__TRY && may_spin(w) &&
@@ -218,6 +185,5 @@ void duoshm__waiter_init(
 	if (!bells)
 		w->sleeps = NULL;
 	duoshm__spin_init(&w->spin);
-	w->gap = GAP_MIN;
 	w->pinned = duoshm__pinned_to();
 }

@@ -29,9 +29,8 @@ struct duoshm__waiter {
 	struct duoshm__spin spin;
 	unsigned pinned;       /* ours, as in struct duoshm__role */
 	int64_t next_check_ns; /* of the peer's life */
-	/* Are messages coming one right after the other? See wait.c. */
-	bool flowing;
-	unsigned waits, gap;
+	/* The caller's, before each wait: keep away at first. */
+	bool away;
 };
 
 /* Reads DUOSHM_SPIN_NS. `arg` is for `ready`; without `bells` it polls. */
@@ -44,15 +43,12 @@ void duoshm__waiter_init(
 #define DUOSHM__TRY 0
 int duoshm__wait(struct duoshm__waiter *waiter, int64_t deadline);
 /*
- * Who looks at a line takes it from who writes to it. Where the faster side has met the other one,
- * both do better if it first falls behind by a stretch: so this keeps its hands off for a moment,
- * or until there is `enough`, which is looked at every `step_ns`; NULL: that cannot be told. Not
- * where it may not spin.
+ * Keeps its hands off what the peer works on, for `longest_ns` at most, or until there is `enough`,
+ * which is looked at every `step_ns`; NULL: that cannot be told. Not where it may not spin, nor for
+ * longer than it would.
  */
-void duoshm__keep_away(const struct duoshm__waiter *waiter, int64_t deadline,
+void duoshm__keep_away(const struct duoshm__waiter *waiter, int64_t deadline, int64_t longest_ns,
 	duoshm__ready_fn *enough, int64_t step_ns);
-/* Before a wait of who takes messages: `taken` since the last one; counts anew. */
-void duoshm__waiter_flow(struct duoshm__waiter *waiter, unsigned *taken, int64_t timeout_ns);
 /* DUOSHM__TRY for 0, else as duoshm__deadline. */
 int64_t duoshm__wait_deadline(int64_t timeout_ns);
 

@@ -177,13 +177,19 @@ inline check_payload(me, offset) {
 
 /* What is there, to take the line over; in the source each load comes right before its store. */
 inline touch(me, message) {
+	if
+	:: at != before -> store(me, AT(before), RELAXED, PAD + at - before - 1)
+	:: else
+	fi;
 	store(me, AT(at), RELAXED, header);
-	store(me, AT(at + LENGTH(header)), RELAXED, message + 1)
+	store(me, AT(at + LENGTH(header)), RELAXED, message + 1);
+	before = at + 1 + LENGTH(header)
 }
 
 /* @ src/queue/ring.c duoshm__ring_consume */
 inline receive_all(me) {
 	load(me, TAIL, RELAXED, position); /* = duoshm__load64(tail) */
+	before = position;
 	do
 	:: arrived < published || NEWS(me, AT(position)) || NEWEST(FINISHED) ->
 		/* @ src/queue/endpoint.c duoshm__endpoint_await */
@@ -204,7 +210,7 @@ inline receive_all(me) {
 			:: else
 			fi;
 			/* @ src/queue/ring.h duoshm__ring_release */
-			/* = duoshm__ring_touch(c, c->position) */
+			/* = duoshm__ring_touch(c, at) */
 			BUT(TOUCH_LATE, touch(me, arrived));
 			/* = duoshm__store64_release(c->tail, next) */
 			atomic { BUT(TAIL_EARLY, store(me, TAIL, RIGHT(RELEASE_RELAXED), position)); arrived++ };
@@ -215,7 +221,7 @@ inline receive_all(me) {
 }
 
 proctype consumer(byte me) {
-	byte position, at, header, payload;
+	byte position, before, at, header, payload;
 	bool done;
 
 	if

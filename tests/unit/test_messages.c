@@ -6,9 +6,10 @@
  */
 #include "config.h"
 
+#include "core/fast.h"
 #include "queue/broadcast_layout.h"
+#include "queue/flow.h"
 #include "queue/queue_layout.h"
-#include "queue/wait.h"
 #include "unit/sleepers.h"
 
 #define READERS 6
@@ -243,37 +244,80 @@ static void next_is(
 	EXPECT(missed, 0);
 }
 
-/* `taken` messages, then a wait. */
-static bool flows(struct duoshm__waiter *waiter, unsigned taken)
+/* `taken` messages, then a wait; is it one that keeps away? */
+static bool keeps_away(struct duoshm__flow *flow, unsigned taken)
 {
-	duoshm__waiter_flow(waiter, &taken, LONG_TIME);
-	EXPECT(taken, waiter->flowing ? DUOSHM__FLOW : 0);
-	return waiter->flowing;
+	taken += flow->away ? DUOSHM__FLOW : 0;
+	duoshm__flow_wait(flow, &taken, LONG_TIME);
+	EXPECT(taken, flow->away ? DUOSHM__FLOW : 0);
+	return flow->away;
 }
 
-static void a_flow_is_told_from_answers(void)
+/* One message at a time, until it keeps away: how many waits. */
+static unsigned waits_in_step(struct duoshm__flow *flow)
 {
-	struct duoshm__waiter waiter = {.flowing = false};
-	unsigned polled = 1, tries = 0, last = 0;
-	bool doubled = true;
+	unsigned waits = 1;
 
-	duoshm__waiter_init(&waiter, NULL, NULL, false);
-	CHECK(!flows(&waiter, DUOSHM__FLOW - 1));
-	CHECK(flows(&waiter, DUOSHM__FLOW));
-	CHECK(flows(&waiter, DUOSHM__FLOW + 4));
-	CHECK(!flows(&waiter, DUOSHM__FLOW + 3));
-	/* One at a time: each try is twice as far away as the last one. */
-	for (unsigned waits = 1; waits < 20000; waits++) {
-		if (flows(&waiter, waiter.flowing ? DUOSHM__FLOW + 1 : 1)) {
-			doubled = doubled && (tries == 0 || waits - last == 64u << tries);
-			last = waits;
-			tries++;
-		}
+	while (!keeps_away(flow, 1) && waits < 100000)
+		waits++;
+	return waits;
+}
+
+static void keeping_away_is_for_who_gains_by_it(void)
+{
+	struct duoshm__flow flow = {.lap = 150};
+	unsigned polled = 3, waits = waits_in_step(&flow), before;
+
+	/* Answers: each try is put off twice as far. */
+	for (int i = 0; i < 4; i++) {
+		CHECK(!keeps_away(&flow, 1));
+		before = waits;
+		waits = waits_in_step(&flow);
+		EXPECT(waits, 2 * before);
 	}
-	CHECK(doubled);
-	EXPECT(tries, 8);
-	duoshm__waiter_flow(&waiter, &polled, 0);
-	EXPECT(polled, 1);
+	/* In step a message took a second. In the first lap it is not judged how long now. */
+	flow.pace = SECOND;
+	flow.since -= 1000 * SECOND;
+	CHECK(keeps_away(&flow, 100));
+	flow.since -= 40 * SECOND;
+	CHECK(keeps_away(&flow, 100));
+	flow.since -= 60 * SECOND;
+	CHECK(!keeps_away(&flow, 100));
+	/* It was good for a while, so it is soon tried again; few messages are no flow. */
+	EXPECT(waits_in_step(&flow), 64);
+	CHECK(!keeps_away(&flow, 7));
+	duoshm__flow_wait(&flow, &polled, 0);
+	EXPECT(polled, 0);
+}
+
+static void the_pace_is_the_best_of_a_few(void)
+{
+	struct duoshm__flow flow = {.lap = 0};
+
+	for (int i = 1; i < 64; i++) {
+		flow.since -= i % 16 == 0 && i != 48 ? 1000 * SECOND : 0;
+		CHECK(!keeps_away(&flow, 1));
+	}
+	CHECK(flow.pace < SECOND);
+	flow.since -= 1000 * SECOND;
+	CHECK(keeps_away(&flow, 1));
+	CHECK(flow.pace < SECOND);
+}
+
+/* And it is not for ever that nobody knows how it would go in step. */
+static void a_backlog_makes_a_flow(void)
+{
+	struct duoshm__flow flow = {.lap = 0};
+	unsigned waits = 0;
+
+	CHECK(!keeps_away(&flow, DUOSHM__FLOW - 1));
+	CHECK(keeps_away(&flow, DUOSHM__FLOW));
+	CHECK(!keeps_away(&flow, 7));
+	CHECK(keeps_away(&flow, DUOSHM__FLOW));
+	while (keeps_away(&flow, 8) && waits < 100000)
+		waits++;
+	EXPECT(waits, 1023);
+	CHECK(!keeps_away(&flow, 1));
 }
 
 static void wrong_calls_are_refused(void)
@@ -497,7 +541,9 @@ static const struct harness_case cases[] = {
 	{"queue: removal is told after what was left", removal_is_told_after_what_was_left},
 	{"queue: lives in a segment", queues_live_in_a_segment},
 	{"queue: a holder that is no process is corrupt", a_holder_that_is_no_process_is_corrupt},
-	{"queue: a flow is told from answers", a_flow_is_told_from_answers},
+	{"queue: keeping away is for who gains by it", keeping_away_is_for_who_gains_by_it},
+	{"queue: the pace is the best of a few", the_pace_is_the_best_of_a_few},
+	{"queue: a backlog makes a flow", a_backlog_makes_a_flow},
 	{"broadcast: wrong calls are refused", wrong_calls_are_refused},
 	{"broadcast: the next producer goes on", the_next_producer_goes_on},
 	{"broadcast: removal is told", removal_is_told},
