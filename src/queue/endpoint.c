@@ -326,9 +326,12 @@ int duoshm__endpoint_set_spin(void *handle, int64_t ns)
 int duoshm__endpoint_await(
 	struct duoshm__endpoint *e, duoshm__next_fn *next, void *arg, int64_t timeout_ns)
 {
-	int64_t deadline = duoshm__wait_deadline(timeout_ns);
 	int result;
 
+	if (timeout_ns != 0 && duoshm__glance(&e->waiter) &&
+		(result = next(e, arg)) != DUOSHM_ERR_TIMEOUT)
+		return result;
+	int64_t deadline = duoshm__wait_deadline(timeout_ns);
 	do {
 		result = duoshm__wait(&e->waiter, deadline);
 		if (result != 0)

@@ -24,6 +24,7 @@
 #define FIRST_SLICE 1000000
 #define POLL_MIN_NS 20000
 #define POLL_MAX_NS 1000000
+#define GLANCE_NS   1000    /* DUOSHM__LOOKS take less */
 #define AWAY_NS     2000    /* some hundreds of short messages, and the next is not very late */
 #define CHECK_NS    1000000 /* between two tests of the peer's life */
 
@@ -56,6 +57,18 @@ void duoshm__keep_away(const struct duoshm__waiter *w, int64_t deadline, int64_t
 		}
 		duoshm__relax();
 	}
+}
+
+bool duoshm__glance(const struct duoshm__waiter *w)
+{
+	if (w->away || !may_spin(w) || duoshm__spin_next(&w->spin) < GLANCE_NS)
+		return false;
+	for (int i = 0; i < DUOSHM__LOOKS; i++) {
+		if (ready(w))
+			return true;
+		duoshm__relax();
+	}
+	return false;
 }
 
 /* ---- sleeping -------------------------------------------------------------------------------- */

@@ -36,6 +36,8 @@ struct duoshm__waiter {
 /* Reads DUOSHM_SPIN_NS. `arg` is for `ready`; without `bells` it polls. */
 void duoshm__waiter_init(
 	struct duoshm__waiter *waiter, struct duoshm_segment *segment, const void *arg, bool bells);
+/* Ready at once, or nearly so? An answer comes in less time than it takes to read a clock twice. */
+bool duoshm__glance(const struct duoshm__waiter *waiter);
 /*
  * 0: ready. TIMEOUT, REMOVED, PEER_DEAD, CORRUPT: and still not ready when that was known. deadline
  * 0: only looks (at the peer, too, but no more often than once a millisecond).
