@@ -20,10 +20,10 @@
  * machine has one processor, or where both sides of a queue were pinned to the same one when they
  * opened it. DUOSHM_SPIN_NS of the environment, read when a handle is made, is another bound in
  * nanoseconds (0: sleep at once; at most a second); the _set_spin calls give a handle its own.
- * Within that time, and not with a timeout of 0, some waits begin with a moment without a look,
- * since who looks at the memory slows who writes to it: of a taker that has had many messages one
- * after the other, for 2 us (of a queue's also now and then, to see whether more come that way, and
- * as long as they do); of a sender to a queue that has less than a quarter free, for 8 us at most.
+ * Before that, where it may spin at all and the timeout is not 0, some waits have a moment without
+ * a look, since who looks at the memory slows who writes to it: of a taker that has had many
+ * messages one after the other, 2 us (of a queue's now and then, to see whether more come that way,
+ * and as long as they do); of a sender to a queue that has less than a quarter free, 8 us at most.
  *
  * Threads.  Semaphore and lock handles may be shared by threads; any other handle is used by one
  * thread at a time. Different handles are independent. A context may be shared by threads.

@@ -10,67 +10,73 @@
 #include "core/clock.h"
 #include "core/fast.h"
 
-#define GLANCE   16    /* waits from one look at the clock to the next */
-#define GAP_UNIT 64    /* waits */
-#define GAP_MAX  16384 /* units */
-#define SOME     8     /* messages: fewer at once are no flow */
-#define AWAY_MAX 1024  /* waits: then it is measured again how it goes in step */
+#define CLOCK_EVERY 16    /* waits in step */
+#define GAP_UNIT    64    /* waits */
+#define GAP_MAX     16383 /* units */
+#define SOME        8     /* messages: fewer at once are no flow */
+#define LAPS        3     /* before it is judged */
+#define AWAY_MAX    1024  /* waits: then it is measured again how it goes in step */
 
-/* The best of the last few: it is the machine, not the messages, that makes one far slower. */
-static void note_pace(struct duoshm__flow *flow)
+void duoshm__flow_init(struct duoshm__flow *flow, uint64_t lap, uint64_t position)
 {
-	int64_t now = duoshm__now();
-	int64_t pace = (now - flow->since) / (int64_t)(flow->messages + 1);
-
-	if (flow->waits % GAP_UNIT == GLANCE || pace < flow->pace)
-		flow->pace = pace;
-	flow->since = now;
-	flow->messages = 0;
+	*flow = (struct duoshm__flow){.lap = lap, .from = position, .since = duoshm__now()};
 }
 
-/* In step, `taken` since the last wait: keep away for once? */
-static bool tries(struct duoshm__flow *flow, unsigned taken)
+/* ns that a KiB took since the clock was read last; reads it. */
+static uint64_t pace_since(struct duoshm__flow *flow, uint64_t position)
 {
-	bool backlog = taken >= DUOSHM__FLOW;
+	int64_t now = duoshm__now();
+	uint64_t took = (uint64_t)(now - flow->since), bytes = position - flow->from;
 
-	flow->messages += taken;
-	if (++flow->waits % GLANCE == 0)
-		note_pace(flow);
-	if (!backlog && flow->waits < (flow->gap + 1) * GAP_UNIT)
+	flow->since = now;
+	flow->from = position;
+	return took * 64 / (bytes / 16 + 1);
+}
+
+/* In step: keep away for once? */
+static bool tries(struct duoshm__flow *flow, uint64_t position, unsigned taken)
+{
+	unsigned unit = taken >= DUOSHM__FLOW ? CLOCK_EVERY : GAP_UNIT;
+
+	if (++flow->waits % CLOCK_EVERY == 0) {
+		uint64_t pace = pace_since(flow, position);
+		/* The best of four: it is the machine, not the messages, that makes one far slower. */
+		if (flow->waits % GAP_UNIT == CLOCK_EVERY || pace < flow->pace)
+			flow->pace = pace;
+	}
+	if (flow->waits < (flow->gap + 1) * unit)
 		return false;
-	if (!backlog)
-		flow->gap = flow->gap < GAP_MAX ? flow->gap * 2 + 1 : GAP_MAX;
-	flow->since = duoshm__now();
-	flow->messages = flow->lap;
+	(void)pace_since(flow, position);
+	flow->gap = flow->gap < GAP_MAX ? flow->gap * 2 + 1 : GAP_MAX;
+	flow->begun = position;
 	flow->waits = 0;
 	return true;
 }
 
-/* Keeping away, `taken` since the last wait: once more? */
-static bool goes_on(struct duoshm__flow *flow, unsigned taken)
+/* Keeping away: once more? */
+static bool goes_on(struct duoshm__flow *flow, uint64_t position, unsigned taken)
 {
-	int64_t now = duoshm__now(), took = now - flow->since;
-	bool judged = taken >= flow->messages;
+	uint64_t pace = pace_since(flow, position);
+	bool over = ++flow->waits >= AWAY_MAX;
+	bool judged = over || position - flow->begun >= LAPS * flow->lap;
+	bool pays = taken >= SOME && (!judged || pace <= flow->pace / 2);
 
-	flow->since = now;
-	flow->messages -= judged ? flow->messages : taken;
-	if (taken >= SOME && ++flow->waits < AWAY_MAX) {
-		if (!judged)
-			return true;
-		if (flow->pace == 0 || took / taken * 2 <= flow->pace) {
-			flow->gap = 0;
-			return true;
-		}
-	}
-	flow->messages = 0;
+	if (pays && judged)
+		flow->gap /= 2;
+	/* Once may be the machine. */
+	flow->doubts = pays ? 0 : flow->doubts + 1;
+	if (flow->doubts < 2 && !over)
+		return true;
+	flow->doubts = 0;
 	flow->waits = 0;
 	return false;
 }
 
-void duoshm__flow_wait(struct duoshm__flow *flow, unsigned *taken, int64_t timeout_ns)
+void duoshm__flow_wait(
+	struct duoshm__flow *flow, uint64_t position, unsigned *taken, int64_t timeout_ns)
 {
 	if (timeout_ns != 0)
-		flow->away =
-			flow->away ? goes_on(flow, *taken - DUOSHM__FLOW) : tries(flow, *taken);
+		flow->away = flow->away ? goes_on(flow, position, *taken - DUOSHM__FLOW)
+					: tries(flow, position, *taken);
 	*taken = flow->away ? DUOSHM__FLOW : 0;
 }

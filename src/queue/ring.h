@@ -201,15 +201,14 @@ static inline bool duoshm__ring_moved(const struct duoshm__ring_producer *produc
 	return duoshm__load64(producer->tail) != producer->seen;
 }
 
-/*
- * Is a stretch of the ring free, worth to go on? Looks at the consumer's index. And would reserve
- * have to look there now, and find less than that?
- */
+/* Bytes that are worth to wait for: a quarter of the ring. */
 static inline uint64_t duoshm__ring_stretch(const struct duoshm__ring_producer *producer)
 {
 	return (producer->mask + 1) / 4;
 }
+/* Is that much free? Looks at the consumer's index. */
 bool duoshm__ring_roomy(const struct duoshm__ring_producer *producer);
+/* Would reserve have to look there, and is it not roomy? */
 bool duoshm__ring_tight(const struct duoshm__ring_producer *producer, uint64_t length);
 
 /* ---- consumer -------------------------------------------------------------------------------- */

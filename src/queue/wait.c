@@ -24,7 +24,7 @@
 #define FIRST_SLICE 1000000
 #define POLL_MIN_NS 20000
 #define POLL_MAX_NS 1000000
-#define GLANCE_NS   1000    /* DUOSHM__LOOKS take less */
+#define GLANCE_NS   1500    /* DUOSHM__LOOKS take about as long at most */
 #define AWAY_NS     2000    /* some hundreds of short messages, and the next is not very late */
 #define CHECK_NS    1000000 /* between two tests of the peer's life */
 
@@ -40,7 +40,14 @@ static bool may_spin(const struct duoshm__waiter *w)
 	       (w->pinned == 0 || w->pinned != duoshm__load32(&w->peer->pinned));
 }
 
-void duoshm__keep_away(const struct duoshm__waiter *w, int64_t deadline, int64_t longest_ns,
+/* It was good not to sleep. */
+static void learn_to_spin(struct duoshm__waiter *w)
+{
+	if (duoshm__spin_next(&w->spin) < duoshm__spin_bound(&w->spin))
+		duoshm__spin_learn(&w->spin, true);
+}
+
+void duoshm__keep_away(struct duoshm__waiter *w, int64_t deadline, int64_t longest_ns,
 	duoshm__ready_fn *enough, int64_t step_ns)
 {
 	int64_t ns = duoshm__spin_next(&w->spin);
@@ -51,21 +58,25 @@ void duoshm__keep_away(const struct duoshm__waiter *w, int64_t deadline, int64_t
 	int64_t end = now + duoshm__remaining(deadline, ns < longest_ns ? ns : longest_ns);
 	for (; now < end; now = duoshm__now()) {
 		if (enough != NULL && now >= next) {
-			if (enough(w->arg))
+			if (enough(w->arg)) {
+				learn_to_spin(w);
 				return;
+			}
 			next = now + step_ns;
 		}
 		duoshm__relax();
 	}
 }
 
-bool duoshm__glance(const struct duoshm__waiter *w)
+bool duoshm__glance(struct duoshm__waiter *w)
 {
 	if (w->away || !may_spin(w) || duoshm__spin_next(&w->spin) < GLANCE_NS)
 		return false;
 	for (int i = 0; i < DUOSHM__LOOKS; i++) {
-		if (ready(w))
+		if (ready(w)) {
+			learn_to_spin(w);
 			return true;
+		}
 		duoshm__relax();
 	}
 	return false;
@@ -156,8 +167,11 @@ int duoshm__wait(struct duoshm__waiter *w, int64_t deadline)
 	int64_t longest = w->sleeps != NULL ? DUOSHM__SLICE_NS : POLL_MAX_NS;
 	int result = 0;
 
-	if (deadline != DUOSHM__TRY && w->away)
+	if (deadline != DUOSHM__TRY && w->away) {
 		duoshm__keep_away(w, deadline, AWAY_NS, NULL, 0);
+		if (ready(w))
+			learn_to_spin(w);
+	}
 	if (ready(w))
 		return 0;
 	if (deadline != DUOSHM__TRY && may_spin(w) &&

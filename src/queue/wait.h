@@ -36,8 +36,11 @@ struct duoshm__waiter {
 /* Reads DUOSHM_SPIN_NS. `arg` is for `ready`; without `bells` it polls. */
 void duoshm__waiter_init(
 	struct duoshm__waiter *waiter, struct duoshm_segment *segment, const void *arg, bool bells);
-/* Ready at once, or nearly so? An answer comes in less time than it takes to read a clock twice. */
-bool duoshm__glance(const struct duoshm__waiter *waiter);
+/*
+ * Ready at once, or nearly so? Reading the clock takes a good part of the time that an answer does,
+ * so first looks without it.
+ */
+bool duoshm__glance(struct duoshm__waiter *waiter);
 /*
  * 0: ready. TIMEOUT, REMOVED, PEER_DEAD, CORRUPT: and still not ready when that was known. deadline
  * 0: only looks (at the peer, too, but no more often than once a millisecond).
@@ -49,7 +52,7 @@ int duoshm__wait(struct duoshm__waiter *waiter, int64_t deadline);
  * which is looked at every `step_ns`; NULL: that cannot be told. Not where it may not spin, nor for
  * longer than it would.
  */
-void duoshm__keep_away(const struct duoshm__waiter *waiter, int64_t deadline, int64_t longest_ns,
+void duoshm__keep_away(struct duoshm__waiter *waiter, int64_t deadline, int64_t longest_ns,
 	duoshm__ready_fn *enough, int64_t step_ns);
 /* DUOSHM__TRY for 0, else as duoshm__deadline. */
 int64_t duoshm__wait_deadline(int64_t timeout_ns);

@@ -244,80 +244,106 @@ static void next_is(
 	EXPECT(missed, 0);
 }
 
-/* `taken` messages, then a wait; is it one that keeps away? */
-static bool keeps_away(struct duoshm__flow *flow, unsigned taken)
+/* A consumer that takes messages of 16 bytes, header included, in a ring of 150. */
+struct taker {
+	struct duoshm__flow flow;
+	uint64_t position;
+};
+
+static struct taker new_taker(void)
 {
-	taken += flow->away ? DUOSHM__FLOW : 0;
-	duoshm__flow_wait(flow, &taken, LONG_TIME);
-	EXPECT(taken, flow->away ? DUOSHM__FLOW : 0);
-	return flow->away;
+	struct taker taker = {.position = UINT64_MAX - 1000};
+
+	duoshm__flow_init(&taker.flow, UINT64_C(150) * 16, taker.position);
+	return taker;
 }
 
-/* One message at a time, until it keeps away: how many waits. */
-static unsigned waits_in_step(struct duoshm__flow *flow)
+/* Messages, which took `ns` and more, then a wait; is it one that keeps away? */
+static bool keeps_away(struct taker *taker, unsigned messages, int64_t ns)
+{
+	unsigned taken = messages + (taker->flow.away ? DUOSHM__FLOW : 0);
+
+	taker->position += UINT64_C(16) * messages;
+	taker->flow.since -= ns;
+	duoshm__flow_wait(&taker->flow, taker->position, &taken, LONG_TIME);
+	EXPECT(taken, taker->flow.away ? DUOSHM__FLOW : 0);
+	return taker->flow.away;
+}
+
+/* One message at a time, a second each, until it keeps away: how many waits. */
+static unsigned waits_in_step(struct taker *taker)
 {
 	unsigned waits = 1;
 
-	while (!keeps_away(flow, 1) && waits < 100000)
+	while (!keeps_away(taker, 1, SECOND) && waits < 100000)
 		waits++;
 	return waits;
 }
 
 static void keeping_away_is_for_who_gains_by_it(void)
 {
-	struct duoshm__flow flow = {.lap = 150};
-	unsigned polled = 3, waits = waits_in_step(&flow), before;
+	struct taker taker = new_taker();
+	unsigned waits = waits_in_step(&taker), before, polled = DUOSHM__FLOW + 3;
 
 	/* Answers: each try is put off twice as far. */
+	EXPECT(waits, 64);
 	for (int i = 0; i < 4; i++) {
-		CHECK(!keeps_away(&flow, 1));
+		CHECK(keeps_away(&taker, 1, 0));
+		CHECK(!keeps_away(&taker, 1, 0));
 		before = waits;
-		waits = waits_in_step(&flow);
+		waits = waits_in_step(&taker);
 		EXPECT(waits, 2 * before);
 	}
-	/* In step a message took a second. In the first lap it is not judged how long now. */
-	flow.pace = SECOND;
-	flow.since -= 1000 * SECOND;
-	CHECK(keeps_away(&flow, 100));
-	flow.since -= 40 * SECOND;
-	CHECK(keeps_away(&flow, 100));
-	flow.since -= 60 * SECOND;
-	CHECK(!keeps_away(&flow, 100));
-	/* It was good for a while, so it is soon tried again; few messages are no flow. */
-	EXPECT(waits_in_step(&flow), 64);
-	CHECK(!keeps_away(&flow, 7));
-	duoshm__flow_wait(&flow, &polled, 0);
-	EXPECT(polled, 0);
+	/* A look changes nothing. */
+	duoshm__flow_wait(&taker.flow, taker.position, &polled, 0);
+	EXPECT(polled, DUOSHM__FLOW);
+	CHECK(taker.flow.away);
+	/* For three laps it is not judged how long a message takes; then half a second is good. */
+	for (int i = 0; i < 4; i++)
+		CHECK(keeps_away(&taker, 100, 1000 * SECOND));
+	CHECK(keeps_away(&taker, 100, 60 * SECOND));
+	CHECK(keeps_away(&taker, 100, 45 * SECOND));
+	CHECK(keeps_away(&taker, 100, 60 * SECOND));
+	CHECK(!keeps_away(&taker, 100, 60 * SECOND));
+	/* It was good for a while, so it is sooner tried again; few messages are no flow. */
+	EXPECT(waits_in_step(&taker), waits);
+	CHECK(keeps_away(&taker, 7, 0));
+	CHECK(keeps_away(&taker, 8, 0));
+	CHECK(keeps_away(&taker, 7, 0));
+	CHECK(!keeps_away(&taker, 7, 0));
 }
 
-static void the_pace_is_the_best_of_a_few(void)
+/* Of so many waits, how many keep away where that takes `away` for a batch, and else `in_step`. */
+static unsigned kept_away(unsigned waits, unsigned batch, int64_t in_step, int64_t away)
 {
-	struct duoshm__flow flow = {.lap = 0};
+	struct taker taker = new_taker();
+	unsigned kept = 0;
 
-	for (int i = 1; i < 64; i++) {
-		flow.since -= i % 16 == 0 && i != 48 ? 1000 * SECOND : 0;
-		CHECK(!keeps_away(&flow, 1));
+	for (unsigned i = 0; i < waits; i++)
+		kept += keeps_away(&taker, batch, taker.flow.away ? away : in_step);
+	return kept;
+}
+
+static void batches_are_left_alone_unless_they_gain(void)
+{
+	CHECK(kept_away(20000, 32, SECOND, 3 * SECOND) < 500);
+	CHECK(kept_away(20000, 12, SECOND, 3 * SECOND) < 2000);
+	CHECK(kept_away(20000, 32, SECOND, SECOND * 2 / 3) < 500);
+	CHECK(kept_away(20000, 32, 3 * SECOND, SECOND) > 18000);
+	CHECK(kept_away(20000, 12, 3 * SECOND, SECOND) > 18000);
+}
+
+static void the_pace_is_the_best_of_four(void)
+{
+	struct taker taker = new_taker();
+
+	taker.flow.gap = 1;
+	for (int i = 1; i <= 127; i++) {
+		bool quick = i > 32 && i <= 48;
+		CHECK(!keeps_away(&taker, 1, quick ? 0 : SECOND));
+		if (i >= 16)
+			CHECK((taker.flow.pace > SECOND) == (i < 48 || i >= 80));
 	}
-	CHECK(flow.pace < SECOND);
-	flow.since -= 1000 * SECOND;
-	CHECK(keeps_away(&flow, 1));
-	CHECK(flow.pace < SECOND);
-}
-
-/* And it is not for ever that nobody knows how it would go in step. */
-static void a_backlog_makes_a_flow(void)
-{
-	struct duoshm__flow flow = {.lap = 0};
-	unsigned waits = 0;
-
-	CHECK(!keeps_away(&flow, DUOSHM__FLOW - 1));
-	CHECK(keeps_away(&flow, DUOSHM__FLOW));
-	CHECK(!keeps_away(&flow, 7));
-	CHECK(keeps_away(&flow, DUOSHM__FLOW));
-	while (keeps_away(&flow, 8) && waits < 100000)
-		waits++;
-	EXPECT(waits, 1023);
-	CHECK(!keeps_away(&flow, 1));
 }
 
 static void wrong_calls_are_refused(void)
@@ -542,8 +568,8 @@ static const struct harness_case cases[] = {
 	{"queue: lives in a segment", queues_live_in_a_segment},
 	{"queue: a holder that is no process is corrupt", a_holder_that_is_no_process_is_corrupt},
 	{"queue: keeping away is for who gains by it", keeping_away_is_for_who_gains_by_it},
-	{"queue: the pace is the best of a few", the_pace_is_the_best_of_a_few},
-	{"queue: a backlog makes a flow", a_backlog_makes_a_flow},
+	{"queue: batches are left alone unless they gain", batches_are_left_alone_unless_they_gain},
+	{"queue: the pace is the best of four", the_pace_is_the_best_of_four},
 	{"broadcast: wrong calls are refused", wrong_calls_are_refused},
 	{"broadcast: the next producer goes on", the_next_producer_goes_on},
 	{"broadcast: removal is told", removal_is_told},
