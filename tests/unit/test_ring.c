@@ -8,6 +8,11 @@
 #include "harness/harness.h"
 
 #include "duoshm.h"
+
+/* Of what is inline in ring.h. */
+static void note_write(const void *word);
+#define DUOSHM__WRITES(word)            note_write(word)
+#define DUOSHM__READ(bits, word, value) (value)
 #include "queue/ring.h"
 
 #define CAPACITY             1024u
@@ -22,7 +27,20 @@ struct pair {
 };
 
 static struct pair pair;
-static bool slowly; /* never by the straight path */
+static uint64_t touched; /* words of the ring that the consumer wrote */
+static bool in_hand;     /* all of them in what was not yet given back */
+static bool slowly;      /* never by the straight path */
+
+static void note_write(const void *word)
+{
+	uint64_t place = (uint64_t)((const unsigned char *)word - pair.data);
+	uint64_t tail = duoshm__load64(&pair.tail);
+
+	if (place >= CAPACITY)
+		return;
+	touched++;
+	in_hand = in_hand && ((place - tail) & (CAPACITY - 1)) < pair.consumer.next - tail;
+}
 
 /* A ring whose indices begin at `start`, as after a long life; all else is old rubbish. */
 static void ring_at(uint64_t start)
@@ -307,25 +325,37 @@ static void a_random_walk_agrees_with_a_ledger(void)
 	CHECK(guarded());
 }
 
-/* Of messages of all kinds, from each place. */
-static void a_flow_leaves_all_as_it_was(void)
+/* Messages of all kinds from each place: each line that was done with is written to, once. */
+static void touch_lines(unsigned taken)
 {
 	static const uint64_t lengths[] = {8, 8, 0, 64, 20, 130, 48, 7, 200};
 	static unsigned char before[CAPACITY];
+	const size_t n = sizeof(lengths) / sizeof(*lengths);
 	bool all = true;
 
 	/* Half of them pass the end of 64 bits. */
 	for (uint64_t start = UINT64_C(0) - CAPACITY; start != CAPACITY; start += 8) {
 		ring_at(start);
-		for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+		for (size_t i = 0; i < n; i++)
 			all = all && send(i, lengths[i]) == 0;
 		memcpy(before, pair.data, CAPACITY);
-		pair.consumer.taken = DUOSHM__FLOW;
-		for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+		touched = 0;
+		in_hand = true;
+		pair.consumer.taken = taken;
+		for (size_t i = 0; i < n; i++)
 			all = all && receives(i, lengths[i]);
+		uint64_t lines =
+			(pair.consumer.position - start + start % DUOSHM__LINE) / DUOSHM__LINE;
+		all = all && in_hand && touched == (taken >= DUOSHM__FLOW ? lines : 0);
 		all = all && empty() && guarded() && memcmp(before, pair.data, CAPACITY) == 0;
 	}
 	CHECK(all);
+}
+
+static void a_flow_touches_lines_and_leaves_them_as_they_were(void)
+{
+	touch_lines(DUOSHM__FLOW);
+	touch_lines(0);
 }
 
 /* Looked at when what was known of is used up, and not before. */
@@ -533,7 +563,8 @@ int main(int argc, char **argv)
 		{"indices pass the end of 64 bits", indices_pass_the_end_of_64_bits},
 		{"what does not fit is told", what_does_not_fit_is_told},
 		{"a random walk agrees with a ledger", a_random_walk_agrees_with_a_ledger},
-		{"a flow leaves all as it was", a_flow_leaves_all_as_it_was},
+		{"a flow touches lines and leaves them as they were",
+			a_flow_touches_lines_and_leaves_them_as_they_were},
 		{"a ring is tight when three quarters are full",
 			a_ring_is_tight_when_three_quarters_are_full},
 		{"a batch is published by one commit", a_batch_is_published_by_one_commit},
