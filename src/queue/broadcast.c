@@ -179,7 +179,8 @@ ssize_t duoshm_broadcast_next(struct duoshm_broadcast *b, void *buffer, size_t c
 	result = next(b, &to);
 	if (result == DUOSHM_ERR_TIMEOUT) {
 		b->end.waiter.away = b->taken >= DUOSHM__FLOW;
-		b->taken = 0;
+		if (timeout_ns != 0)
+			b->taken = 0;
 		result = duoshm__endpoint_await(&b->end, next, &to, timeout_ns);
 	}
 	if (result == DUOSHM_ERR_TOO_LONG)
