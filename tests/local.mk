@@ -65,7 +65,9 @@ endif
 tests/lint/nothing_left.log: $(other_logs)
 
 TEST_EXTENSIONS = .sh
-SH_LOG_COMPILER = $(SHELL)
+LIMIT = tests/harness/limit$(EXEEXT)
+LOG_COMPILER = $(LIMIT)
+SH_LOG_COMPILER = $(LIMIT) $(SHELL)
 AM_TESTS_ENVIRONMENT = \
 	top_builddir='$(abs_top_builddir)'; top_srcdir='$(abs_top_srcdir)'; \
 	DUOSHM_TEST_TIER="$${DUOSHM_TEST_TIER:-normal}"; \
@@ -90,5 +92,5 @@ check-full:
 	$(MAKE) $(AM_MAKEFLAGS) fuzz SECONDS_EACH=5
 check-valgrind:
 	DUOSHM_TEST_TIER=small $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)' \
-	LOG_COMPILER='valgrind --quiet --error-exitcode=1 --leak-check=full --trace-children=no'
+	LOG_COMPILER='$(LIMIT) valgrind --quiet --error-exitcode=1 --leak-check=full --trace-children=no'
 .PHONY: check-full check-valgrind

@@ -18,4 +18,8 @@ libduoshm_harness_la_SOURCES = \
 	tests/harness/scratch.c
 libduoshm_harness_la_CPPFLAGS = $(AM_CPPFLAGS) -DHARNESS_BACKENDS='"$(DUOSHM_BACKENDS)"'
 unit_tests += tests/harness/test_harness
+# Runs each test, see ../local.mk.
+check_PROGRAMS += tests/harness/limit
+tests_harness_limit_LDADD =
+sh_tests += tests/harness/limit.sh
 EXTRA_DIST += tests/README.md

@@ -19,9 +19,10 @@ sysv_ids() {
 	fi
 }
 
-# our_processes: programs of the build tree that still run.
+# our_processes: programs of the build tree that still run, but for what runs this test.
 our_processes() {
 	for exe in /proc/[0-9]*/exe; do
+		[ "$exe" != "/proc/$PPID/exe" ] || continue
 		target=$(readlink "$exe" 2> /dev/null) || continue
 		case $target in
 		"$top_builddir"/*) echo "${exe#/proc/} $target" ;;

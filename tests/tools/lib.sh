@@ -54,7 +54,8 @@ spawn() {
 
 end_background() {
 	for pid in $background; do
-		kill "$pid" 2> /dev/null && kill -CONT "$pid" 2> /dev/null
+		# Only who is stopped needs SIGCONT; who is ending may miss a stop by it that a leak checker waits for.
+		kill "$pid" 2> /dev/null && is_in_state T "$pid" && kill -CONT "$pid" 2> /dev/null
 	done
 	for pid in $background; do
 		wait "$pid" 2> /dev/null
@@ -153,13 +154,14 @@ wait_process() {
 	done
 	background=$left
 }
-gone() {
-	! kill -0 "$1" 2> /dev/null || is_zombie "$1"
-}
 # A child that has ended answers kill -0 until it is waited for.
-is_zombie() {
-	state=$(ps -o stat= -p "$1" 2> /dev/null | tr -d ' ')
-	case $state in Z* | '') return 0 ;; *) return 1 ;; esac
+gone() {
+	! kill -0 "$1" 2> /dev/null || is_in_state Z "$1"
+}
+# is_in_state LETTER PID: or it is no more.
+is_in_state() {
+	state=$(ps -o stat= -p "$2" 2> /dev/null | tr -d ' ')
+	case $state in "$1"* | '') return 0 ;; *) return 1 ;; esac
 }
 
 # nothing_left: the registry lists nothing, in any family.
