@@ -246,8 +246,32 @@ static void end_by_signal(int number)
 		signal(number, SIG_DFL);
 }
 
+static void wake(int number)
+{
+	(void)number;
+}
+
+/*
+ * From here on the signals that end us, and the end of a side, come only while they are waited for:
+ * one that came just before a wait would be missed.
+ */
+static void hold_signals(sigset_t *before)
+{
+	struct sigaction action = {.sa_handler = wake};
+	sigset_t held;
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGCHLD, &action, NULL);
+	sigemptyset(&held);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGHUP);
+	sigaddset(&held, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &held, before);
+}
+
 _Noreturn static void side_process(
-	const struct bench_plan *plan, struct bench_side *side, bool floor)
+	const struct bench_plan *plan, struct bench_side *side, bool floor, const sigset_t *signals)
 {
 	const struct bench_test *test = side->of->test;
 	int64_t seconds = (plan->duration_ns + plan->warmup_ns) / TOOL_SECOND;
@@ -256,6 +280,7 @@ _Noreturn static void side_process(
 	end_by_signal(SIGINT);
 	end_by_signal(SIGTERM);
 	end_by_signal(SIGHUP);
+	sigprocmask(SIG_SETMASK, signals, NULL);
 	alarm((unsigned)seconds + GRACE_SECONDS);
 	set_wait(side->of->wait);
 	if (pin(plan, side))
@@ -310,19 +335,28 @@ static unsigned index_of(const pid_t *pids, unsigned count, pid_t pid)
 	return i;
 }
 
+static pid_t await_one(int *status, const sigset_t *signals)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, status, WNOHANG)) == 0 && !tool_stop)
+		sigsuspend(signals);
+	return pid;
+}
+
 /* Waits for all sides. 0, TOOL_STOPPED, or TOOL_FAILED with a reason in `why` at least. */
-static int await(pid_t *pids, unsigned count, struct bench_shared *shared)
+static int await(pid_t *pids, unsigned count, struct bench_shared *shared, const sigset_t *signals)
 {
 	int result = 0;
 
 	for (unsigned left = count; left > 0 && result == 0;) {
 		int status = 0;
-		pid_t pid = waitpid(-1, &status, 0);
+		pid_t pid = await_one(&status, signals);
 		unsigned i = index_of(pids, count, pid);
 
 		if (tool_stop)
 			result = TOOL_STOPPED;
-		if (pid < 0 || i == count)
+		if (pid <= 0 || i == count)
 			continue;
 		pids[i] = 0;
 		left--;
@@ -341,14 +375,14 @@ static int await(pid_t *pids, unsigned count, struct bench_shared *shared)
 }
 
 static int fork_sides(const struct bench_plan *plan, struct bench_side *side, bool floor,
-	pid_t *pids, unsigned *started)
+	const sigset_t *signals, pid_t *pids, unsigned *started)
 {
 	for (*started = 0; *started < side->sides; ++*started) {
 		side->index = *started;
 		fflush(NULL);
 		pids[*started] = fork();
 		if (pids[*started] == 0)
-			side_process(plan, side, floor);
+			side_process(plan, side, floor, signals);
 		if (pids[*started] < 0)
 			return bench_failed(side, "fork: %s", strerror(errno));
 	}
@@ -413,16 +447,18 @@ int bench_run(const struct bench_plan *plan, const struct bench_case *of, const 
 		.memory = map(BENCH_MEMORY, MAP_NORESERVE),
 		.shared = map(sizeof(struct bench_shared), 0)};
 	pid_t *pids = tool_allocate(side.sides, sizeof *pids);
+	sigset_t signals;
 
+	hold_signals(&signals);
 	snprintf(name, sizeof name, "bench%ld-%u", (long)getpid(), runs++);
 	side.shared->warm = plan->warmup_ns;
 	side.shared->end = plan->duration_ns > 20 * of->test->pause_ns ? plan->duration_ns
 								       : 20 * of->test->pause_ns;
 	int result = floor && of->test->prepare != NULL ? of->test->prepare(&side) : 0;
 	if (result == 0)
-		result = fork_sides(plan, &side, floor, pids, &started);
+		result = fork_sides(plan, &side, floor, &signals, pids, &started);
 	if (result == 0)
-		result = await(pids, started, side.shared);
+		result = await(pids, started, side.shared, &signals);
 	end_all(pids, started);
 	if (result != 0)
 		reclaim(plan);
@@ -432,5 +468,6 @@ int bench_run(const struct bench_plan *plan, const struct bench_case *of, const 
 	free(pids);
 	munmap(side.memory, BENCH_MEMORY);
 	munmap(side.shared, sizeof *side.shared);
+	sigprocmask(SIG_SETMASK, &signals, NULL);
 	return result;
 }
