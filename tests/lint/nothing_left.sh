@@ -56,9 +56,9 @@ fi
 
 if [ "${DUOSHM_TEST_ALONE-}" = 1 ]; then
 	left=$(sysv_ids m | tr '\n' ' ')
-	[ -z "$left" ] || fault 'System V segments' "$left"
+	[ -z "$left" ] || fault 'System V segments' "$left$(cat /proc/sysvipc/shm 2> /dev/null)"
 	left=$(sysv_ids s | tr '\n' ' ')
-	[ -z "$left" ] || fault 'System V semaphore sets' "$left"
+	[ -z "$left" ] || fault 'System V semaphore sets' "$left$(cat /proc/sysvipc/sem 2> /dev/null)"
 	left=$(find /dev/shm -type f 2> /dev/null)
 	[ -z "$left" ] || fault /dev/shm "$left"
 fi
