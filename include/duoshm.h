@@ -208,7 +208,8 @@ struct duoshm_facts {
 #define DUOSHM_FACTS_INIT DUOSHM_SIZED(struct duoshm_facts, size)
 /*
  * Tries the family for real, in this process. 0 also when it does not work (see `works`);
- * NO_BACKEND.
+ * NO_BACKEND. Needs no registry; so of who is killed meanwhile, the segment and the bell stay.
+ * (The family auto is chosen by an object in the registry, which goes as any other does.)
  */
 int duoshm_probe(const char *backend, struct duoshm_facts *out);
 

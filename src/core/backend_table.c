@@ -8,8 +8,8 @@
  */
 #include "config.h"
 
-#include "core/context.h"
 #include "core/failure.h"
+#include "core/object.h"
 #include "core/sized.h"
 
 #include <stdio.h>
@@ -92,35 +92,40 @@ int duoshm__backend_named(const char *name, const struct duoshm__backend **out)
 }
 
 /*
- * One that is full works, and says so where it is used: where an object goes must not depend on the
- * moment. The answers are kept: relaxed, for two threads that try at once find the same.
+ * 0, or why not. One that is full works, and says so where it is used: where an object goes must
+ * not depend on the moment. The answers are kept: relaxed, for two threads that try at once find
+ * the same.
  */
-static bool backend_works(unsigned index, struct duoshm_facts *facts)
+static int try_family(struct duoshm *ctx, unsigned index)
 {
+	int result = DUOSHM_ERR_UNAVAILABLE;
 	int known = atomic_load_explicit(&works[index], memory_order_relaxed);
 
 	if (known <= 0) {
-		duoshm__backend_at(index)->probe(facts);
-		known = facts->works || facts->full ? 1 : -1;
+		result = duoshm__object_try(ctx, duoshm__backend_at(index));
+		known = result == 0 || result == DUOSHM_ERR_LIMIT || result == DUOSHM_ERR_NO_SPACE
+				? 1
+				: -1;
 		atomic_store_explicit(&works[index], known, memory_order_relaxed);
 	}
-	return known > 0;
+	return known > 0 ? 0 : result;
 }
 
-int duoshm__backend_prefer(const struct duoshm__backend **out)
+int duoshm__backend_prefer(struct duoshm *ctx, const struct duoshm__backend **out)
 {
-	char reasons[200] = "";
+	char reasons[300] = "";
+	const struct duoshm__backend *backend;
 
-	for (unsigned i = 0; i < FAMILIES_MAX && duoshm__backend_at(i); i++) {
-		struct duoshm_facts facts = DUOSHM_FACTS_INIT;
+	for (unsigned i = 0; i < FAMILIES_MAX && (backend = duoshm__backend_at(i)); i++) {
+		const struct duoshm_failure *why = duoshm_failure();
 		size_t used = strlen(reasons);
 
-		if (backend_works(i, &facts)) {
-			*out = duoshm__backend_at(i);
+		if (try_family(ctx, i) == 0) {
+			*out = backend;
 			return 0;
 		}
-		snprintf(reasons + used, sizeof reasons - used, "%s%s: %.80s", used ? "; " : "",
-			duoshm__backend_at(i)->name, facts.reason);
+		snprintf(reasons + used, sizeof reasons - used, "%s%s: %.120s", used ? "; " : "",
+			backend->name, why->cause);
 	}
 	return duoshm__fail(DUOSHM_ERR_UNAVAILABLE, "no family works here: %s", reasons);
 }

@@ -211,7 +211,7 @@ int duoshm__context_choose(
 	if (!asked)
 		find_anywhere(ctx, name->text, &asked, &entry);
 	if (!asked)
-		return duoshm__backend_prefer(out);
+		return duoshm__backend_prefer(ctx, out);
 	*out = asked;
 	return 0;
 }

@@ -33,7 +33,7 @@ int duoshm__backend_named(const char *name, const struct duoshm__backend **out);
  * The preferred family of those that work here, tried for real once a process. UNAVAILABLE, with
  * each one's reason.
  */
-int duoshm__backend_prefer(const struct duoshm__backend **out);
+int duoshm__backend_prefer(struct duoshm *ctx, const struct duoshm__backend **out);
 /*
  * Puts `backend` in front of the table's under its name, for the rest of the process (tests: the
  * fake backend); NULL takes it back.

@@ -88,6 +88,12 @@ int duoshm__object_sleep(struct duoshm_segment *object, unsigned bell, int64_t d
 	int64_t slice_ns, bool interruptible);
 int duoshm__object_ring(struct duoshm_segment *object, unsigned bell);
 
+/*
+ * Creates, opens, rings, hears and removes an object of that family in the context's registry: 0,
+ * or what failed, and then why (LIMIT and NO_SPACE: it works, but is full).
+ */
+int duoshm__object_try(struct duoshm *ctx, const struct duoshm__backend *backend);
+
 /* Ends UNPUBLISHED. INVALID when it is published. */
 int duoshm__object_publish(struct duoshm_segment *object);
 /* 1: gone from the kernel's names, 0: there. A system call. */

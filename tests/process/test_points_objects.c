@@ -7,8 +7,7 @@
  */
 #include "config.h"
 
-#include "core/context.h"
-#include "core/header_layout.h"
+#include "core/object.h"
 #include "process/points.h"
 
 #define SIZE   5000
@@ -78,6 +77,12 @@ static void withdraw(void)
 
 	OK(create_flagged(DUOSHM_UNPUBLISHED, &made));
 	OK(duoshm_segment_close(made));
+}
+
+static void try_family(void)
+{
+	*told = duoshm__object_try(ctx, duoshm__backend_find(harness_backend()));
+	EXPECT(*told, 0);
 }
 
 /* ---- the world before ---- */
@@ -306,6 +311,7 @@ static const struct role mortal[] = {
 	{"opener", .before = make_living, .work = open_and_close, .after = living_is_untouched},
 	{"reclaimer", .before = leave_orphan, .work = reclaim, .recover = reclaim_it,
 		.proves = {5}},
+	{"who tries whether the family works", .work = try_family, .recover = reclaim_it},
 	{"creator that another waits for", .work = create, .stopped = another_waits,
 		.after = it_was_served},
 	{"replacer that another waits for", .before = leave_orphan, .work = create,
