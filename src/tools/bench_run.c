@@ -337,10 +337,12 @@ static unsigned index_of(const pid_t *pids, unsigned count, pid_t pid)
 
 static pid_t await_one(int *status, const sigset_t *signals)
 {
+	sigset_t awake = *signals;
 	pid_t pid;
 
+	sigdelset(&awake, SIGCHLD); /* our starter may have blocked it */
 	while ((pid = waitpid(-1, status, WNOHANG)) == 0 && !tool_stop)
-		sigsuspend(signals);
+		sigsuspend(&awake);
 	return pid;
 }
 
