@@ -4,11 +4,14 @@
  * ended, after its processes have been shown, so that a run says what hangs instead of hanging
  * itself. The seconds come from DUOSHM_TEST_LIMIT, else from DUOSHM_TEST_TIER. Needs no CUnit: it
  * runs the scripts, too.
+ *
+ * The test is a process group, which a terminal's signals do not reach by themselves: they are
+ * passed on. All signals come while they are waited for, so that none is missed.
  */
 #include "config.h"
 
-#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,20 +19,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SMALL = 300, NORMAL = 900, FULL = 7200, GRACE = 10, BROKEN = 99 };
+enum { SMALL = 600, NORMAL = 900, FULL = 7200, GRACE = 10, BROKEN = 99 };
+
+static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+enum { PASSED_ON = sizeof(passed_on) / sizeof(passed_on[0]) };
 
 static volatile sig_atomic_t group, rings;
 
 static void pass_on(int signal_number)
 {
-	if (group > 0)
-		kill((pid_t)-group, signal_number);
+	(void)kill((pid_t)-group, signal_number);
 }
 
 static void ring(int signal_number)
 {
-	(void)signal_number;
-	rings++;
+	rings += signal_number == SIGALRM;
 }
 
 static unsigned seconds(void)
@@ -43,25 +47,27 @@ static unsigned seconds(void)
 	return tier != NULL && strcmp(tier, "full") == 0 ? FULL : NORMAL;
 }
 
-/* It and all that descend from it; what they wait for, where the system tells. */
+/* Its group and all that descend from it; what they wait for, where the system tells. */
 static void show(pid_t pid)
 {
 	char command[512];
 
 	snprintf(command, sizeof(command),
-		"ps -A -o pid,ppid,stat,wchan,time,args | awk -v of=%ld '"
-		"NR > 1 { up[$1] = $2; line[$1] = $0 } "
+		"{ ps -A -ww -o pid,ppid,pgid,stat,wchan,time,args 2> /dev/null || "
+		"ps -A -o pid,ppid,pgid,args; } | awk -v of=%ld '"
+		"NR > 1 { up[$1] = $2; line[$1] = $0; if ($3 == of) its[$1] } "
 		"END { its[of]; do { n = 0; for (i in up) if (!(i in its) && up[i] in its) "
-		"{ its[i]; n++ } } while (n); for (i in its) print line[i] }'",
+		"{ its[i]; n++ } } while (n); for (i in its) if (i in line) { print line[i]; n++ } "
+		"exit !n }'",
 		(long)pid);
 	if (system(command) != 0)
 		puts("limit: its processes cannot be shown");
 }
 
 /* First it is asked to end, for then it cleans up. */
-static void end_by_force(pid_t pid, const char *name)
+static void end_by_force(pid_t pid, const char *name, bool asked)
 {
-	if (rings > 1) {
+	if (asked) {
 		kill(-pid, SIGKILL);
 		return;
 	}
@@ -69,49 +75,74 @@ static void end_by_force(pid_t pid, const char *name)
 	fflush(stdout);
 	show(pid);
 	kill(-pid, SIGTERM);
+	kill(-pid, SIGCONT);
 	alarm(seconds() < GRACE ? seconds() : GRACE);
 }
 
-static int wait_for(pid_t pid, const char *name)
+static int wait_for(pid_t pid, const char *name, const sigset_t *awake)
 {
 	sig_atomic_t seen = 0;
 	int status;
+	pid_t got;
 
 	alarm(seconds());
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return BROKEN;
-		if (rings != seen) {
-			seen = rings;
-			end_by_force(pid, name);
-		}
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0) {
+		if (rings == seen)
+			sigsuspend(awake);
+		else
+			end_by_force(pid, name, seen++ > 0);
 	}
-	if (rings > 0) {
+	if (got < 0)
+		return BROKEN;
+	if (seen > 0) {
 		kill(-pid, SIGKILL);
 		return 1;
 	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* What the starter ignores stays ignored. */
 static void on(int signal_number, void (*handler)(int))
 {
-	struct sigaction action = {.sa_handler = handler};
+	struct sigaction action = {.sa_handler = handler}, before;
 
-	sigemptyset(&action.sa_mask);
-	sigaction(signal_number, &action, NULL);
+	sigfillset(&action.sa_mask);
+	if (handler != pass_on ||
+		(sigaction(signal_number, NULL, &before) == 0 && before.sa_handler != SIG_IGN))
+		sigaction(signal_number, &action, NULL);
+}
+
+/* Blocks what we wait for: in *before how it was, in *awake how it is while we wait. */
+static void hold_signals(sigset_t *before, sigset_t *awake)
+{
+	sigset_t held;
+
+	sigemptyset(&held);
+	for (size_t i = 0; i < PASSED_ON; i++)
+		sigaddset(&held, passed_on[i]);
+	sigaddset(&held, SIGALRM);
+	sigaddset(&held, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &held, before);
+	*awake = *before;
+	sigdelset(awake, SIGALRM);
+	sigdelset(awake, SIGCHLD);
 }
 
 int main(int argc, char **argv)
 {
+	sigset_t before, awake;
+
 	if (argc < 2) {
 		fputs("usage: limit COMMAND [ARGUMENT...]\n", stderr);
 		return BROKEN;
 	}
+	hold_signals(&before, &awake);
 	pid_t pid = fork();
 	if (pid < 0)
 		return BROKEN;
 	if (pid == 0) {
 		setpgid(0, 0);
+		sigprocmask(SIG_SETMASK, &before, NULL);
 		execvp(argv[1], argv + 1);
 		perror(argv[1]);
 		_exit(BROKEN);
@@ -119,9 +150,9 @@ int main(int argc, char **argv)
 	/* Both set the group: whoever comes first. */
 	setpgid(pid, pid);
 	group = pid;
-	on(SIGHUP, pass_on);
-	on(SIGINT, pass_on);
-	on(SIGTERM, pass_on);
+	for (size_t i = 0; i < PASSED_ON; i++)
+		on(passed_on[i], pass_on);
 	on(SIGALRM, ring);
-	return wait_for(pid, argv[argc - 1]);
+	on(SIGCHLD, ring);
+	return wait_for(pid, argv[argc - 1], &awake);
 }
