@@ -231,6 +231,12 @@ int duoshm__native_poll(int (*attempt)(void *arg), void *arg, int64_t timeout_ns
 struct timespec duoshm__timespec(int64_t ns);
 
 /*
+ * Does what was just made serve: does a second attachment show its last byte, is its first bell
+ * heard when it is rung?
+ */
+int duoshm__native_check(const struct duoshm__backend *backend, const struct duoshm__native *native,
+	const struct duoshm__map *map, struct duoshm__bells *bells, struct duoshm_failure *why);
+/*
  * The part of a probe that is the same for all: does it with `native`, a name that nobody uses.
  * Fills works, reason, abilities.
  */

@@ -71,18 +71,26 @@ enum duoshm__whose duoshm__whose_memory(
 
 #define TRIAL_SIZE    4096
 #define TRIAL_WAIT_NS 1000000000
+#define TRIAL_BYTE    0x5a
 
-static int trial_memory(const struct duoshm__backend *backend, const struct duoshm__native *native,
+static bool shows_the_same(const struct duoshm__map *made, const struct duoshm__map *seen)
+{
+	volatile unsigned char *last = (unsigned char *)made->address + made->length - 1;
+
+	*last = TRIAL_BYTE;
+	return seen->length >= made->length &&
+	       ((const volatile unsigned char *)seen->address)[made->length - 1] == TRIAL_BYTE;
+}
+
+static int check_memory(const struct duoshm__backend *backend, const struct duoshm__native *native,
 	const struct duoshm__map *made, struct duoshm_failure *why)
 {
 	struct duoshm__map seen;
-	int result;
+	int result = backend->attach(native, true, &seen, why);
 
-	memset(made->address, 0x5a, TRIAL_SIZE);
-	result = backend->attach(native, true, &seen, why);
 	if (result < 0)
 		return result;
-	if (memcmp(seen.address, made->address, TRIAL_SIZE) != 0) {
+	if (!shows_the_same(made, &seen)) {
 		duoshm__native_failure(why, DUOSHM_ERR_SYSTEM, 0, "attach(%s)", native->text);
 		result = duoshm__native_cause(why, "a second attachment shows other memory");
 		backend->detach(&seen, &(struct duoshm_failure){0});
@@ -91,20 +99,18 @@ static int trial_memory(const struct duoshm__backend *backend, const struct duos
 	return backend->detach(&seen, why);
 }
 
-static int trial_bell(const struct duoshm__backend *backend, struct duoshm__native *native,
-	struct duoshm_failure *why)
+int duoshm__native_check(const struct duoshm__backend *backend, const struct duoshm__native *native,
+	const struct duoshm__map *map, struct duoshm__bells *bells, struct duoshm_failure *why)
 {
-	struct duoshm__bells *bells;
-	int result = backend->bells_create(native, 1, 0600, &bells, why);
+	int64_t end = monotonic_ns() + TRIAL_WAIT_NS;
+	int result = check_memory(backend, native, map, why);
 
-	if (result < 0)
-		return result;
-	result = backend->ring(bells, 0, why);
+	if (result == 0)
+		result = backend->ring(bells, 0, why);
 	if (result == 0)
 		do
 			result = backend->wait(bells, 0, TRIAL_WAIT_NS, why);
-		while (result == DUOSHM_ERR_INTERRUPTED);
-	backend->bells_close(bells);
+		while (result == DUOSHM_ERR_INTERRUPTED && monotonic_ns() < end);
 	return result;
 }
 
@@ -133,6 +139,7 @@ void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__
 {
 	struct duoshm_failure why = {0}, ignored;
 	struct duoshm__map map;
+	struct duoshm__bells *bells;
 	unsigned abilities = backend->abilities;
 	int result = backend->create(native, TRIAL_SIZE, 0600, &map, &why);
 
@@ -143,9 +150,11 @@ void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__
 			abilities |= DUOSHM_CAN_RESERVE;
 		if (backend->list(count_one, NULL, &ignored) >= 0)
 			abilities |= DUOSHM_CAN_KERNEL_LIST;
-		result = trial_memory(backend, native, &map, &why);
-		if (result == 0)
-			result = trial_bell(backend, native, &why);
+		result = backend->bells_create(native, 1, 0600, &bells, &why);
+		if (result == 0) {
+			result = duoshm__native_check(backend, native, &map, bells, &why);
+			backend->bells_close(bells);
+		}
 		if (backend->remove(native, 1, result == 0 ? &why : &ignored) < 0 && result == 0)
 			result = why.code;
 		if (result == 0 && trial_attaches_later(backend, native))

@@ -4,7 +4,7 @@
  * The only file of core that names a family; adding one is one line in each of the lists below.
  *
  * The trap: an explicit family must touch nothing of the other one, so a family is only tried
- * (really creating and removing objects) when `auto` has to choose, and then once in a process.
+ * (really creating and removing objects) when `auto` has to choose, until it is known to work.
  */
 #include "config.h"
 
@@ -35,7 +35,7 @@ static const struct duoshm__backend *const built[] = {
 
 #define FAMILIES_MAX 4
 static const struct duoshm__backend *replacement; /* tests only, before any thread */
-static _Atomic int works[FAMILIES_MAX];           /* 0: not tried, 1: yes, -1: no */
+static _Atomic bool works[FAMILIES_MAX];          /* known to */
 
 /* configure's --with-default-backend; with its `auto`, POSIX is first: its memory is reserved. */
 const char *const *duoshm_backends(void)
@@ -71,7 +71,7 @@ void duoshm__backend_replace(const struct duoshm__backend *backend)
 {
 	replacement = backend;
 	for (unsigned i = 0; i < FAMILIES_MAX; i++)
-		atomic_store_explicit(&works[i], 0, memory_order_relaxed);
+		atomic_store_explicit(&works[i], false, memory_order_relaxed);
 }
 
 int duoshm__backend_named(const char *name, const struct duoshm__backend **out)
@@ -92,40 +92,50 @@ int duoshm__backend_named(const char *name, const struct duoshm__backend **out)
 }
 
 /*
- * 0, or why not. One that is full works, and says so where it is used: where an object goes must
- * not depend on the moment. The answers are kept: relaxed, for two threads that try at once find
- * the same.
+ * 0, or as duoshm__object_try. One that is full, or whose names are taken, works, and says so where
+ * it is used: where an object goes must not depend on the moment. That one works is kept: relaxed,
+ * for two threads that try at once find the same.
  */
-static int try_family(struct duoshm *ctx, unsigned index)
+static int try_family(struct duoshm *ctx, unsigned index, struct duoshm_failure *why)
 {
-	int result = DUOSHM_ERR_UNAVAILABLE;
-	int known = atomic_load_explicit(&works[index], memory_order_relaxed);
+	if (atomic_load_explicit(&works[index], memory_order_relaxed))
+		return 0;
+	int result = duoshm__object_try(ctx, duoshm__backend_at(index), why);
+	if (result == 0)
+		atomic_store_explicit(&works[index], true, memory_order_relaxed);
+	if (why->code == DUOSHM_ERR_LIMIT || why->code == DUOSHM_ERR_NO_SPACE ||
+		why->code == DUOSHM_ERR_COLLISION)
+		return 0;
+	return result;
+}
 
-	if (known <= 0) {
-		result = duoshm__object_try(ctx, duoshm__backend_at(index));
-		known = result == 0 || result == DUOSHM_ERR_LIMIT || result == DUOSHM_ERR_NO_SPACE
-				? 1
-				: -1;
-		atomic_store_explicit(&works[index], known, memory_order_relaxed);
-	}
-	return known > 0 ? 0 : result;
+/* Without better words the cause begins with the call. */
+static void add_reason(
+	char *reasons, size_t size, const char *family, const struct duoshm_failure *why)
+{
+	bool named = strncmp(why->cause, why->call, strlen(why->call)) == 0;
+	size_t used = strlen(reasons);
+
+	snprintf(reasons + used, size - used, "%s%s: %.50s%s%.90s", used ? "; " : "", family,
+		named ? "" : why->call, named ? "" : ": ", why->cause);
 }
 
 int duoshm__backend_prefer(struct duoshm *ctx, const struct duoshm__backend **out)
 {
-	char reasons[300] = "";
+	char reasons[220] = "";
 	const struct duoshm__backend *backend;
 
 	for (unsigned i = 0; i < FAMILIES_MAX && (backend = duoshm__backend_at(i)); i++) {
-		const struct duoshm_failure *why = duoshm_failure();
-		size_t used = strlen(reasons);
+		struct duoshm_failure why = {0};
+		int result = try_family(ctx, i, &why);
 
-		if (try_family(ctx, i) == 0) {
+		if (result == 0) {
 			*out = backend;
 			return 0;
 		}
-		snprintf(reasons + used, sizeof reasons - used, "%s%s: %.120s", used ? "; " : "",
-			backend->name, why->cause);
+		if (why.code == 0)
+			return result;
+		add_reason(reasons, sizeof reasons, backend->name, &why);
 	}
 	return duoshm__fail(DUOSHM_ERR_UNAVAILABLE, "no family works here: %s", reasons);
 }

@@ -30,8 +30,8 @@ const char *duoshm__family_at(unsigned index);
 /* NO_BACKEND, with the built ones in the cause; then *out is NULL. */
 int duoshm__backend_named(const char *name, const struct duoshm__backend **out);
 /*
- * The preferred family of those that work here, tried for real once a process. UNAVAILABLE, with
- * each one's reason.
+ * The preferred family of those that work here, tried for real until it is known to. UNAVAILABLE,
+ * with each one's reason; or why the registry does not let one be tried.
  */
 int duoshm__backend_prefer(struct duoshm *ctx, const struct duoshm__backend **out);
 /*

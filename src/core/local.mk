@@ -29,7 +29,6 @@ libduoshm_core_la_SOURCES += \
 	src/core/object_create.c \
 	src/core/object_open.c \
 	src/core/object_remove.c \
-	src/core/object_try.c \
 	src/core/process.c \
 	src/core/process.h \
 	src/core/process_look.c \

@@ -89,10 +89,11 @@ int duoshm__object_sleep(struct duoshm_segment *object, unsigned bell, int64_t d
 int duoshm__object_ring(struct duoshm_segment *object, unsigned bell);
 
 /*
- * Creates, opens, rings, hears and removes an object of that family in the context's registry: 0,
- * or what failed, and then why (LIMIT and NO_SPACE: it works, but is full).
+ * Makes an object of that family in the context's registry, uses and removes it: 0, or what failed.
+ * Then why->code is 0 where it was not the family (but the registry), else *why is what it says.
  */
-int duoshm__object_try(struct duoshm *ctx, const struct duoshm__backend *backend);
+int duoshm__object_try(
+	struct duoshm *ctx, const struct duoshm__backend *backend, struct duoshm_failure *why);
 
 /* Ends UNPUBLISHED. INVALID when it is published. */
 int duoshm__object_publish(struct duoshm_segment *object);

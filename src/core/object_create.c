@@ -18,6 +18,7 @@
 #include "core/sized.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CREATE_FLAGS                                                                               \
@@ -101,26 +102,28 @@ static int make_under(struct duoshm_segment *object, struct duoshm_failure *why)
 
 /*
  * The kernel objects, under the first native name that is free, which the entry tells beforehand.
+ * On failure why->code is 0 where it was not the family's.
  */
-static int make_native(struct duoshm_segment *object)
+static int make_native(struct duoshm_segment *object, struct duoshm_failure *why)
 {
 	struct duoshm__entry *entry = &object->entry;
 	const struct duoshm__naming naming = {
 		entry->name, object->creation.path, entry->generation};
 
 	for (unsigned attempt = 0;; attempt++) {
-		struct duoshm_failure why = {0};
-		int result = object->backend->derive(&naming, attempt, &entry->native, &why);
+		int result = object->backend->derive(&naming, attempt, &entry->native, why);
 
 		if (result < 0)
-			return duoshm__fail_native(&why);
+			return duoshm__fail_native(why);
+		*why = (struct duoshm_failure){0};
 		result = duoshm__entry_write(&object->creation, entry);
 		if (result < 0)
 			return result;
-		result = make_under(object, &why);
+		result = make_under(object, why);
 		if (result < 0 && result != DUOSHM_ERR_EXISTS)
-			return duoshm__fail_native(&why);
+			return duoshm__fail_native(why);
 		if (result == 0) {
+			*why = (struct duoshm_failure){0};
 			entry->footprint = object->map.length;
 			return duoshm__entry_write(&object->creation, entry);
 		}
@@ -140,14 +143,25 @@ static void add_cure(struct making *m)
 			kept.cure[0] ? "; or: " : "", kept.cure);
 }
 
+/* All of an object that was not published; the entry goes last. */
+static void unmake(struct duoshm_segment *object)
+{
+	struct duoshm_failure ignored;
+
+	if (object->map.address)
+		object->backend->remove(&object->entry.native, object->entry.bells, &ignored);
+	duoshm__entry_remove(&object->creation);
+}
+
 /* The lock is held by object->creation. On failure nothing is left, not even the entry. */
 static int build(struct making *m)
 {
 	struct duoshm_segment *object = m->object;
+	struct duoshm_failure why;
 	int result = describe(m);
 
 	if (result == 0)
-		result = make_native(object);
+		result = make_native(object, &why);
 	if (result == 0) {
 		if (m->options.flags & DUOSHM_POPULATE)
 			duoshm__object_populate(object);
@@ -159,11 +173,8 @@ static int build(struct making *m)
 		result = duoshm__object_publish(object);
 	if (result == 0)
 		return 0;
-	/* The entry goes last; the failure record stays. */
-	struct duoshm_failure kept = *duoshm_failure(), ignored;
-	if (object->map.address)
-		object->backend->remove(&object->entry.native, object->entry.bells, &ignored);
-	duoshm__entry_remove(&object->creation);
+	struct duoshm_failure kept = *duoshm_failure();
+	unmake(object);
 	duoshm__fail_native(&kept);
 	/* Of what orphans occupy: not of descriptors, nor of what is too large at all. */
 	if (kept.system_error == ENOSPC ||
@@ -330,5 +341,55 @@ int duoshm__object_create(struct duoshm *ctx, const char *name, const struct duo
 		result = DUOSHM_REPLACED;
 	if (result >= 0)
 		*out = m.object;
+	return result;
+}
+
+/* ---- does a family work? ---- */
+
+/* What is not published nobody else opens or removes, and what a kill leaves of it is found. */
+static int try_unpublished(struct making *m, struct duoshm_failure *why)
+{
+	struct duoshm_segment *object = m->object;
+	int result = duoshm__entry_create(&m->ctx->registry, m->name.text, m->backend->name,
+		m->options.mode, &object->creation);
+
+	if (result < 0)
+		return result;
+	result = describe(m);
+	object->entry.mode = m->options.mode; /* whatever the umask: it is tried by us alone */
+	if (result == 0)
+		result = make_native(object, why);
+	if (result == 0) {
+		result = duoshm__native_check(
+			m->backend, &object->entry.native, &object->map, object->bells, why);
+		if (result < 0)
+			duoshm__fail_native(why);
+	}
+	struct duoshm_failure kept = *duoshm_failure();
+	unmake(object);
+	if (result < 0)
+		duoshm__fail_native(&kept);
+	return result;
+}
+
+int duoshm__object_try(
+	struct duoshm *ctx, const struct duoshm__backend *backend, struct duoshm_failure *why)
+{
+	static const struct duoshm__recipe recipe = {
+		.kind = DUOSHM_KIND_SEGMENT, .size = 1, .bells = 1};
+	struct making m = {
+		.ctx = ctx, .backend = backend, .recipe = &recipe, .options = DUOSHM_CREATE_INIT};
+	uint64_t number;
+	int result = duoshm__random(64, &number);
+
+	*why = (struct duoshm_failure){0};
+	if (result < 0)
+		return result;
+	snprintf(m.name.text, sizeof m.name.text, "trial.%016llx", (unsigned long long)number);
+	m.object = duoshm__object_new(ctx, backend);
+	if (!m.object)
+		return DUOSHM_ERR_NO_SPACE;
+	result = try_unpublished(&m, why);
+	duoshm__object_discard(m.object);
 	return result;
 }

@@ -81,7 +81,9 @@ static void withdraw(void)
 
 static void try_family(void)
 {
-	*told = duoshm__object_try(ctx, duoshm__backend_find(harness_backend()));
+	struct duoshm_failure why;
+
+	*told = duoshm__object_try(ctx, duoshm__backend_find(harness_backend()), &why);
 	EXPECT(*told, 0);
 }
 

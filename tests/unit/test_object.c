@@ -367,6 +367,59 @@ static void a_family_that_is_not_built_is_told(void)
 		HARNESS_SKIP("all families are built");
 }
 
+static const struct duoshm__backend *preferred;
+static int refusal;
+
+static int refuse(struct duoshm__native *native, size_t size, unsigned mode,
+	struct duoshm__map *out, struct duoshm_failure *why)
+{
+	if (refusal == 0)
+		return preferred->create(native, size, mode, out, why);
+	return duoshm__native_failure(why, refusal, 0, "create(%s)", native->text);
+}
+
+/* The family of what auto makes, or what it fails with. */
+static int auto_makes(struct duoshm *any_family, const char *family)
+{
+	struct duoshm_segment *made;
+	int result = duoshm_segment_create(any_family, name(), SIZE, NULL, &made);
+
+	if (result == DUOSHM_CREATED) {
+		EXPECT_TEXT(duoshm_segment_backend(made), family);
+		OK(duoshm_segment_remove(made));
+		end_segment(made);
+	}
+	return result;
+}
+
+/* What is full works, and what the registry refuses says nothing of a family. */
+static void auto_leaves_a_family_that_does_not_work(void)
+{
+	const char *const *families = duoshm_backends();
+	const char *directory = harness_path("other");
+	struct duoshm__backend fussy = *duoshm__backend_find(families[0]);
+
+	if (families[1] == NULL || strcmp(families[0], harness_backend()) != 0)
+		HARNESS_SKIP("for the preferred family of two");
+	preferred = duoshm__backend_find(families[0]);
+	fussy.create = refuse;
+	duoshm__backend_replace(&fussy);
+	CHECK(mkdir(directory, 0700) == 0);
+	struct duoshm *any_family = context_of("auto", directory);
+	refusal = DUOSHM_ERR_LIMIT;
+	EXPECT(auto_makes(any_family, ""), DUOSHM_ERR_LIMIT);
+	refusal = DUOSHM_ERR_UNAVAILABLE;
+	EXPECT(auto_makes(any_family, families[1]), DUOSHM_CREATED);
+	refusal = 0;
+	EXPECT(auto_makes(any_family, families[0]), DUOSHM_CREATED);
+	duoshm__backend_replace(&fussy);
+	harness_remove_tree(directory);
+	EXPECT(auto_makes(any_family, ""), DUOSHM_ERR_NOT_FOUND);
+	EXPECT_PART(duoshm_failure()->call, directory);
+	duoshm__backend_replace(NULL);
+	end_context(any_family);
+}
+
 /* A name that only an orphan holds in the preferred family is the living one's in the other. */
 static void auto_finds_who_lives(void)
 {
@@ -438,6 +491,7 @@ static const struct harness_case cases[] = {
 	{"an entry is not lent the rights of who removes it", an_entry_is_lent_no_rights},
 	{"a registry directory without room is named", a_directory_without_room_is_named},
 	{"a family that is not built is told", a_family_that_is_not_built_is_told},
+	{"auto leaves a family that does not work", auto_leaves_a_family_that_does_not_work},
 	{"auto finds who lives", auto_finds_who_lives},
 	{"adopts by native name", adopts_by_native_name},
 	{NULL, NULL},
