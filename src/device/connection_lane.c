@@ -259,6 +259,15 @@ static int post(struct duoshm_device *device, struct duoshm__command *command, s
 	return 0;
 }
 
+/* What went wrong with a device that is gone meanwhile went wrong because it is gone. */
+static int unless_gone(struct duoshm_device *device)
+{
+	struct duoshm_failure why = *duoshm_failure();
+	int gone = duoshm__device_look(device);
+
+	return gone ? gone : duoshm__fail_native(&why);
+}
+
 /* Posts it and waits for the reply. */
 static int call(struct duoshm_device *device, struct duoshm__command *command, size_t line_length,
 	int64_t timeout_ns, struct duoshm__reply *reply)
@@ -269,8 +278,11 @@ static int call(struct duoshm_device *device, struct duoshm__command *command, s
 	if (timeout_ns < 0)
 		return duoshm__invalid("the timeout is negative");
 	err = duoshm__device_look(device);
-	if (!err)
+	if (!err) {
 		err = make_lane(device);
+		if (err)
+			err = unless_gone(device);
+	}
 	if (!err)
 		err = post(device, command, line_length, deadline);
 	if (!err)
