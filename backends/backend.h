@@ -201,6 +201,8 @@ int duoshm__native_failure(struct duoshm_failure *why, int code, int system_erro
  */
 int duoshm__native_cause(struct duoshm_failure *why, const char *format, ...) DUOSHM__FORMAT(2, 3);
 int duoshm__native_cure(struct duoshm_failure *why, const char *format, ...) DUOSHM__FORMAT(2, 3);
+/* Call and cause as one text of at most `size` bytes. */
+void duoshm__native_reason(const struct duoshm_failure *why, char *text, size_t size);
 /* INVALID: an object has but `n` bells. */
 int duoshm__no_such_bell(struct duoshm_failure *why, const char *call, unsigned bell, unsigned n);
 /*

@@ -165,10 +165,6 @@ void duoshm__native_trial(const struct duoshm__backend *backend, struct duoshm__
 	facts->full = result == DUOSHM_ERR_LIMIT || result == DUOSHM_ERR_NO_SPACE;
 	facts->abilities = result == 0 ? abilities : 0;
 	facts->reason[0] = '\0';
-	/* Without better words the cause begins with the call. */
-	if (result < 0 && strncmp(why.cause, why.call, strlen(why.call)) == 0)
-		snprintf(facts->reason, sizeof facts->reason, "%s", why.cause);
-	else if (result < 0)
-		snprintf(
-			facts->reason, sizeof facts->reason, "%.120s: %.130s", why.call, why.cause);
+	if (result < 0)
+		duoshm__native_reason(&why, facts->reason, sizeof facts->reason);
 }

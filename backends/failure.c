@@ -50,6 +50,15 @@ int duoshm__native_cure(struct duoshm_failure *why, const char *format, ...)
 	return why->code;
 }
 
+void duoshm__native_reason(const struct duoshm_failure *why, char *text, size_t size)
+{
+	/* Without better words the cause begins with the call. */
+	if (strncmp(why->cause, why->call, strlen(why->call)) == 0)
+		snprintf(text, size, "%s", why->cause);
+	else
+		snprintf(text, size, "%.120s: %.130s", why->call, why->cause);
+}
+
 int duoshm__no_such_bell(struct duoshm_failure *why, const char *call, unsigned bell, unsigned n)
 {
 	duoshm__native_failure(why, DUOSHM_ERR_INVALID, 0, "%s(bell %u)", call, bell);

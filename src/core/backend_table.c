@@ -109,24 +109,14 @@ static int try_family(struct duoshm *ctx, unsigned index, struct duoshm_failure 
 	return result;
 }
 
-/* Without better words the cause begins with the call. */
-static void add_reason(
-	char *reasons, size_t size, const char *family, const struct duoshm_failure *why)
-{
-	bool named = strncmp(why->cause, why->call, strlen(why->call)) == 0;
-	size_t used = strlen(reasons);
-
-	snprintf(reasons + used, size - used, "%s%s: %.50s%s%.90s", used ? "; " : "", family,
-		named ? "" : why->call, named ? "" : ": ", why->cause);
-}
-
 int duoshm__backend_prefer(struct duoshm *ctx, const struct duoshm__backend **out)
 {
-	char reasons[220] = "";
+	char reasons[240] = "", reason[256];
 	const struct duoshm__backend *backend;
 
 	for (unsigned i = 0; i < FAMILIES_MAX && (backend = duoshm__backend_at(i)); i++) {
 		struct duoshm_failure why = {0};
+		size_t used = strlen(reasons);
 		int result = try_family(ctx, i, &why);
 
 		if (result == 0) {
@@ -135,7 +125,9 @@ int duoshm__backend_prefer(struct duoshm *ctx, const struct duoshm__backend **ou
 		}
 		if (why.code == 0)
 			return result;
-		add_reason(reasons, sizeof reasons, backend->name, &why);
+		duoshm__native_reason(&why, reason, sizeof reason);
+		snprintf(reasons + used, sizeof reasons - used, "%s%s: %.100s", used ? "; " : "",
+			backend->name, reason);
 	}
 	return duoshm__fail(DUOSHM_ERR_UNAVAILABLE, "no family works here: %s", reasons);
 }

@@ -237,13 +237,17 @@ static int open_context(struct bench_side *side)
 	return result < 0 ? bench_refused(side, "duoshm_new", result) : 0;
 }
 
-/* As a signal ends a process; what the starter ignores stays ignored. */
-static void end_by_signal(int number)
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+enum { ENDING = sizeof ending / sizeof ending[0] };
+
+/* As signals end a process; what the starter ignores stays ignored. */
+static void end_by_signals(void)
 {
 	struct sigaction before;
 
-	if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-		signal(number, SIG_DFL);
+	for (int i = 0; i < ENDING; i++)
+		if (sigaction(ending[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			signal(ending[i], SIG_DFL);
 }
 
 static void wake(int number)
@@ -263,10 +267,9 @@ static void hold_signals(sigset_t *before)
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGCHLD, &action, NULL);
 	sigemptyset(&held);
-	sigaddset(&held, SIGINT);
-	sigaddset(&held, SIGTERM);
-	sigaddset(&held, SIGHUP);
 	sigaddset(&held, SIGCHLD);
+	for (int i = 0; i < ENDING; i++)
+		sigaddset(&held, ending[i]);
 	sigprocmask(SIG_BLOCK, &held, before);
 }
 
@@ -277,9 +280,7 @@ _Noreturn static void side_process(
 	int64_t seconds = (plan->duration_ns + plan->warmup_ns) / TOOL_SECOND;
 	int result = 0;
 
-	end_by_signal(SIGINT);
-	end_by_signal(SIGTERM);
-	end_by_signal(SIGHUP);
+	end_by_signals();
 	sigprocmask(SIG_SETMASK, signals, NULL);
 	alarm((unsigned)seconds + GRACE_SECONDS);
 	set_wait(side->of->wait);
